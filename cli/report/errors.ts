@@ -17,7 +17,7 @@ export type ErrorCategory =
   | "webhook"
   | "internal";
 
-type Details = Record<string, string | number | boolean | null | string[]>;
+export type Details = Record<string, string | number | boolean | null | string[]>;
 
 interface Entry {
   category: ErrorCategory;
@@ -32,6 +32,273 @@ interface Entry {
 }
 
 export const catalogue = {
+  // --- usage (2): the command line itself ------------------------------------------------------------------------------------------
+  UNKNOWN_COMMAND: {
+    category: "usage",
+    exit: 2,
+    retryable: false,
+    what: (d) => `There is no command "${d.command}".`,
+    why: (d) => (d.suggestion ? `The nearest one is "${d.suggestion}".` : "It is not in the list of commands."),
+    actions: (d) => [d.suggestion ? `airy ${d.suggestion} --help` : "airy --help"],
+  },
+  UNKNOWN_FLAG: {
+    category: "usage",
+    exit: 2,
+    retryable: false,
+    what: (d) => `There is no option ${d.flag} here.`,
+    why: (d) => (d.suggestion ? `The nearest one is ${d.suggestion}.` : `airy ${d.command} does not have it.`),
+    actions: (d) => [d.command ? `airy ${d.command} --help` : "airy --help"],
+  },
+  INVALID_ARGUMENT: {
+    category: "usage",
+    exit: 2,
+    retryable: false,
+    what: (d) => `The command line of airy ${d.command} is not right.`,
+    why: (d) => `${d.reason}`,
+    actions: (d) => [`airy ${d.command} --help`],
+  },
+
+  // --- input (3): an answer is needed and nobody can be asked ----------------------------------------------------------------------
+  CONFIRMATION_REQUIRED: {
+    category: "input",
+    exit: 3,
+    retryable: false,
+    what: (d) => `${d.question}`,
+    why: (d) => (d.declined ? "The answer was no; nothing was changed." : "There is no terminal to ask on, and --yes was not given."),
+    actions: (d) => [`${d.command}`],
+  },
+  SECRET_MISSING: {
+    category: "input",
+    exit: 3,
+    retryable: false,
+    what: (d) => `The Facebook app is only half configured: ${list(d.missing)} missing.`,
+    why: (d) => `${list(d.present)} given (${d.source}).`,
+    actions: (d) => [
+      `Set ${plain(d.variables)} in the environment, or ${plain(d.keys)} under components.sources.facebook in airy.yaml`,
+      "airy up",
+    ],
+  },
+  INTERRUPTED: {
+    category: "input",
+    exit: 130, // exitCode() puts the signal's own code in its place
+    retryable: true,
+    what: () => "Stopped before it was done.",
+    why: (d) => `airy received ${d.signal}.`,
+    actions: () => ["airy up", "airy down"],
+  },
+
+  // --- config (4): configuration or credentials refused ----------------------------------------------------------------------------
+  CONFIG_INVALID: {
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `${d.file}${d.line ? `, line ${d.line}` : ""} is not a valid configuration.`,
+    why: (d) => (d.key ? `${d.key}: ${d.reason}` : `${d.reason}`),
+    actions: (d) => [`Correct ${d.line ? `line ${d.line} of ` : ""}${d.file}`, "airy up"],
+  },
+  WORKSPACE_NOT_WRITABLE: {
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `The workspace ${d.dir} cannot be used.`,
+    why: (d) => `${d.reason}`,
+    actions: () => ["airy up --workspace DIR"],
+  },
+
+  // --- docker (10): the container runtime ------------------------------------------------------------------------------------------
+  DOCKER_DOWN: {
+    category: "docker",
+    exit: 10,
+    retryable: true,
+    what: () => "No docker engine answers.",
+    why: (d) => `${d.reason}`,
+    actions: (d) => [d.start ? `${d.start}` : "Start docker", "airy up --engine embedded"],
+  },
+  DOCKER_DENIED: {
+    category: "docker",
+    exit: 10,
+    retryable: false,
+    what: () => "The docker engine refuses this user.",
+    why: (d) => `${d.reason}`,
+    actions: () => ["sudo usermod -aG docker $USER, then log in again", "airy up --engine embedded"],
+  },
+  COMPOSE_TOO_OLD: {
+    category: "docker",
+    exit: 10,
+    retryable: false,
+    what: (d) => (d.found ? `Docker Compose ${d.found} is too old.` : "Docker Compose is missing."),
+    why: (d) => `${d.reason}`,
+    actions: () => ["Install Docker Compose 2.20 or later: https://docs.docker.com/compose/install/", "airy up --engine embedded"],
+  },
+
+  // --- port (11) -------------------------------------------------------------------------------------------------------------------
+  PORT_TAKEN: {
+    category: "port",
+    exit: 11,
+    retryable: true,
+    what: (d) => `Port ${d.port} is taken.`,
+    why: (d) => (d.holder ? `It is held by ${d.holder}.` : "Another program listens there; its name cannot be seen by this user."),
+    actions: () => ["airy up --port N", "or leave --port out: airy then finds a free one"],
+  },
+  NO_FREE_PORT: {
+    category: "port",
+    exit: 11,
+    retryable: true,
+    what: (d) => `No free port was found for ${d.name}.`,
+    why: (d) => `${d.from} to ${d.to} on 127.0.0.1 are all taken.`,
+    actions: () => ["airy up --port N"],
+  },
+
+  // --- image (12) ------------------------------------------------------------------------------------------------------------------
+  IMAGE_PULL_FAILED: {
+    category: "image",
+    exit: 12,
+    retryable: true,
+    what: (d) => `The image ${d.image} could not be pulled.`,
+    why: (d) => `${d.reason}`,
+    actions: (d) => [`docker pull ${d.image}`, "airy up --engine embedded"],
+  },
+  IMAGE_BUILD_FAILED: {
+    category: "image",
+    exit: 12,
+    retryable: true,
+    what: (d) => `The image ${d.image} could not be built.`,
+    why: (d) => `${d.reason}`,
+    actions: () => ["airy logs", "airy up --engine embedded"],
+  },
+
+  // --- service (13): a service failed or is not ready in time ----------------------------------------------------------------------
+  SERVICE_EXITED: {
+    category: "service",
+    exit: 13,
+    retryable: true,
+    what: (d) =>
+      `The service ${d.service} stopped${d.exitCode === undefined || d.exitCode === null ? "" : ` with exit code ${d.exitCode}`}.`,
+    why: (d) => (d.reason ? `${d.reason}` : "Its last log lines are shown below."),
+    actions: (d) => [`airy logs ${d.service}`],
+  },
+  SERVICE_UNHEALTHY: {
+    category: "service",
+    exit: 13,
+    retryable: true,
+    what: (d) => `The service ${d.service} is not healthy.`,
+    why: (d) => `${d.reason}`,
+    actions: (d) => [`airy logs ${d.service}`],
+  },
+  READY_TIMEOUT: {
+    category: "service",
+    exit: 13,
+    retryable: true,
+    what: (d) => `Not ready after ${d.seconds} s.`,
+    why: (d) => `It was waiting for: ${d.waitingFor}.`,
+    actions: () => ["airy status", "airy logs", "airy up --timeout 300"],
+  },
+  AGENT_EXITED: {
+    category: "service",
+    exit: 13,
+    retryable: true,
+    what: () => "The background process of this workspace stopped unexpectedly.",
+    why: (d) => `${d.reason}`,
+    actions: () => ["airy logs agent", "airy up"],
+  },
+  NOT_RUNNING: {
+    category: "service",
+    exit: 13,
+    retryable: false,
+    what: () => "Airy is not running in this workspace.",
+    why: (d) => `Nothing answers for ${d.workspace}.`,
+    actions: (d) => [d.sandbox ? "airy up --sandbox" : "airy up"],
+  },
+
+  // --- state (14): what is there already does not fit ------------------------------------------------------------------------------
+  LOCKED: {
+    category: "state",
+    exit: 14,
+    retryable: true,
+    what: (d) => `Another airy ${d.command} is at work in this workspace.`,
+    why: (d) => `Process ${d.pid} has held ${d.file} since ${d.since}.`,
+    actions: () => ["Wait for it, then: airy status"],
+  },
+  ENGINE_CONFLICT: {
+    category: "state",
+    exit: 14,
+    retryable: false,
+    what: (d) => `This workspace belongs to the ${d.stored} engine; --engine ${d.asked} was asked for.`,
+    why: (d) => `Its messages are in the ${d.stored} engine's database, and the other engine would start with an empty one.`,
+    actions: (d) => ["airy up", `airy destroy && airy up --engine ${d.asked}`],
+  },
+  MODE_CONFLICT: {
+    category: "state",
+    exit: 14,
+    retryable: false,
+    what: (d) => (d.sandbox ? "This workspace runs as a sandbox." : "This workspace runs without --sandbox."),
+    why: (d) => (d.sandbox ? "airy up without --sandbox would point it at the real Facebook." : "airy up --sandbox would replace it."),
+    actions: (d) => ["airy down", d.sandbox ? "airy up" : "airy up --sandbox"],
+  },
+  STATE_UNREADABLE: {
+    category: "state",
+    exit: 14,
+    retryable: false,
+    what: (d) => `${d.file} cannot be read.`,
+    why: (d) => `${d.reason}`,
+    actions: (d) => [`Look at ${d.file}; airy wrote it and nothing else should`, "airy destroy"],
+  },
+  UPGRADE_REQUIRED: {
+    category: "state",
+    exit: 14,
+    retryable: false,
+    what: (d) => `${d.file} was written by a newer airy.`,
+    why: (d) => `It has version ${d.found}; this airy knows version ${d.known}.`,
+    actions: () => ["airy version", "Use the newer airy again"],
+  },
+  NO_SANDBOX: {
+    category: "state",
+    exit: 14,
+    retryable: false,
+    what: () => "There is no stand-in for Facebook here to write through.",
+    why: () => "This workspace does not run with --sandbox.",
+    actions: () => ["airy down", "airy up --sandbox"],
+  },
+
+  // --- tunnel (20) -----------------------------------------------------------------------------------------------------------------
+  SSH_UNREACHABLE: {
+    category: "tunnel",
+    exit: 20,
+    retryable: true,
+    what: (d) => `The edge ${d.edge} cannot be reached.`,
+    why: (d) => `${d.reason}`,
+    actions: () => ["airy up --edge HOST[:PORT]", "airy up --sandbox"],
+  },
+  SSH_AUTH: {
+    category: "tunnel",
+    exit: 20,
+    retryable: false,
+    what: (d) => `The edge ${d.edge} refuses the key of this workspace.`,
+    why: (d) => `${d.reason}`,
+    actions: () => ["Ask the operator of the edge to admit the key", "airy up --edge HOST[:PORT]"],
+  },
+  HOST_KEY_CHANGED: {
+    category: "tunnel",
+    exit: 20,
+    retryable: false,
+    what: (d) => `The edge ${d.edge} shows another host key than before; it was not connected to.`,
+    why: (d) => `Expected ${d.expected}, got ${d.got}. Somebody may be in between, or the edge was set up anew.`,
+    actions: (d) => [`If the change is right, delete ${d.file ?? "the pinned key"} and repeat`],
+  },
+
+  // --- probe (21): the public URL does not lead to the platform --------------------------------------------------------------------
+  PROBE_FAILED: {
+    category: "probe",
+    exit: 21,
+    retryable: true,
+    what: (d) => `${d.url} does not lead to the platform.`,
+    why: (d) => `${d.reason}`,
+    actions: () => ["airy logs agent", "airy logs platform", "airy up"],
+  },
+
+  // --- webhook (22) ----------------------------------------------------------------------------------------------------------------
+
+  // --- internal (1) ----------------------------------------------------------------------------------------------------------------
   INTERNAL: {
     category: "internal",
     exit: 1,
@@ -71,4 +338,53 @@ export class AiryError extends Error {
 /** Throws an {@link AiryError}. */
 export function fail(code: ErrorCode, details: Details = {}, options?: ErrorOptions): never {
   throw new AiryError(code, details, options);
+}
+
+/** Anything thrown as an {@link AiryError}; what is not one already is a bug of ours. */
+export function asAiryError(error: unknown): AiryError {
+  if (error instanceof AiryError) return error;
+  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return new AiryError("INTERNAL", { reason }, { cause: error });
+}
+
+const signals: Record<string, number> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
+
+/** The exit code of a failure: its class, or for an interruption 128 + the number of the signal. */
+export function exitCode(error: Pick<AiryError, "code" | "details">): number {
+  const own = error.code === "INTERRUPTED" ? signals[String(error.details.signal)] : undefined;
+  return own ?? catalogue[error.code].exit;
+}
+
+/** The sentence with the evidence. */
+export function whyOf(error: Pick<AiryError, "code" | "details">): string {
+  const entry: Entry = catalogue[error.code];
+  return entry.why(error.details);
+}
+
+export function errorBody(error: AiryError): ErrorBody {
+  const entry: Entry = catalogue[error.code];
+  return {
+    code: error.code,
+    category: entry.category,
+    message: error.message,
+    retryable: entry.retryable,
+    details: error.details,
+    actions: entry.actions(error.details),
+  };
+}
+
+/** Back from JSON: the agent process hands its failures to the launcher in this form. */
+export function fromErrorBody(body: ErrorBody): AiryError {
+  return body.code in catalogue
+    ? new AiryError(body.code, body.details)
+    : new AiryError("INTERNAL", { reason: `${body.code}: ${body.message}` });
+}
+
+function list(value: Details[string] | undefined): string {
+  if (!Array.isArray(value)) return `${value ?? ""}`;
+  return value.length < 2 ? `${value.join("")} is` : `${value.slice(0, -1).join(", ")} and ${value.at(-1)} are`;
+}
+
+function plain(value: Details[string] | undefined): string {
+  return Array.isArray(value) ? value.join(" and ") : `${value ?? ""}`;
 }

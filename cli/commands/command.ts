@@ -1,0 +1,71 @@
+/** A command is data: what it is called, what it accepts, how it is used. What it does is loaded only when it runs. */
+import type { Build } from "../io/build.ts";
+import type { Io } from "../io/io.ts";
+import type { Output } from "../report/output.ts";
+
+/** `flag`: present or not. `list`: may be given several times. */
+export type OptionKind = "flag" | "text" | "list" | "port" | "seconds" | "count";
+
+export interface OptionSpec {
+  /** The flag without dashes; its environment variable is `AIRY_` + the name in capitals with underscores. */
+  name: string;
+  kind: OptionKind;
+  /** What stands for the value in help, e.g. `HOST[:PORT]`. */
+  value?: string;
+  short?: string;
+  description: string;
+  choices?: readonly string[];
+}
+
+export interface ArgumentSpec {
+  name: string;
+  description: string;
+  required?: boolean;
+  choices?: readonly string[];
+}
+
+export interface CommandSpec {
+  summary: string;
+  hidden?: boolean;
+  arguments?: readonly ArgumentSpec[];
+  options: readonly OptionSpec[];
+  /** Command lines, each with what it does. */
+  examples: readonly (readonly [line: string, what: string])[];
+}
+
+type Value<K extends OptionKind> = K extends "flag"
+  ? boolean
+  : K extends "list"
+    ? string[]
+    : K extends "text"
+      ? string | undefined
+      : number | undefined;
+
+type Camel<S extends string> = S extends `${infer A}-${infer B}` ? `${A}${Capitalize<Camel<B>>}` : S;
+
+/** The typed options of a command, as they follow from its entry in the table. Positional arguments are among them. */
+export type OptionsOf<S extends CommandSpec> = {
+  [O in S["options"][number] as Camel<O["name"]>]: Value<O["kind"]>;
+} & (S extends { arguments: readonly (infer A extends ArgumentSpec)[] }
+  ? { [P in A as P["name"]]: P extends { required: true } ? string : string | undefined }
+  : unknown);
+
+export interface Context {
+  io: Io;
+  out: Output;
+  build: Build;
+  /** Aborted by SIGINT, SIGTERM and SIGHUP; the reason is the signal's name. */
+  signal: AbortSignal;
+}
+
+export type RunCommand<S extends CommandSpec> = (options: OptionsOf<S>, ctx: Context) => Promise<void>;
+
+/** `replace-webhook` -> `replaceWebhook`. */
+export function camel(name: string): string {
+  return name.replaceAll(/-([a-z])/g, (_, c: string) => c.toUpperCase());
+}
+
+/** `replace-webhook` -> `AIRY_REPLACE_WEBHOOK`. */
+export function envName(option: OptionSpec): string {
+  return `AIRY_${option.name.toUpperCase().replaceAll("-", "_")}`;
+}

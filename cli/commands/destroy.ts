@@ -1,0 +1,7 @@
+import type { Context } from "./command.ts";
+import type { Options } from "./table.ts";
+import { fail } from "../report/errors.ts";
+
+export async function runDestroy(_options: Options<"destroy">, _ctx: Context): Promise<void> {
+  fail("INTERNAL", { reason: "not built yet" });
+}

@@ -1,0 +1,18 @@
+/** Name -> what the command does, imported only when it runs: `airy --version` and `--help` load none of it. */
+import type { Context } from "./command.ts";
+import type { CommandName, Options } from "./table.ts";
+
+type Run<N extends CommandName> = (options: Options<N>, ctx: Context) => Promise<void>;
+
+export const load: { [N in CommandName]: () => Promise<Run<N>> } = {
+  up: async () => (await import("./up.ts")).runUp,
+  status: async () => (await import("./status.ts")).runStatus,
+  down: async () => (await import("./down.ts")).runDown,
+  destroy: async () => (await import("./destroy.ts")).runDestroy,
+  logs: async () => (await import("./logs.ts")).runLogs,
+  trigger: async () => (await import("./trigger.ts")).runTrigger,
+  proxy: async () => (await import("./proxy.ts")).runProxy,
+  edge: async () => (await import("./edge.ts")).runEdge,
+  version: async () => (await import("./version.ts")).runVersion,
+  internal: async () => (await import("./internal.ts")).runInternal,
+};

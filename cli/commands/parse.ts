@@ -1,0 +1,136 @@
+/** argv and environment -> a command and its typed options. */
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { fail } from "../report/errors.ts";
+import { camel, envName, type CommandSpec, type OptionSpec } from "./command.ts";
+import { commands, type CommandName } from "./table.ts";
+
+export interface Parsed {
+  name: CommandName;
+  options: Record<string, unknown>;
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** What `--help` or `--version` print in place of running a command. */
+export interface Printed {
+  print: string;
+}
+
+/**
+ * @param argv without node and script.
+ * Throws UNKNOWN_COMMAND, UNKNOWN_FLAG, INVALID_ARGUMENT.
+ */
+export function parse(argv: readonly string[], env: Env, version: string): Parsed | Printed {
+  let printed = "";
+  let parsed: Parsed | undefined;
+  const program = new Command("airy")
+    .description("Airy on this machine, with a public webhook URL that stays the same.")
+    .helpCommand("help [command]", "Show the help of a command")
+    .version(version, "-V, --version", "Print the version")
+    .enablePositionalOptions();
+  const silence = (command: Command): Command =>
+    command
+      .exitOverride()
+      .configureOutput({ writeOut: (text) => (printed += text), writeErr: () => {} })
+      .configureHelp({ showGlobalOptions: false });
+  silence(program);
+  for (const [name, spec] of Object.entries(commands) as [CommandName, CommandSpec][]) {
+    const command = silence(program.command(name, { hidden: spec.hidden ?? false })).description(spec.summary);
+    declare(command, name, spec);
+    command.action(() => {
+      parsed = { name, options: collect(command, spec, env) };
+    });
+  }
+  try {
+    program.parse(["node", "airy", ...argv]);
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode !== 0 && error.code !== "commander.help") usageError(error, argv);
+    return { print: printed || program.helpInformation() };
+  }
+  return parsed ?? { print: program.helpInformation() };
+}
+
+function declare(command: Command, name: string, spec: CommandSpec): void {
+  for (const argument of spec.arguments ?? []) {
+    const text = argument.required ? `<${argument.name}>` : `[${argument.name}]`;
+    command.argument(text, argument.description + (argument.choices ? ` (${argument.choices.join(", ")})` : ""));
+  }
+  for (const option of spec.options) {
+    const flags = `${option.short ? `-${option.short}, ` : ""}--${option.name}${option.kind === "flag" ? "" : ` <${option.value ?? "VALUE"}>`}`;
+    const made = new Option(flags, `${option.description} [${envName(option)}]`);
+    if (option.kind !== "flag") made.argParser((text: string, previous: unknown) => value(option, text, previous));
+    command.addOption(made);
+  }
+  if (spec.examples.length > 0) {
+    command.addHelpText("after", `\nExamples:\n${spec.examples.map(([line, what]) => `  $ ${line}\n      ${what}`).join("\n")}`);
+  }
+  if (name === "up") {
+    command.addHelpText(
+      "after",
+      "\nIn scripts and CI: airy up --yes --json; exit codes: 2 usage, 3 input needed, 4 configuration, 10 docker, 11 port, 12 image,\n" +
+        "13 service, 14 state, 20 tunnel, 21 public URL, 22 webhook; airy down at the end.",
+    );
+  }
+}
+
+function collect(command: Command, spec: CommandSpec, env: Env): Record<string, unknown> {
+  const given = command.opts<Record<string, unknown>>();
+  const options: Record<string, unknown> = {};
+  for (const option of spec.options) {
+    const key = camel(option.name);
+    options[key] =
+      given[key] ?? fromEnv(option, env[envName(option)]) ?? (option.kind === "flag" ? false : option.kind === "list" ? [] : undefined);
+  }
+  for (const [i, argument] of (spec.arguments ?? []).entries()) {
+    const text: unknown = command.processedArgs[i];
+    if (typeof text === "string" && argument.choices && !argument.choices.includes(text)) {
+      fail("INVALID_ARGUMENT", {
+        command: command.name(),
+        reason: `${argument.name} is one of: ${argument.choices.join(", ")}; got "${text}".`,
+      });
+    }
+    options[argument.name] = text;
+  }
+  return options;
+}
+
+function fromEnv(option: OptionSpec, text: string | undefined): unknown {
+  if (text === undefined || text === "") return undefined;
+  if (option.kind === "flag") {
+    if (/^(1|true|yes|on)$/i.test(text)) return true;
+    if (/^(0|false|no|off)$/i.test(text)) return false;
+    return fail("INVALID_ARGUMENT", { command: "", reason: `${envName(option)} is 1 or 0; got "${text}".` });
+  }
+  if (option.kind === "list") return text.split(/[\s,]+/).filter(Boolean);
+  try {
+    return value(option, text, undefined);
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    return fail("INVALID_ARGUMENT", { command: "", reason: `${envName(option)}: ${error.message}` });
+  }
+}
+
+function value(option: OptionSpec, text: string, previous: unknown): unknown {
+  if (option.choices && !option.choices.includes(text)) throw new InvalidArgumentError(`It is one of: ${option.choices.join(", ")}.`);
+  if (option.kind === "list") return [...(Array.isArray(previous) ? previous : []), text];
+  if (option.kind === "text") {
+    if (text === "") throw new InvalidArgumentError("It is empty.");
+    return text;
+  }
+  const number = /^\d{1,7}$/.test(text) ? Number(text) : Number.NaN;
+  const [from, to] = option.kind === "port" ? [1, 65_535] : option.kind === "seconds" ? [1, 86_400] : [0, 1_000_000];
+  if (!(number >= from && number <= to)) throw new InvalidArgumentError(`It is a whole number from ${from} to ${to}.`);
+  return number;
+}
+
+/** Commander's own message says which argument and, for flags and commands, the nearest name: `(Did you mean --json?)`. */
+function usageError(error: CommanderError, argv: readonly string[]): never {
+  const [first = "", second = ""] = error.message.replace(/^error: /, "").split("\n");
+  const suggestion = /Did you mean (?:one of )?(\S+?)[,?]/.exec(second)?.[1] ?? null;
+  const quoted = /'([^']*)'/.exec(first)?.[1] ?? "";
+  const command = argv.find((arg) => arg in commands) ?? "";
+  if (error.code === "commander.unknownCommand") return fail("UNKNOWN_COMMAND", { command: quoted, suggestion });
+  if (error.code === "commander.unknownOption") return fail("UNKNOWN_FLAG", { flag: quoted, command, suggestion });
+  return fail("INVALID_ARGUMENT", { command, reason: `${first.charAt(0).toUpperCase()}${first.slice(1)}` });
+}

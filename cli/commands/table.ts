@@ -1,0 +1,145 @@
+/** All commands of `airy`. Nothing is loaded from here: what a command does is found through load.ts. */
+import type { CommandSpec, OptionSpec, OptionsOf } from "./command.ts";
+
+const json = { name: "json", kind: "flag", description: "print JSON for programs" } as const satisfies OptionSpec;
+const yes = { name: "yes", kind: "flag", short: "y", description: "answer yes to every question" } as const satisfies OptionSpec;
+const workspace = {
+  name: "workspace",
+  kind: "text",
+  value: "DIR",
+  description: "folder of the workspace (default: the nearest one upward with an airy.yaml, else the current one)",
+} as const satisfies OptionSpec;
+const edge = {
+  name: "edge",
+  kind: "text",
+  value: "HOST[:PORT]",
+  description: "SSH address of the edge (default: tunnel.airy.co:22)",
+} as const satisfies OptionSpec;
+const edgeKey = {
+  name: "edge-key",
+  kind: "text",
+  value: "LINE",
+  description: 'public host key of the edge ("ssh-ed25519 AAAA..."), instead of trusting the first one seen',
+} as const satisfies OptionSpec;
+
+export const commands = {
+  up: {
+    summary: "Bring the platform up, open the tunnel and register the webhook",
+    options: [
+      {
+        name: "sandbox",
+        kind: "flag",
+        description: "everything on this machine: a local edge and a stand-in for Facebook; nothing is public",
+      },
+      yes,
+      json,
+      edge,
+      edgeKey,
+      {
+        name: "engine",
+        kind: "text",
+        value: "ENGINE",
+        choices: ["auto", "docker", "embedded"],
+        description: "what runs the services (default: auto = docker where it is usable, else embedded)",
+      },
+      { name: "port", kind: "port", value: "N", description: "port of the platform on 127.0.0.1 (default: 4200, or the next free one)" },
+      { name: "replace-webhook", kind: "flag", description: "replace a webhook of the Facebook app that points elsewhere" },
+      { name: "timeout", kind: "seconds", value: "SECONDS", description: "how long to wait for readiness (default: 120)" },
+      workspace,
+    ],
+    examples: [
+      ["airy up --sandbox", "try everything on this machine, without a Facebook app"],
+      ["airy up", "use the Facebook app named in airy.yaml or in FACEBOOK_APP_ID and FACEBOOK_APP_SECRET"],
+      ["airy up --yes --json", "in scripts: NDJSON on stdout, no questions, an exit code that says what went wrong"],
+    ],
+  },
+  status: {
+    summary: "Show what runs: services, tunnel, webhook (exit 0 running, 31 degraded, 30 stopped)",
+    options: [json, workspace],
+    examples: [["airy status --json", "the same for programs"]],
+  },
+  down: {
+    summary: "Stop everything; data is kept",
+    options: [json, workspace],
+    examples: [["airy down", "stop services and tunnel; airy up brings them back under the same URL"]],
+  },
+  destroy: {
+    summary: "Stop everything and delete its data",
+    options: [yes, json, workspace],
+    examples: [["airy destroy --yes", "without being asked"]],
+  },
+  logs: {
+    summary: "Show the log of all services or of one",
+    arguments: [{ name: "service", description: "name of the service, as airy status shows it" }],
+    options: [{ name: "tail", kind: "count", value: "N", description: "how many lines of each service (default: 100)" }, json, workspace],
+    examples: [
+      ["airy logs platform --tail 20", "the last 20 lines of the platform"],
+      ["airy logs agent", "the tunnel and the webhook registration"],
+    ],
+  },
+  trigger: {
+    summary: "Make a customer write, through the stand-in for Facebook",
+    arguments: [{ name: "what", description: "what the customer does", required: true, choices: ["message"] }],
+    options: [{ name: "text", kind: "text", value: "TEXT", description: 'what the customer writes (default: "Hello!")' }, json, workspace],
+    examples: [['airy trigger message --text "Hi there"', "it shows in the inbox at once"]],
+  },
+  proxy: {
+    summary: "Give a local web server a public URL (also as airy-proxy)",
+    arguments: [{ name: "target", description: "port, host:port or URL of the local server", required: true }],
+    options: [
+      edge,
+      edgeKey,
+      { name: "path", kind: "list", value: "PREFIX", description: "expose only paths with this prefix (default: all)" },
+      {
+        name: "hold",
+        kind: "list",
+        value: "PREFIX",
+        description: "let the edge keep POSTs with this prefix while they cannot be delivered",
+      },
+      { name: "identity", kind: "text", value: "FILE", description: "private key; the public name follows from it" },
+      json,
+    ],
+    examples: [
+      ["airy proxy 3000", "publish http://localhost:3000"],
+      ["airy proxy 3000 --path /webhook", "publish only /webhook and what is below it"],
+    ],
+  },
+  edge: {
+    summary: "Run an edge: the public side of tunnels",
+    options: [
+      { name: "domain", kind: "text", value: "DOMAIN", description: "names are <identifier>.DOMAIN" },
+      { name: "ssh", kind: "text", value: "ADDR", description: "[host:]port of the SSH listener" },
+      { name: "http", kind: "text", value: "ADDR", description: "[host:]port of the HTTP listener" },
+      { name: "admin", kind: "text", value: "ADDR", description: "[host:]port of health and metrics" },
+      { name: "data", kind: "text", value: "DIR", description: "folder for claims, host key and held webhooks" },
+      {
+        name: "public-port",
+        kind: "port",
+        value: "N",
+        description: "port in the URLs that clients are told (default: the HTTP listener's)",
+      },
+      json,
+    ],
+    examples: [["airy edge --domain tunnel.example.com --ssh :22 --http :80 --data /var/lib/airy-edge", "an edge of your own"]],
+  },
+  version: {
+    summary: "Print version, commit and build",
+    options: [json],
+    examples: [["airy version --json", "for bug reports by programs"]],
+  },
+  internal: {
+    summary: "Services that airy starts by itself",
+    hidden: true,
+    arguments: [{ name: "service", description: "agent, or a service of the basic bundle", required: true }],
+    options: [{ name: "config", kind: "text", value: "FILE", description: "configuration of the service" }, json],
+    examples: [],
+  },
+} as const satisfies Record<string, CommandSpec>;
+
+export type CommandName = keyof typeof commands;
+
+/** The typed options of a command: what its `run` function receives. */
+export type Options<N extends CommandName> = OptionsOf<(typeof commands)[N]>;
+
+/** Commands whose `--json` output is NDJSON that ends with the result. */
+export const streams: ReadonlySet<string> = new Set<CommandName>(["up", "logs", "proxy", "edge"]);

@@ -1,0 +1,37 @@
+/**
+ * The world as the program sees it. `cli/main.ts` builds the real one from `process`; everything else receives it, so that a test
+ * can give another environment, folder or terminal.
+ */
+
+export interface Tty {
+  /** Keys can be read. */
+  stdin: boolean;
+  /** Frames can be drawn. */
+  stdout: boolean;
+  stderr: boolean;
+  columns: number;
+  rows: number;
+}
+
+export interface Io {
+  env: Readonly<Record<string, string | undefined>>;
+  /** Absolute path of the current folder. */
+  cwd: string;
+  pid: number;
+  /** null where the system has no user ids. */
+  uid: number | null;
+  os: string;
+  /** Absolute path of the node executable that runs this program. */
+  node: string;
+  /** Absolute path of the script that runs (`dist/airy.js`), for starting the agent process. */
+  script: string;
+  tty: Tty;
+  now: () => Date;
+  /** Data for programs: results and streams, nothing else. */
+  stdout: (text: string) => void;
+  /** Messages for people. */
+  stderr: (text: string) => void;
+  stdin: NodeJS.ReadableStream;
+  /** Leaves at once; for the end of a process that has nothing left to clean up. */
+  exit: (code: number) => void;
+}

@@ -1,0 +1,78 @@
+/** An SSH channel as a stream that `node:http` takes for a socket. */
+import { Duplex } from "node:stream";
+import type { SshChannel } from "./channel.ts";
+
+export class ChannelDuplex extends Duplex {
+  readonly #channel: SshChannel;
+  /** Bytes in the read buffer that the peer has not been given credit for. */
+  #held = 0;
+  #onRoom: (() => void) | null = null;
+
+  constructor(channel: SshChannel) {
+    super({ highWaterMark: 64 * 1024 });
+    this.#channel = channel;
+    channel.start({
+      onData: (chunk) => {
+        if (this.push(chunk)) channel.consumed(chunk.length);
+        else this.#held += chunk.length;
+      },
+      onEnd: () => this.push(null),
+      onClose: (error) => {
+        if (error) this.destroy(error);
+        else if (this.readableEnded) this.destroy();
+        else this.once("end", () => this.destroy());
+      },
+      onDrain: () => {
+        const done = this.#onRoom;
+        this.#onRoom = null;
+        done?.();
+      },
+    });
+  }
+
+  override _read(): void {
+    if (this.#held === 0) return;
+    this.#channel.consumed(this.#held);
+    this.#held = 0;
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    if (this.#channel.write(chunk)) done();
+    else this.#onRoom = done;
+  }
+
+  override _final(done: () => void): void {
+    this.#channel.end();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    if (error || !this.writableFinished) this.#channel.abort();
+    else this.#channel.closeAfterFlush();
+    this.#onRoom?.();
+    this.#onRoom = null;
+    done(error);
+  }
+
+  // What `node:http` and `http.Agent` call on a socket; an SSH channel has nothing to set there.
+  setTimeout(): this {
+    return this;
+  }
+  setNoDelay(): this {
+    return this;
+  }
+  setKeepAlive(): this {
+    return this;
+  }
+  ref(): this {
+    return this;
+  }
+  unref(): this {
+    return this;
+  }
+  destroySoon(): void {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once("finish", () => this.destroy());
+  }
+}

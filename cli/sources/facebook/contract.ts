@@ -49,6 +49,11 @@ export function metaJson(value: unknown): Buffer {
   return Buffer.from(escaped, "latin1");
 }
 
+/** An app id as echoes carry it: a JSON number; as a string where a double cannot hold it. */
+export function metaAppId(appId: string): number | string {
+  return /^[1-9]\d*$/.test(appId) && Number.isSafeInteger(Number(appId)) ? Number(appId) : appId;
+}
+
 /** One item of `entry[].messaging[]`; unknown members are kept as they are. */
 export interface MessagingItem {
   sender: { id: string };

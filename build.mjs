@@ -69,7 +69,7 @@ await build({
     __AIRY_COMMIT__: JSON.stringify(commit()),
     __AIRY_BUILD__: JSON.stringify(buildId()),
   },
-  loader: { ".html": "text" },
+  loader: { ".html": "text", ".yaml": "text" },
   plugins: [nativeAddons],
   logLevel: "warning",
 });

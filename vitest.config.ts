@@ -1,6 +1,14 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
+  plugins: [
+    {
+      // As esbuild's text loader does in build.mjs.
+      name: "text",
+      enforce: "pre",
+      transform: (code, id) => (/\.(yaml|html)$/.test(id) ? `export default ${JSON.stringify(code)};` : undefined),
+    },
+  ],
   test: {
     include: ["test/**/*.test.{ts,tsx}"],
     testTimeout: 30_000,

@@ -32,6 +32,14 @@ const io: Io = {
   stdout: (text) => void process.stdout.write(text),
   stderr: (text) => void process.stderr.write(text),
   stdin: process.stdin,
+  terminal: process.stdout,
+  kill: (pid, signal) => {
+    try {
+      return process.kill(pid, signal);
+    } catch {
+      return false;
+    }
+  },
   exit: (code) => process.exit(code),
 };
 

@@ -14,7 +14,7 @@ export interface Tty {
 }
 
 export interface Io {
-  env: Readonly<Record<string, string | undefined>>;
+  env: Record<string, string | undefined>;
   /** Absolute path of the current folder. */
   cwd: string;
   pid: number;
@@ -31,7 +31,11 @@ export interface Io {
   stdout: (text: string) => void;
   /** Messages for people. */
   stderr: (text: string) => void;
-  stdin: NodeJS.ReadableStream;
+  stdin: NodeJS.ReadStream;
+  /** The terminal itself, for the interactive interface alone. */
+  terminal: NodeJS.WriteStream;
+  /** Sends a signal; false when the process is gone or not ours. */
+  kill: (pid: number, signal: NodeJS.Signals) => boolean;
   /** Leaves at once; for the end of a process that has nothing left to clean up. */
   exit: (code: number) => void;
 }

@@ -1,0 +1,132 @@
+/** airy.yaml and the environment -> what the user wants. Unknown keys are errors that name the line. */
+import { LineCounter, isMap, isNode, isScalar, parseDocument, type Document } from "yaml";
+import { z } from "zod";
+import { fail } from "../report/errors.ts";
+import { readText, writeAtomic } from "../io/files.ts";
+import template from "../../templates/airy.yaml";
+
+/** Written without a value (`appId:`) counts as not written. */
+const text = z.string().transform((value) => (value.trim() === "" ? undefined : value.trim()));
+
+/** Written without children (`components:` with everything below commented out) counts as not written. */
+function section<T extends z.ZodType>(schema: T): z.ZodType<z.output<T> | undefined> {
+  return z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
+}
+
+const schema = z.strictObject({
+  edge: text.optional(),
+  engine: z.preprocess((value) => (value === "" ? undefined : value), z.enum(["auto", "docker", "embedded"]).optional()),
+  components: section(
+    z.strictObject({
+      sources: section(
+        z.strictObject({
+          facebook: section(z.strictObject({ appId: text.optional(), appSecret: text.optional(), webhookSecret: text.optional() })),
+        }),
+      ),
+    }),
+  ),
+});
+
+/** What identifies the Facebook app; the webhook secret (the verify token) is made when it is not given. */
+export interface FacebookApp {
+  appId: string;
+  appSecret: string;
+  webhookSecret: string | null;
+}
+
+export interface Config {
+  edge: string | null;
+  engine: "auto" | "docker" | "embedded" | null;
+  /** null: nothing is configured. */
+  facebook: FacebookApp | null;
+  /** Base of the Graph API, without version. */
+  graphUrl: string;
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Throws CONFIG_INVALID, SECRET_MISSING. A file that does not exist is an empty one. */
+export async function readConfig(file: string, env: Env): Promise<Config> {
+  const source = (await readText(file)) ?? "";
+  const parsed = parseConfig(file, source);
+  const graphUrl = env.AIRY_GRAPH_URL || "https://graph.facebook.com";
+  if (!URL.canParse(graphUrl))
+    fail("CONFIG_INVALID", { file: "the environment", line: null, key: "AIRY_GRAPH_URL", reason: "It is not a URL." });
+  return {
+    edge: parsed.edge ?? null,
+    engine: parsed.engine ?? null,
+    facebook: facebookApp(file, parsed.components?.sources?.facebook ?? {}, env),
+    graphUrl: graphUrl.replace(/\/+$/, ""),
+  };
+}
+
+/** Writes the commented airy.yaml where there is none. Returns whether it did. */
+export async function writeDefaultConfig(file: string): Promise<boolean> {
+  if ((await readText(file)) !== null) return false;
+  await writeAtomic(file, template, 0o644);
+  return true;
+}
+
+function parseConfig(file: string, source: string): z.output<typeof schema> {
+  const lines = new LineCounter();
+  // "failsafe" keeps every value a string: an app id is not a number, and would lose digits as one.
+  const document = parseDocument(source, { schema: "failsafe", lineCounter: lines });
+  const broken = document.errors[0];
+  if (broken) {
+    const line = broken.linePos?.[0].line ?? lines.linePos(broken.pos[0]).line;
+    const reason = broken.message.split("\n")[0]?.replace(/ at line \d+, column \d+:$/, "") ?? "";
+    fail("CONFIG_INVALID", { file, line, key: null, reason });
+  }
+  const result = schema.safeParse(document.contents === null ? {} : document.toJS());
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  if (issue?.code === "unrecognized_keys") {
+    const path = [...issue.path, issue.keys[0] ?? ""];
+    return fail("CONFIG_INVALID", { file, line: lineOf(document, path, lines), key: path.join("."), reason: "There is no such key." });
+  }
+  const path = issue?.path ?? [];
+  const key = path.length > 0 ? path.join(".") : null;
+  return fail("CONFIG_INVALID", { file, line: lineOf(document, path, lines), key, reason: issue?.message ?? "It is not valid." });
+}
+
+/** Line of the key at `path`, or of the innermost parent that exists. */
+function lineOf(document: Document, path: readonly PropertyKey[], lines: LineCounter): number {
+  let node: unknown = document.contents;
+  let offset = isNode(node) ? (node.range?.[0] ?? 0) : 0;
+  for (const name of path) {
+    if (!isMap(node)) break;
+    const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(name));
+    if (!pair || !isScalar(pair.key)) break;
+    offset = pair.key.range?.[0] ?? offset;
+    node = pair.value;
+  }
+  return Math.max(1, lines.linePos(offset).line);
+}
+
+interface FacebookKeys {
+  appId?: string | undefined;
+  appSecret?: string | undefined;
+  webhookSecret?: string | undefined;
+}
+
+/** The environment wins, one value at a time. */
+function facebookApp(file: string, given: FacebookKeys, env: Env): FacebookApp | null {
+  const appId = env.FACEBOOK_APP_ID || given.appId;
+  const appSecret = env.FACEBOOK_APP_SECRET || given.appSecret;
+  const webhookSecret = env.FACEBOOK_WEBHOOK_SECRET || given.webhookSecret;
+  if (appId && appSecret) return { appId, appSecret, webhookSecret: webhookSecret ?? null };
+  if (!appId && !appSecret && !webhookSecret) return null;
+  const all = [
+    { key: "appId", variable: "FACEBOOK_APP_ID", value: appId },
+    { key: "appSecret", variable: "FACEBOOK_APP_SECRET", value: appSecret },
+    { key: "webhookSecret", variable: "FACEBOOK_WEBHOOK_SECRET", value: webhookSecret },
+  ];
+  const missing = all.filter((entry) => !entry.value && entry.key !== "webhookSecret");
+  return fail("SECRET_MISSING", {
+    missing: missing.map((entry) => entry.key),
+    present: all.filter((entry) => entry.value).map((entry) => entry.key),
+    keys: missing.map((entry) => entry.key),
+    variables: missing.map((entry) => entry.variable),
+    source: `${file} and the environment`,
+  });
+}

@@ -1,0 +1,124 @@
+/** What a workspace remembers between runs: `.airy/state.json`, and the secrets that were made for it: `.airy/secrets.json`. */
+import { randomBytes } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { makePrivateDir, readText, writeAtomic } from "../io/files.ts";
+import { fail } from "../report/errors.ts";
+import type { WorkspacePaths } from "./paths.ts";
+
+const VERSION = 1;
+
+const port = z.int().min(1).max(65_535);
+
+const portsSchema = z.object({
+  platform: port,
+  edgeSsh: port,
+  edgeHttp: port,
+  facebook: port,
+  /** The control API of the agent process. */
+  control: port.nullable(),
+});
+
+const stateSchema = z.object({
+  version: z.literal(VERSION),
+  /** null until the first `up` has chosen. */
+  engine: z.enum(["docker", "embedded"]).nullable(),
+  /** Whether the present run is a sandbox; forgotten by `down`, so that a crash does not change what runs. */
+  sandbox: z.boolean().nullable(),
+  /** SSH address of the edge in use, `host:port`. */
+  edge: z.string().nullable(),
+  ports: portsSchema.nullable(),
+  /** Callback URLs that this workspace has registered: a webhook that points to one of them is ours. */
+  callbacks: z.array(z.string()),
+});
+
+const secretsSchema = z.object({
+  version: z.literal(VERSION),
+  databasePassword: z.string().min(1),
+  verifyToken: z.string().min(1),
+  sandbox: z.object({
+    appId: z.string().min(1),
+    appSecret: z.string().min(1),
+    pageId: z.string().min(1),
+    pageToken: z.string().min(1),
+    commandToken: z.string().min(1),
+  }),
+});
+
+export type State = z.output<typeof stateSchema>;
+export type Ports = z.output<typeof portsSchema>;
+export type Secrets = z.output<typeof secretsSchema>;
+
+const emptyState: State = { version: VERSION, engine: null, sandbox: null, edge: null, ports: null, callbacks: [] };
+
+/** Makes `.airy` with its own .gitignore. Throws WORKSPACE_NOT_WRITABLE. */
+export async function prepareStateDir(paths: WorkspacePaths): Promise<void> {
+  try {
+    await makePrivateDir(paths.dir);
+    await makePrivateDir(paths.logs);
+    await writeFile(path.join(paths.dir, ".gitignore"), "*\n");
+  } catch (error) {
+    fail("WORKSPACE_NOT_WRITABLE", { dir: paths.root, reason: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+/** Throws STATE_UNREADABLE, UPGRADE_REQUIRED. */
+export async function readState(paths: WorkspacePaths): Promise<State> {
+  return (await read(paths.state, stateSchema)) ?? emptyState;
+}
+
+export async function writeState(paths: WorkspacePaths, state: State): Promise<void> {
+  await writeAtomic(paths.state, `${JSON.stringify(state, null, 2)}\n`);
+}
+
+/** null before the first `up`. Throws STATE_UNREADABLE, UPGRADE_REQUIRED. */
+export async function readSecrets(paths: WorkspacePaths): Promise<Secrets | null> {
+  return read(paths.secrets, secretsSchema);
+}
+
+/** Reads the secrets of the workspace, or makes them. Throws STATE_UNREADABLE, UPGRADE_REQUIRED. */
+export async function loadOrCreateSecrets(paths: WorkspacePaths): Promise<Secrets> {
+  const known = await readSecrets(paths);
+  if (known) return known;
+  const made: Secrets = {
+    version: VERSION,
+    databasePassword: token(),
+    verifyToken: token(),
+    sandbox: {
+      appId: digits(15),
+      appSecret: randomBytes(16).toString("hex"),
+      pageId: digits(15),
+      pageToken: `EAA${token()}`,
+      commandToken: token(),
+    },
+  };
+  await writeAtomic(paths.secrets, `${JSON.stringify(made, null, 2)}\n`);
+  return made;
+}
+
+async function read<T extends z.ZodType>(file: string, schema: T): Promise<z.output<T> | null> {
+  const text = await readText(file);
+  if (text === null) return null;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    fail("STATE_UNREADABLE", { file, reason: "It is not JSON." });
+  }
+  const version = z.object({ version: z.number() }).safeParse(value);
+  if (version.success && version.data.version > VERSION) fail("UPGRADE_REQUIRED", { file, found: version.data.version, known: VERSION });
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  return fail("STATE_UNREADABLE", { file, reason: `${issue?.path.join(".") || "The file"}: ${issue?.message ?? "not valid"}` });
+}
+
+function token(): string {
+  return randomBytes(24).toString("base64url");
+}
+
+/** Facebook's ids are long numbers. */
+function digits(length: number): string {
+  return Array.from(randomBytes(length), (byte, i) => String(i === 0 ? 1 + (byte % 9) : byte % 10)).join("");
+}

@@ -1,0 +1,5 @@
+/** Templates are bundled as text (esbuild's loader; under vitest a plugin). */
+declare module "*.yaml" {
+  const text: string;
+  export default text;
+}

@@ -340,11 +340,137 @@ export const catalogue = {
     exit: 21,
     retryable: true,
     what: (d) => `${d.url} does not lead to the platform.`,
-    why: (d) => `${d.reason}`,
+    why: (d) => (d.reason ? `${d.reason}` : probeEvidence(d)),
     actions: () => ["airy logs agent", "airy logs platform", "airy up"],
   },
 
   // --- webhook (22) ----------------------------------------------------------------------------------------------------------------
+  FB_APP_REJECTED: {
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `Facebook does not accept the App ID ${d.appId} with this App Secret.`,
+    why: (d) => facebookSaid(d),
+    actions: () => [
+      "Copy App ID and App Secret again: developers.facebook.com > your app > App settings > Basic (an Instagram app has an id of its own, which does not work here)",
+      "airy up",
+    ],
+  },
+  FB_PERMISSION: {
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `Facebook does not let the app ${d.appId} do this.`,
+    why: (d) => facebookSaid(d),
+    actions: () => ["Add the product Messenger to the app: developers.facebook.com > your app > Add product", "airy up"],
+  },
+  FB_HTTPS_REQUIRED: {
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `Facebook was not told about ${d.callbackUrl}: it delivers to https addresses with a valid certificate only.`,
+    why: (d) => `The edge of this tunnel serves plain http, and ${d.graphHost} is not on this machine. Facebook was not called.`,
+    actions: () => ["airy up --edge HOST[:PORT] (an edge that serves https)", "airy up --sandbox"],
+  },
+  FB_GRAPH_URL_INSECURE: {
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `The App Secret is not sent to ${d.graphHost} over plain http.`,
+    why: () => "AIRY_GRAPH_URL begins with http:, and its host is neither this machine nor a service beside it.",
+    actions: () => ["Set AIRY_GRAPH_URL to an https address, or leave it out for Facebook's own", "airy up"],
+  },
+  FB_UNREACHABLE: {
+    category: "webhook",
+    exit: 22,
+    retryable: true,
+    what: (d) => `${d.graphHost} gave no usable answer.`,
+    why: (d) => (d.cause ? `${networkCause(d)}` : facebookSaid(d)),
+    actions: () => ["airy up", "https://metastatus.com shows whether Facebook has a disturbance"],
+  },
+  FB_RATE_LIMITED: {
+    category: "webhook",
+    exit: 22,
+    retryable: true,
+    what: (d) => `Facebook wants fewer calls from the app ${d.appId}.`,
+    why: (d) => facebookSaid(d),
+    actions: () => ["Wait an hour", "airy up"],
+  },
+  FB_ERROR: {
+    category: "webhook",
+    exit: 22,
+    retryable: false,
+    what: () => "Facebook refused the request.",
+    why: (d) => facebookSaid(d),
+    actions: () => ["airy status", "airy up"],
+  },
+  FB_VERIFY_FAILED: {
+    category: "webhook",
+    exit: 22,
+    retryable: true,
+    what: (d) => `Facebook could not verify ${d.callbackUrl}.`,
+    why: (d) =>
+      `${
+        d.code === 2201
+          ? "It reached the address and got something else than the challenge it had sent"
+          : "It could not reach the address, or got an error from it"
+      }, although the same request from this machine was answered well. ${facebookSaid(d)}`,
+    actions: () => ["airy status", "airy up"],
+  },
+  FB_READBACK: {
+    category: "webhook",
+    exit: 22,
+    retryable: true,
+    what: () => "Facebook confirmed the webhook, but shows another one.",
+    why: (d) =>
+      `Registered was ${d.callbackUrl}; read back was ${d.current ?? "nothing"}${d.active === false ? ", not active" : ""}${
+        Array.isArray(d.missing) && d.missing.length > 0 ? `, without the fields ${d.missing.join(", ")}` : ""
+      }.`,
+    actions: () => ["airy status", "airy up"],
+  },
+  WEBHOOK_FOREIGN: {
+    category: "webhook",
+    exit: 22,
+    retryable: false,
+    what: (d) => `The Facebook app ${d.appId} already delivers to an address that is not from this workspace; it was left alone.`,
+    why: (d) => `Its webhook for ${d.object} is ${d.current}. An app has one address for each object, and this one may be in use.`,
+    actions: (d) => [
+      `airy up --replace-webhook (from then on Facebook delivers to ${d.callbackUrl}, and no longer to the other)`,
+      "Use a Facebook app of its own for tests",
+    ],
+  },
+  FB_CONNECT_FAILED: {
+    category: "webhook",
+    exit: 22,
+    retryable: true,
+    what: (d) => `The page ${d.pageId} could not be connected to the platform.`,
+    why: (d) => (d.cause ? networkCause(d) : `The platform answered ${d.status}${d.message ? `: ${d.message}` : ""}.`),
+    actions: () => ["airy logs platform", "airy up"],
+  },
+  TRIGGER_NOT_SUBSCRIBED: {
+    category: "webhook",
+    exit: 22,
+    retryable: true,
+    what: () => "Nobody would receive this message, so it was not written.",
+    why: (d) => `${d.message}`,
+    actions: () => ["airy status", "airy up --sandbox"],
+  },
+  TRIGGER_REFUSED: {
+    category: "input",
+    exit: 3,
+    retryable: false,
+    what: () => "The stand-in for Facebook refused the message.",
+    why: (d) => `It answered ${d.status}${d.message ? `: ${d.message}` : ""}.`,
+    actions: () => ["airy trigger --help", "airy status"],
+  },
+  SANDBOX_UNREACHABLE: {
+    category: "service",
+    exit: 13,
+    retryable: true,
+    what: () => "The stand-in for Facebook does not answer.",
+    why: (d) => networkCause(d),
+    actions: () => ["airy status", "airy up --sandbox"],
+  },
 
   // --- internal (1) ----------------------------------------------------------------------------------------------------------------
   INTERNAL: {
@@ -426,6 +552,42 @@ export function fromErrorBody(body: ErrorBody): AiryError {
   return body.code in catalogue
     ? new AiryError(body.code, body.details)
     : new AiryError("INTERNAL", { reason: `${body.code}: ${body.message}` });
+}
+
+/** What the Graph API answered; the trace id is what Facebook's support asks for. */
+function facebookSaid(d: Details): string {
+  const code = d.code ? ` (${d.subcode ? `code ${d.code}, subcode ${d.subcode}` : `code ${d.code}`})` : "";
+  const said = d.message ? `Facebook said${code}: ${d.message}` : `Facebook answered with HTTP status ${d.status}${code}`;
+  return `${said}${/[.!?]$/.test(said) ? "" : "."}${d.trace ? ` Trace id ${d.trace}.` : ""}`;
+}
+
+/** `cause` is Node's error code. */
+function networkCause(d: Details): string {
+  const host = `${d.graphHost ?? d.host}`;
+  if (d.cause === "ECONNREFUSED") return `Nothing listens at ${host}.`;
+  if (d.cause === "ENOTFOUND" || d.cause === "EAI_AGAIN") return `The name ${host} cannot be resolved; is this machine online?`;
+  if (d.cause === "ETIMEDOUT") return `${host} did not answer in time.`;
+  if (d.cause === "NOT_JSON") return `${host} answered with something that is not JSON (status ${d.status}): ${d.received}`;
+  return `The connection to ${host} failed: ${d.cause}.`;
+}
+
+/** `problem` is how the answer of the public URL differed from the challenge. */
+function probeEvidence(d: Details): string {
+  const received = d.received ? ` It begins: ${d.received}` : "";
+  switch (d.problem) {
+    case "unreachable":
+      return networkCause(d);
+    case "edge":
+      return `The edge answered ${d.status} itself (${d.edgeCode}): the request did not reach the platform.`;
+    case "token":
+      return "The platform answered 403: it knows another verify token than this workspace.";
+    case "status":
+      return `Asked to echo a challenge, it answered ${d.status}.${received}`;
+    case "html":
+      return `Asked to echo a challenge, it answered with a web page: something else sits at this address.${received}`;
+    default:
+      return `Asked to echo a challenge, it answered something else.${received || " The answer is empty."}`;
+  }
 }
 
 function list(value: Details[string] | undefined): string {

@@ -34,5 +34,8 @@ export type DashboardResult = "quit" | "interrupted" | "failed" | "stopped" | "e
  * outcome in the scrollback. Call it only where `canRender` says yes. Rejects with what the event stream throws, after restoring.
  */
 export async function runDashboard(options: DashboardOptions): Promise<DashboardResult> {
-  throw new Error(`not built yet: ${options.mode}`);
+  // Ink's chalk refuses NO_COLOR by convention of its own and reads FORCE_COLOR once, while it is loaded.
+  if (options.env["NO_COLOR"]) options.env["FORCE_COLOR"] = "0";
+  const { show } = await import("./run.tsx");
+  return show(options);
 }

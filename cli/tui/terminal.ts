@@ -3,7 +3,7 @@
 export type Environment = Record<string, string | undefined>;
 
 /** Below this the frame would be unreadable; plain lines are better. */
-const minimum = { columns: 40, rows: 10 };
+export const minimum = { columns: 40, rows: 10 };
 
 /**
  * Whether the interactive interface can run: a terminal on both ends, big enough, able to move the cursor, and not a CI machine (where
@@ -17,7 +17,11 @@ export function canRender(
   if (!stdin.isTTY || !stdout.isTTY) return false;
   if (env["TERM"] === "dumb" || isCi(env)) return false;
   // A pty that was never told its size reports 0x0.
-  return (stdout.columns ?? 0) >= minimum.columns && (stdout.rows ?? 0) >= minimum.rows;
+  return largeEnough({ columns: stdout.columns ?? 0, rows: stdout.rows ?? 0 });
+}
+
+export function largeEnough(size: { columns: number; rows: number }): boolean {
+  return size.columns >= minimum.columns && size.rows >= minimum.rows;
 }
 
 /** The same question as Ink's own `is-in-ci`, so that the two never disagree. */

@@ -1,0 +1,112 @@
+/** Progress of the start in the grammar of Compose: glyph, name, state, what it waits for, and at the right how long it has taken. */
+import { elapsedText } from "../format.ts";
+import type { Frame } from "../frame.ts";
+import { blank, cutEnd, justify, type Line, printable, span, type Tone, widthOf } from "../line.ts";
+import { mark, serviceTone, serviceWord, stepTone } from "../parts/mark.ts";
+import { noticeLines } from "../parts/notice.ts";
+import type { ServiceView, StepView, View } from "../state.ts";
+
+const stateWidth = "unhealthy".length;
+
+/**
+ * ```
+ *  airy up · starting                                    4.1s
+ *
+ *  ✔ Check this machine   done                           0.2s
+ *  ⠙ Start the platform   running    postgres            3.9s
+ *    ✔ postgres           healthy                        1.1s
+ *    ⠙ platform           starting   waits for postgres  2.7s
+ *  · Open the tunnel      pending
+ *
+ *  Ctrl-C stop the start
+ * ```
+ * The services stand below the step that is running. When the frame is too low, blank lines go first, then services that are up, then
+ * steps that are done.
+ */
+export function startScreen(view: View, frame: Frame): Line[] {
+  const header = justify(
+    [span(" "), span("airy up", "strong"), span(` ${frame.glyphs.separator} starting`)],
+    view.startedAt === null ? [] : [span(elapsedText(frame.now - Date.parse(view.startedAt)), "dim")],
+    frame.width,
+    frame.glyphs.ellipsis,
+  );
+  const keys: Line = [span(" "), span("Ctrl-C", "strong"), span(" stop the start ", "dim"), span("(airy up resumes it)", "dim")];
+  const room = frame.height - 2;
+  const roomy = [blank, ...progress(view, frame, () => true), blank];
+  if (roomy.length <= room) return [header, ...roomy, keys];
+  const tight = progress(view, frame, (item) => item.ms === null);
+  if (tight.length <= room) return [header, ...tight, keys];
+  const hidden = span(` ${frame.glyphs.ellipsis} ${tight.length - room + 1} more`, "dim");
+  return [header, ...tight.slice(0, room - 1), [hidden], keys];
+}
+
+/** The record that stays in the scrollback after a start that ended early: all steps, no keys. */
+export function startRecord(view: View, frame: Frame): Line[] {
+  return progress(view, frame, () => true);
+}
+
+function progress(view: View, frame: Frame, shown: (item: StepView | ServiceView) => boolean): Line[] {
+  const names = [...view.steps.map((s) => s.title.length + 2), ...view.services.map((s) => s.name.length + 4)];
+  const nameWidth = Math.min(Math.max(12, ...names), Math.floor(frame.width * 0.45));
+  const current = view.steps.findLastIndex((s) => s.state === "running" || s.state === "failed");
+  const lines: Line[] = [];
+  view.steps.forEach((step, index) => {
+    if (shown(step) || index === current) lines.push(row(stepCells(step, frame), 0, nameWidth, frame));
+    if (index === current) lines.push(...serviceRows(view, frame, shown, nameWidth));
+  });
+  if (current < 0) lines.push(...serviceRows(view, frame, shown, nameWidth));
+  return [...lines, ...view.notices.toReversed().flatMap((n) => noticeLines(n, frame))];
+}
+
+function serviceRows(view: View, frame: Frame, shown: (item: ServiceView) => boolean, nameWidth: number): Line[] {
+  return view.services.filter(shown).map((s) => row(serviceCells(s, frame), 2, nameWidth, frame));
+}
+
+interface Cells {
+  tone: Tone;
+  name: string;
+  word: string;
+  detail: string | null;
+  /** Elapsed milliseconds; null: nothing to show yet. */
+  ms: number | null;
+}
+
+function row(cells: Cells, indent: number, nameWidth: number, frame: Frame): Line {
+  const name = cutEnd(printable(cells.name), nameWidth - indent - 2, frame.glyphs.ellipsis);
+  const left: Line = [
+    span(" ".repeat(1 + indent)),
+    mark(cells.tone, frame),
+    span(` ${name.padEnd(nameWidth - indent - 2)} `),
+    span(cells.word.padEnd(stateWidth), cells.tone),
+  ];
+  if (cells.detail) left.push(span(` ${printable(cells.detail)}`, "dim"));
+  const right = cells.ms === null ? [] : [span(elapsedText(cells.ms), "dim")];
+  const elapsedWidth = Math.max(6, widthOf(right));
+  return justify(left, [span(" ".repeat(elapsedWidth - widthOf(right))), ...right], frame.width, frame.glyphs.ellipsis);
+}
+
+function stepCells(step: StepView, frame: Frame): Cells {
+  return {
+    tone: stepTone(step.state),
+    name: step.title,
+    word: step.state,
+    detail: step.detail,
+    ms: runningMs(step, step.state === "running", frame),
+  };
+}
+
+function serviceCells(service: ServiceView, frame: Frame): Cells {
+  const word = serviceWord(service);
+  return {
+    tone: serviceTone(service),
+    name: service.name,
+    word,
+    detail: service.detail,
+    ms: runningMs(service, service.ms === null, frame),
+  };
+}
+
+function runningMs(item: StepView | ServiceView, running: boolean, frame: Frame): number | null {
+  if (item.ms !== null || item.startedAt === null) return item.ms;
+  return running ? frame.now - Date.parse(item.startedAt) : null;
+}

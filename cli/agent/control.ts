@@ -1,0 +1,119 @@
+/** The control API of the agent process, on 127.0.0.1 for programs of this user: bearer token from a 0600 file, Host checked. */
+import { timingSafeEqual } from "node:crypto";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import type { RequestRecord, StatusData } from "../launch/events.ts";
+import { errno } from "../io/files.ts";
+import type { Journal } from "./journal.ts";
+
+export interface ControlConfig {
+  /** The port of the last time; another one is taken when it is not free. null: any. */
+  port: number | null;
+  token: string;
+  journal: Journal;
+  state: () => Promise<StatusData>;
+  /** Newest first. */
+  requests: () => RequestRecord[];
+  /** Called after the answer has been sent. */
+  stop: () => void;
+}
+
+export interface ControlServer {
+  port: number;
+  /** Ends event streams once everything was read, then the listener. */
+  close(): Promise<void>;
+}
+
+/** `GET /state`, `GET /events?since=N` (NDJSON, stays open), `GET /requests`, `POST /stop`. */
+export async function startControl(config: ControlConfig): Promise<ControlServer> {
+  const ended = new AbortController();
+  const server = http.createServer((req, res) => {
+    answer(config, ended.signal, req, res).catch((error: unknown) => {
+      if (res.headersSent) res.destroy();
+      else send(res, 500, { error: error instanceof Error ? error.message : String(error) });
+    });
+  });
+  await listen(server, config.port ?? 0).catch(async (error: unknown) => {
+    if (config.port === null || errno(error) !== "EADDRINUSE") throw error;
+    await listen(server, 0);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const force = setTimeout(() => {
+        ended.abort();
+        server.closeAllConnections();
+      }, 1000);
+      await closed;
+      clearTimeout(force);
+    },
+  };
+}
+
+async function answer(config: ControlConfig, ended: AbortSignal, req: http.IncomingMessage, res: http.ServerResponse): Promise<void> {
+  // A web page can point a name of its own at 127.0.0.1 (DNS rebinding); its Host gives it away.
+  if (!/^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/i.test(req.headers.host ?? "")) return send(res, 403, { error: "host" });
+  if (!authorized(req.headers.authorization, config.token)) return send(res, 401, { error: "token" });
+  const url = new URL(req.url ?? "/", "http://127.0.0.1");
+  switch (`${req.method} ${url.pathname}`) {
+    case "GET /state": {
+      // Read before the state, so that a follower from here on misses nothing.
+      res.setHeader("airy-seq", config.journal.last());
+      return send(res, 200, await config.state());
+    }
+    case "GET /requests":
+      return send(res, 200, config.requests());
+    case "GET /events": {
+      const since = Number(url.searchParams.get("since") ?? 0);
+      if (!Number.isSafeInteger(since) || since < 0) return send(res, 400, { error: "since" });
+      return stream(config.journal, since, ended, res);
+    }
+    case "POST /stop":
+      res.on("finish", config.stop);
+      return send(res, 202, { stopping: true });
+    default:
+      return send(res, 404, { error: "path" });
+  }
+}
+
+async function stream(journal: Journal, since: number, ended: AbortSignal, res: http.ServerResponse): Promise<void> {
+  const gone = new AbortController();
+  res.on("close", () => gone.abort());
+  res.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store", connection: "close" });
+  res.flushHeaders();
+  for await (const event of journal.follow(since, AbortSignal.any([gone.signal, ended]))) {
+    if (!res.write(`${JSON.stringify(event)}\n`)) await Promise.race([drained(res), aborted(gone.signal)]);
+  }
+  res.end();
+}
+
+function send(res: http.ServerResponse, status: number, value: unknown): void {
+  res.writeHead(status, { "content-type": "application/json", "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  res.end(`${JSON.stringify(value)}\n`);
+}
+
+function authorized(header: string | undefined, token: string): boolean {
+  const given = Buffer.from(header ?? "");
+  const expected = Buffer.from(`Bearer ${token}`);
+  return given.length === expected.length && timingSafeEqual(given, expected);
+}
+
+function drained(res: http.ServerResponse): Promise<void> {
+  return new Promise((resolve) => res.once("drain", () => resolve()));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+function listen(server: http.Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,63 @@
+/** What the launcher hands to the agent process over its stdin, secrets included: never argv, never the environment. */
+import { createHash } from "node:crypto";
+import { z } from "zod";
+
+const port = z.int().min(1).max(65_535);
+
+const specSchema = z.object({
+  workspace: z.string(),
+  ports: z.object({ platform: port, edgeSsh: port, edgeHttp: port, facebook: port }),
+  secrets: z.object({ databasePassword: z.string(), verifyToken: z.string() }),
+  facebook: z.object({ appId: z.string(), appSecret: z.string(), graphUrl: z.string() }).nullable(),
+  sandbox: z
+    .object({
+      domain: z.string(),
+      edgeHostKey: z.string(),
+      page: z.object({ id: z.string(), name: z.string(), token: z.string() }),
+      commandToken: z.string(),
+    })
+    .nullable(),
+});
+
+const settingsSchema = z.object({
+  startId: z.string(),
+  engine: z.enum(["docker", "embedded"]),
+  spec: specSchema,
+  edge: z.object({ host: z.string(), port }),
+  /** Public host key of the edge where it is known; null: pinned on first contact. */
+  edgeKey: z.string().nullable(),
+  /** Port of the control API the last time; null: any. */
+  controlPort: port.nullable(),
+  replaceWebhook: z.boolean(),
+});
+
+export type AgentSettings = z.output<typeof settingsSchema>;
+
+/** Throws a plain error: only our own launcher writes this. */
+export function parseSettings(text: string): AgentSettings {
+  return settingsSchema.parse(JSON.parse(text));
+}
+
+/** Two starts with the same hash run the same thing. */
+export function settingsHash(settings: Pick<AgentSettings, "engine" | "spec" | "edge" | "edgeKey">): string {
+  const { engine, spec, edge, edgeKey } = settings;
+  return createHash("sha256")
+    .update(
+      JSON.stringify(settingsSchema.pick({ engine: true, spec: true, edge: true, edgeKey: true }).parse({ engine, spec, edge, edgeKey })),
+    )
+    .digest("hex")
+    .slice(0, 16);
+}
+
+/** Everything in the settings that must not be shown. */
+export function secretsOf(settings: AgentSettings): string[] {
+  const { spec } = settings;
+  return [
+    spec.secrets.databasePassword,
+    spec.secrets.verifyToken,
+    spec.facebook?.appSecret,
+    spec.sandbox?.commandToken,
+    spec.sandbox?.page.token,
+    spec.sandbox?.edgeHostKey,
+  ].filter((secret) => secret !== undefined);
+}

@@ -1,0 +1,100 @@
+/** Events -> plain lines: for logs, scripts, small terminals and screen readers. One line an event, nothing is redrawn. */
+import type { AiryEvent, StatusData } from "../launch/events.ts";
+
+export interface Lines {
+  /** The line for an event; null for those that say nothing new to a reader. */
+  line(event: AiryEvent): string | null;
+}
+
+/** Remembers the titles of the plan, and what was said last of each service, tunnel and webhook. */
+export function createLines(): Lines {
+  const titles = new Map<string, string>();
+  const said = new Map<string, string>();
+
+  const once = (key: string, text: string): string | null => {
+    if (said.get(key) === text) return null;
+    said.set(key, text);
+    return text;
+  };
+
+  return {
+    line(event) {
+      switch (event.type) {
+        case "plan":
+          for (const step of event.steps) titles.set(step.id, step.title);
+          return null;
+        case "step": {
+          const title = titles.get(event.id) ?? event.id;
+          const detail = event.detail ? `: ${event.detail}` : "";
+          if (event.state === "pending") return null;
+          if (event.state === "running") return once(`step ${event.id}`, `..    ${title}${detail}`);
+          const word = { done: "ok  ", failed: "FAIL", skipped: "skip" }[event.state];
+          return `${word}  ${title}${detail}${event.ms === undefined || event.state === "skipped" ? "" : ` (${seconds(event.ms)})`}`;
+        }
+        case "check":
+          if (event.status === "ok") return once(`check ${event.id}`, `ok    ${event.message}`);
+          return `${event.status === "warn" ? "warn" : "FAIL"}  ${event.message}${event.action ? ` (${event.action})` : ""}`;
+        case "service": {
+          const { name, state, health } = event.service;
+          const text = `      ${name}: ${state}${health === "none" || health === "starting" ? "" : `, ${health}`}${event.detail ? ` (${event.detail})` : ""}`;
+          return once(`service ${name}`, text);
+        }
+        case "tunnel": {
+          const { state, edge, reason } = event.tunnel;
+          return once("tunnel", `      tunnel: ${state}${reason ? ` (${reason})` : ""}, edge ${edge}`);
+        }
+        case "webhook": {
+          const { source, object, state, callbackUrl } = event.webhook;
+          const change = event.previousUrl ? `, was ${event.previousUrl}` : "";
+          const text = `      webhook ${source}/${object}: ${state}${callbackUrl ? ` -> ${callbackUrl}` : ""}${change}${event.detail ? ` (${event.detail})` : ""}`;
+          return once(`webhook ${source} ${object}`, text);
+        }
+        case "request":
+          return `      ${event.request.method} ${event.request.path} ${event.request.status || "aborted"} ${event.request.durationMs} ms`;
+        case "warning":
+          return `warn  ${event.message}${event.action ? ` (${event.action})` : ""}`;
+        case "ready":
+          return "Ready.";
+        case "failed":
+        case "stopped":
+          return null;
+      }
+    },
+  };
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+/**
+ * What `airy status` shows to people.
+ * ```
+ * running (embedded, sandbox)
+ *   inbox     http://127.0.0.1:4200
+ *   public    http://abcdefghij.tunnel.localhost:4280  (open)
+ *   webhook   facebook/page active -> http://abcdefghij.tunnel.localhost:4280/facebook
+ *   services  postgres healthy, platform healthy
+ * ```
+ */
+export function statusText(status: StatusData): string {
+  const engine = status.engine ? ` (${status.engine}${status.sandbox ? ", sandbox" : ""})` : "";
+  const lines = [`${status.state}${engine}`];
+  const add = (label: string, text: string): void => void lines.push(`  ${label.padEnd(9)} ${text}`);
+  if (status.platform.url) add("inbox", status.platform.url);
+  if (status.tunnel) {
+    const { url, state, edge, reason } = status.tunnel;
+    add("public", `${url ?? "no URL yet"}  (${state}${reason ? `: ${reason}` : ""}; only /facebook is exposed)`);
+    add("edge", edge);
+  }
+  for (const webhook of status.webhooks) {
+    add("webhook", `${webhook.source}/${webhook.object} ${webhook.state}${webhook.callbackUrl ? ` -> ${webhook.callbackUrl}` : ""}`);
+  }
+  if (status.platform.services.length > 0) {
+    add(
+      "services",
+      status.platform.services.map((s) => `${s.name} ${s.health === "none" || s.state !== "running" ? s.state : s.health}`).join(", "),
+    );
+  }
+  return lines.join("\n");
+}

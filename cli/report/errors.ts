@@ -583,6 +583,8 @@ function probeEvidence(d: Details): string {
       return "The platform answered 403: it knows another verify token than this workspace.";
     case "status":
       return `Asked to echo a challenge, it answered ${d.status}.${received}`;
+    case "redirect":
+      return `Asked to echo a challenge, it answered ${d.status}, a redirect to ${d.received}`;
     case "html":
       return `Asked to echo a challenge, it answered with a web page: something else sits at this address.${received}`;
     default:

@@ -1,0 +1,79 @@
+/**
+ * Our own handshake through the public URL, before Facebook is asked to do the same: it tells a broken tunnel from a Facebook that
+ * cannot reach us, and finds what else may sit at the address (an interstitial, another program, an old edge).
+ */
+import { randomInt } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { HttpClient, HttpResponse } from "../../io/http.ts";
+import { AiryError } from "../../report/errors.ts";
+import { firstBytes, networkCode } from "./answers.ts";
+
+export interface CallbackProbe {
+  http: HttpClient;
+  callbackUrl: string;
+  verifyToken: string;
+  /** Pauses before repeats while the failure may pass by itself, milliseconds. */
+  retryDelaysMs: readonly number[];
+  signal?: AbortSignal | undefined;
+}
+
+/** Facebook waits about as long. */
+const TIMEOUT_MS = 5_000;
+
+/** Throws PROBE_FAILED with `problem` unreachable, edge, token, redirect, status, html or body. */
+export async function probeCallback(probe: CallbackProbe): Promise<void> {
+  for (const pauseMs of probe.retryDelaysMs) {
+    const failure = await probeOnce(probe);
+    if (!failure) return;
+    if (!mayPass(failure)) throw failure;
+    await sleep(pauseMs, undefined, { signal: probe.signal });
+  }
+  const failure = await probeOnce(probe);
+  if (failure) throw failure;
+}
+
+async function probeOnce(probe: CallbackProbe): Promise<AiryError | null> {
+  const challenge = String(randomInt(100_000_000, 2 ** 31 - 1));
+  const url = new URL(probe.callbackUrl);
+  url.searchParams.append("hub.mode", "subscribe");
+  url.searchParams.append("hub.challenge", challenge);
+  url.searchParams.append("hub.verify_token", probe.verifyToken);
+  const request = { url: url.href, headers: { "user-agent": "airy-up (callback check)" }, timeoutMs: TIMEOUT_MS, signal: probe.signal };
+  let response: HttpResponse;
+  try {
+    response = await probe.http(request);
+  } catch (error) {
+    probe.signal?.throwIfAborted();
+    const details = { url: probe.callbackUrl, problem: "unreachable", host: url.host, cause: networkCode(error) };
+    return new AiryError("PROBE_FAILED", details, { cause: error });
+  }
+  const problem = problemOf(response, challenge);
+  if (problem === null) return null;
+  const edgeCode = response.headers["airy-error"];
+  return new AiryError("PROBE_FAILED", {
+    url: probe.callbackUrl,
+    problem,
+    status: response.status,
+    edgeCode: typeof edgeCode === "string" ? edgeCode : null,
+    received: firstBytes(problem === "redirect" ? Buffer.from(response.headers.location ?? "") : response.body).replaceAll(
+      probe.verifyToken,
+      "***",
+    ),
+  });
+}
+
+function problemOf(response: HttpResponse, challenge: string): string | null {
+  const body = response.body.toString("utf8");
+  if (response.status >= 200 && response.status < 300 && body === challenge) return null;
+  if (response.headers["airy-error"] !== undefined) return "edge";
+  if (response.status === 403) return "token";
+  if (response.status >= 300 && response.status < 400) return "redirect";
+  if (response.status < 200 || response.status > 299) return "status";
+  return /^\s*<(!doctype|html|head|body|\?xml)/i.test(body) ? "html" : "body";
+}
+
+/** A tunnel that has just opened, or a platform that has just started, may need a moment. */
+function mayPass(failure: AiryError): boolean {
+  const { problem, status } = failure.details;
+  return problem === "unreachable" || problem === "edge" || status === 502 || status === 503 || status === 504;
+}

@@ -1,0 +1,46 @@
+/** Connects a page through the platform, which keeps the page's token and subscribes the page to the app. */
+import { z } from "zod";
+import type { HttpClient, HttpResponse } from "../../io/http.ts";
+import { fail } from "../../report/errors.ts";
+import { networkCode, parseJson } from "./answers.ts";
+
+export interface ConnectPage {
+  http: HttpClient;
+  /** The platform's base URL, e.g. `http://127.0.0.1:4270`. */
+  platformUrl: string;
+  pageId: string;
+  pageToken: string;
+  name: string;
+  signal?: AbortSignal | undefined;
+}
+
+// The answer's metadata holds the page's token; it is not read.
+const channel = z.object({ id: z.string(), source_channel_id: z.string(), connected: z.literal(true) });
+const refused = z.object({ message: z.string() });
+
+/** The platform calls Facebook before it answers. */
+const TIMEOUT_MS = 20_000;
+
+/** Repeating it is harmless. Returns the id of the channel. Throws FB_CONNECT_FAILED. */
+export async function connectPage(connect: ConnectPage): Promise<{ channelId: string }> {
+  const { pageId, pageToken, name } = connect;
+  let response: HttpResponse;
+  try {
+    response = await connect.http({
+      method: "POST",
+      url: `${connect.platformUrl.replace(/\/+$/, "")}/channels.facebook.connect`,
+      headers: { "content-type": "application/json", accept: "application/json" },
+      body: JSON.stringify({ page_id: pageId, page_token: pageToken, name }),
+      timeoutMs: TIMEOUT_MS,
+      signal: connect.signal,
+    });
+  } catch (error) {
+    connect.signal?.throwIfAborted();
+    return fail("FB_CONNECT_FAILED", { pageId, host: new URL(connect.platformUrl).host, cause: networkCode(error) }, { cause: error });
+  }
+  const value = parseJson(response.body);
+  const answer = channel.safeParse(value);
+  if (response.status === 200 && answer.success && answer.data.source_channel_id === pageId) return { channelId: answer.data.id };
+  const message = refused.safeParse(value).data?.message.replaceAll(pageToken, "***") ?? null;
+  return fail("FB_CONNECT_FAILED", { pageId, status: response.status, message });
+}

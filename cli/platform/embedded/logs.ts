@@ -1,0 +1,147 @@
+/** The services' log files, `.airy/logs/<service>.log`: each line begins with its time. */
+import { closeSync, fstatSync, mkdirSync, openSync, renameSync, statSync, writeSync } from "node:fs";
+import { open, stat } from "node:fs/promises";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { LogLine } from "../platform.ts";
+
+/** At this size (bytes) a file becomes `<service>.log.1`, replacing the one before. */
+const rotateAt = 10_000_000;
+const pollMs = 250;
+
+export interface LogFile {
+  line(text: string): void;
+  close(): void;
+}
+
+export function logFileOf(workspace: string, service: string): string {
+  return path.join(workspace, ".airy", "logs", `${service}.log`);
+}
+
+/** Opens a service's log for appending; each line is written at once, so that nothing is missing after a kill. */
+export function openLog(workspace: string, service: string): LogFile {
+  const file = logFileOf(workspace, service);
+  rotate(file);
+  let fd = openSync(file, "a", 0o600);
+  let size = fstatSync(fd).size;
+  let open = true;
+  return {
+    line(text) {
+      if (!open) return;
+      const bytes = Buffer.from(`${new Date().toISOString()} ${text.trimEnd()}\n`);
+      try {
+        writeSync(fd, bytes);
+        size += bytes.length;
+        if (size < rotateAt) return;
+        closeSync(fd);
+        rotate(file);
+        fd = openSync(file, "a", 0o600);
+        size = fstatSync(fd).size;
+      } catch {
+        // A full disk must not stop the service whose log this is.
+      }
+    },
+    close() {
+      if (open) closeSync(fd);
+      open = false;
+    },
+  };
+}
+
+/** Makes the folder, and moves a file that has grown large aside. */
+export function rotate(file: string): void {
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  if (size >= rotateAt) renameSync(file, `${file}.1`);
+}
+
+/** Bytes; 0 when there is no file. */
+export async function logSize(file: string): Promise<number> {
+  return (await stat(file).catch(() => null))?.size ?? 0;
+}
+
+/** The last lines written after byte `from`, at most `count`. */
+export async function logTail(file: string, count: number, from = 0): Promise<string[]> {
+  const size = await logSize(file);
+  // Enough for any tail; a file may hold megabytes.
+  const start = Math.max(from, size - 4096 - count * 512);
+  const lines = (await readFrom(file, start, size))
+    .toString()
+    .split("\n")
+    .filter((line) => line !== "");
+  if (start > from) lines.shift(); // cut in the middle
+  return lines.slice(-count);
+}
+
+/** The last lines of several services, oldest first; then, with `follow`, what is written from now on. */
+export async function* readLogs(
+  workspace: string,
+  services: readonly string[],
+  options: { tail: number; follow: boolean; signal: AbortSignal },
+): AsyncGenerator<LogLine> {
+  const sources = services.map((service) => ({ service, file: logFileOf(workspace, service), offset: 0, inode: 0 }));
+  const lines: LogLine[] = [];
+  for (const source of sources) {
+    const stats = await stat(source.file).catch(() => null);
+    source.offset = stats?.size ?? 0;
+    source.inode = stats?.ino ?? 0;
+    const parsed = (await logTail(source.file, options.tail)).map((line) => parseLine(source.service, line));
+    // A continuation (a stack trace, a statement) belongs to the time of the line before it.
+    let at = "";
+    lines.push(...parsed.map((line) => Object.assign(line, { sort: (at = line.at ?? at) })));
+  }
+  yield* lines
+    .sort(byTime)
+    .slice(-options.tail)
+    .map(({ service, at, line }) => ({ service, at, line }));
+
+  while (options.follow && !options.signal.aborted) {
+    await delay(pollMs, undefined, { signal: options.signal }).catch(() => undefined);
+    for (const source of sources) yield* news(source);
+  }
+}
+
+interface Source {
+  service: string;
+  file: string;
+  offset: number;
+  inode: number;
+}
+
+async function* news(source: Source): AsyncGenerator<LogLine> {
+  const stats = await stat(source.file).catch(() => null);
+  if (!stats) return;
+  if (stats.ino !== source.inode || stats.size < source.offset) Object.assign(source, { inode: stats.ino, offset: 0 }); // rotated
+  if (stats.size === source.offset) return;
+  const bytes = await readFrom(source.file, source.offset, stats.size);
+  const whole = bytes.subarray(0, bytes.lastIndexOf("\n") + 1);
+  source.offset += whole.length;
+  for (const line of whole.toString().split("\n")) if (line !== "") yield parseLine(source.service, line);
+}
+
+const isoTime = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (.*)$/s;
+/** `log_line_prefix` of postgres.ts: `%m [%p] `, in UTC. */
+const postgresTime = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d\.\d{3}) UTC (.*)$/s;
+
+function parseLine(service: string, line: string): LogLine {
+  const own = isoTime.exec(line);
+  if (own) return { service, at: own[1] ?? null, line: own[2] ?? "" };
+  const theirs = postgresTime.exec(line);
+  if (theirs) return { service, at: `${theirs[1]}T${theirs[2]}Z`, line: theirs[3] ?? "" };
+  return { service, at: null, line };
+}
+
+function byTime(a: LogLine & { sort?: string }, b: LogLine & { sort?: string }): number {
+  return (a.sort ?? "").localeCompare(b.sort ?? "");
+}
+
+async function readFrom(file: string, start: number, end: number): Promise<Buffer> {
+  const handle = await open(file, "r").catch(() => null);
+  if (!handle) return Buffer.alloc(0);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.max(0, end - start)), 0, end - start, start);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}

@@ -5,6 +5,7 @@ import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
 import { isFree, nextFreePort } from "../../checks/ports.ts";
+import type { Io } from "../../io/io.ts";
 import type { Emit, ServiceStatus } from "../../launch/events.ts";
 import { AiryError, asAiryError, fail } from "../../report/errors.ts";
 import { openDataDir } from "./datadir.ts";
@@ -29,6 +30,7 @@ export interface Host {
   uid: number | null;
   /** PATH. */
   path: string;
+  kill: Io["kill"];
 }
 
 export interface RunningPostgres {
@@ -96,7 +98,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   rotate(logFile);
   const footing = await findFooting({ base: path.join(workspace, ".airy", "postgres"), ...host });
   signal.throwIfAborted();
-  const orphan = await stopPostmaster(path.join(footing.base, "data"));
+  const orphan = await stopPostmaster(path.join(footing.base, "data"), host.kill);
   if (orphan) emit({ type: "service", service: status, detail: "stopped the one that an earlier run left behind" });
   const dataDir = await openDataDir({ footing, password, logFile, path: host.path, uid: host.uid, signal });
   let port: number;

@@ -1,9 +1,10 @@
 /** The Postgres that a data folder's `postmaster.pid` names: is it really that one, and how it is stopped. */
 import { readFile, readlink, realpath, rm } from "node:fs/promises";
 import path from "node:path";
-import { kill } from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
+import type { Io } from "../../io/io.ts";
 import { run } from "../../io/spawn.ts";
+import { fail } from "../../report/errors.ts";
 
 export interface Postmaster {
   pid: number;
@@ -44,20 +45,20 @@ export async function dropStalePidFile(dataDir: string): Promise<void> {
 
 /**
  * Stops the Postgres of this data folder, whoever started it: fast shutdown, after 10 s an immediate one (recovery at next start),
- * after 5 s more SIGKILL. Returns whether one ran.
+ * after 5 s more SIGKILL. Returns whether one ran. Throws SERVICE_UNHEALTHY.
  */
-export async function stopPostmaster(dataDir: string): Promise<boolean> {
+export async function stopPostmaster(dataDir: string, kill: Io["kill"]): Promise<boolean> {
   const found = await findPostmaster(dataDir);
   if (!found) return false;
   for (const [signal, patience] of stopSignals) {
     // Looked at again before each signal: the pid may belong to something else by now.
     if ((await identify(found.pid, dataDir)) !== "ours") return true;
-    send(found.pid, signal);
+    kill(found.pid, signal);
     for (const end = Date.now() + patience; Date.now() < end; await delay(30)) {
       if ((await identify(found.pid, dataDir)) !== "ours") return true;
     }
   }
-  return true;
+  return fail("SERVICE_UNHEALTHY", { service: "postgres", reason: `Process ${found.pid} does not stop.` });
 }
 
 /** Signal and milliseconds to wait after it (https://www.postgresql.org/docs/18/server-shutdown.html). */
@@ -92,12 +93,4 @@ async function commandLine(pid: number): Promise<string[] | "gone" | "unknown"> 
   const ps = await run("ps", ["-ww", "-o", "command=", "-p", String(pid)], { timeoutMs: 2000 });
   if (ps.exitCode === null) return "unknown";
   return ps.exitCode === 0 ? ps.stdout.split(" ") : "gone";
-}
-
-function send(pid: number, signal: NodeJS.Signals): void {
-  try {
-    kill(pid, signal);
-  } catch {
-    // It ended between the look and the signal.
-  }
 }

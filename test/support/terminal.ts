@@ -82,8 +82,9 @@ export async function startInTerminal(
   const child = pty.spawn(process.execPath, [file, ...args], {
     cols: options.columns,
     rows: options.rows,
-    name: "xterm-256color",
-    env: { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), TERM: "xterm-256color", LANG: "C.UTF-8", TZ: "UTC", ...options.env },
+    // node-pty sets TERM to this.
+    name: options.env?.["TERM"] ?? "xterm-256color",
+    env: { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), LANG: "C.UTF-8", TZ: "UTC", ...options.env },
   });
   child.onData((data) => {
     raw += data;

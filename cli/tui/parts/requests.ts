@@ -7,6 +7,8 @@ import type { View } from "../state.ts";
 
 /** From this width on, the sizes of request and answer have columns of their own. */
 const wide = 76;
+/** On a wide terminal the numbers stay near the path. */
+const widestPath = 60;
 const methodWidth = 7;
 const numberWidth = 9;
 
@@ -53,7 +55,7 @@ function shownPath(path: string, frame: Frame): string {
 
 function pathWidth(frame: Frame): number {
   const numbers = frame.width >= wide ? 4 : 2;
-  return Math.max(4, frame.width - 11 - methodWidth - numbers * numberWidth);
+  return Math.min(widestPath, Math.max(4, frame.width - 11 - methodWidth - numbers * numberWidth));
 }
 
 function statusTone(status: number): Tone {

@@ -7,6 +7,8 @@ import { noticeLines } from "../parts/notice.ts";
 import type { ServiceView, StepView, View } from "../state.ts";
 
 const stateWidth = "unhealthy".length;
+/** A detail that is cut shorter than this says nothing. */
+const leastDetail = 12;
 
 /**
  * ```
@@ -30,7 +32,12 @@ export function startScreen(view: View, frame: Frame): Line[] {
     frame.width,
     frame.glyphs.ellipsis,
   );
-  const keys: Line = [span(" "), span("Ctrl-C", "strong"), span(" stop the start ", "dim"), span("(airy up resumes it)", "dim")];
+  const keys: Line = [
+    span(" "),
+    span("Ctrl-C", "strong"),
+    span(" stop the start"),
+    span(frame.width >= 56 ? ", airy up resumes it" : "", "dim"),
+  ];
   const room = frame.height - 2;
   const roomy = [blank, ...progress(view, frame, () => true), blank];
   if (roomy.length <= room) return [header, ...roomy, keys];
@@ -51,7 +58,7 @@ function progress(view: View, frame: Frame, shown: (item: StepView | ServiceView
   const current = view.steps.findLastIndex((s) => s.state === "running" || s.state === "failed");
   const lines: Line[] = [];
   view.steps.forEach((step, index) => {
-    if (shown(step) || index === current) lines.push(row(stepCells(step, frame), 0, nameWidth, frame));
+    if (shown(step) || index === current) lines.push(...row(stepCells(step, frame), 0, nameWidth, frame));
     if (index === current) lines.push(...serviceRows(view, frame, shown, nameWidth));
   });
   if (current < 0) lines.push(...serviceRows(view, frame, shown, nameWidth));
@@ -59,7 +66,7 @@ function progress(view: View, frame: Frame, shown: (item: StepView | ServiceView
 }
 
 function serviceRows(view: View, frame: Frame, shown: (item: ServiceView) => boolean, nameWidth: number): Line[] {
-  return view.services.filter(shown).map((s) => row(serviceCells(s, frame), 2, nameWidth, frame));
+  return view.services.filter(shown).flatMap((s) => row(serviceCells(s, frame), 2, nameWidth, frame));
 }
 
 interface Cells {
@@ -67,11 +74,13 @@ interface Cells {
   name: string;
   word: string;
   detail: string | null;
+  running: boolean;
   /** Elapsed milliseconds; null: nothing to show yet. */
   ms: number | null;
 }
 
-function row(cells: Cells, indent: number, nameWidth: number, frame: Frame): Line {
+/** A detail that does not fit beside the state of something that still runs gets a line of its own; of what is over it is dropped. */
+function row(cells: Cells, indent: number, nameWidth: number, frame: Frame): Line[] {
   const name = cutEnd(printable(cells.name), nameWidth - indent - 2, frame.glyphs.ellipsis);
   const left: Line = [
     span(" ".repeat(1 + indent)),
@@ -79,31 +88,32 @@ function row(cells: Cells, indent: number, nameWidth: number, frame: Frame): Lin
     span(` ${name.padEnd(nameWidth - indent - 2)} `),
     span(cells.word.padEnd(stateWidth), cells.tone),
   ];
-  if (cells.detail) left.push(span(` ${printable(cells.detail)}`, "dim"));
-  const right = cells.ms === null ? [] : [span(elapsedText(cells.ms), "dim")];
-  const elapsedWidth = Math.max(6, widthOf(right));
-  return justify(left, [span(" ".repeat(elapsedWidth - widthOf(right))), ...right], frame.width, frame.glyphs.ellipsis);
+  const elapsed = (cells.ms === null ? "" : elapsedText(cells.ms)).padStart(6);
+  const room = frame.width - widthOf(left) - elapsed.length - 2;
+  const detail = cells.detail === null ? "" : printable(cells.detail);
+  const beside = detail.length <= room || (!cells.running && room >= leastDetail);
+  if (beside && detail !== "") left.push(span(` ${detail}`, "dim"));
+  const lines = [justify(left, [span(elapsed, "dim")], frame.width, frame.glyphs.ellipsis)];
+  if (!beside && cells.running) lines.push([span(`${" ".repeat(3 + indent)}${detail}`, "dim")]);
+  return lines;
 }
 
 function stepCells(step: StepView, frame: Frame): Cells {
+  const running = step.state === "running";
   return {
     tone: stepTone(step.state),
     name: step.title,
     word: step.state,
     detail: step.detail,
-    ms: runningMs(step, step.state === "running", frame),
+    running,
+    ms: runningMs(step, running, frame),
   };
 }
 
 function serviceCells(service: ServiceView, frame: Frame): Cells {
+  const running = service.ms === null;
   const word = serviceWord(service);
-  return {
-    tone: serviceTone(service),
-    name: service.name,
-    word,
-    detail: service.detail,
-    ms: runningMs(service, service.ms === null, frame),
-  };
+  return { tone: serviceTone(service), name: service.name, word, detail: service.detail, running, ms: runningMs(service, running, frame) };
 }
 
 function runningMs(item: StepView | ServiceView, running: boolean, frame: Frame): number | null {

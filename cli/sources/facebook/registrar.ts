@@ -108,7 +108,7 @@ export function createFacebookSource(config: FacebookSourceConfig): Source {
       emit({ type: "webhook", webhook, previousUrl });
       return [webhook];
     } catch (error) {
-      emit({ type: "webhook", webhook: statusAfter(error, callbackUrl) });
+      if (!signal?.aborted) emit({ type: "webhook", webhook: statusAfter(error, callbackUrl) });
       throw error;
     }
   }

@@ -19,7 +19,7 @@ export interface Delivery {
 }
 
 /** Which layer keeps a page event of this field from being delivered; null when none does. */
-export function missingLayer(state: SandboxState, field: string): MissingLayer | null {
+function missingLayer(state: SandboxState, field: string): MissingLayer | null {
   const row = state.subscriptions.get("page");
   if (!row) return "app";
   if (!row.active) return "app-inactive";

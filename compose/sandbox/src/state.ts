@@ -1,7 +1,7 @@
 /** What the stand-in remembers; in memory only. A restarted stand-in is empty, and whoever registered before registers again. */
 import { randomBytes } from "node:crypto";
 
-export interface Subscription {
+interface Subscription {
   object: string;
   callbackUrl: string;
   verifyToken: string;

@@ -28,8 +28,7 @@ export async function amendSubscription(config: FacebookSandboxConfig, state: Sa
   // Whether Meta accepts a POST without a callback is not documented; that it does not is an assumption.
   const callbackUrl = required(request.params, "callback_url");
   const verifyToken = required(request.params, "verify_token");
-  if (!/^https?:\/\//.test(callbackUrl) || !URL.canParse(callbackUrl))
-    throw graphErrors.parameterWrong("callback_url", "must be a valid URI");
+  if (!/^https?:$/.test(protocolOf(callbackUrl))) throw graphErrors.parameterWrong("callback_url", "must be a valid URI");
   const fields = listParam(request.params, "fields") ?? [];
   requireKnownFields("fields", object, fields);
 
@@ -37,7 +36,7 @@ export async function amendSubscription(config: FacebookSandboxConfig, state: Sa
 
   const merged = new Map(state.subscriptions.get(object)?.fields);
   for (const field of fields) merged.set(field, request.version);
-  const includeValues = textParam(request.params, "include_values") === "true";
+  const includeValues = ["true", "1"].includes(textParam(request.params, "include_values") ?? "");
   state.subscriptions.set(object, { object, callbackUrl, verifyToken, includeValues, active: true, fields: merged });
   config.log(`subscription of ${object}: ${callbackUrl}, fields ${[...merged.keys()].join(", ")}`);
   return { success: true };
@@ -58,4 +57,8 @@ function required(params: Params, name: string): string {
   const value = textParam(params, name);
   if (value === null) throw graphErrors.parameterMissing(name);
   return value;
+}
+
+function protocolOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).protocol : "";
 }

@@ -124,6 +124,22 @@ test("a webhook that keeps refusing, or is gone, is reported with its last statu
   expect((await write({ text: "no" })).json).toMatchObject({ status: 0, deliveries: [{ status: 0, attempts: 3 }] });
 });
 
+test("a webhook has 5 seconds for its answer, and none counts as a failure", async () => {
+  await standIn.close();
+  const limits: number[] = [];
+  standIn = await startStandIn({
+    http: (request) => {
+      if (request.method === "GET") return http(request);
+      limits.push(request.timeoutMs);
+      return http({ ...request, timeoutMs: 50 });
+    },
+  });
+  await subscribe();
+  receiver.react(() => {});
+  expect((await write({ text: "hello?" })).json.deliveries).toMatchObject([{ status: 0, attempts: 3 }]);
+  expect(limits).toEqual([5_000, 5_000, 5_000]);
+});
+
 test("409 names the layer that is missing, one after the other", async () => {
   const layer = async () => {
     const { status, json } = await write({ text: "hello" });

@@ -4,11 +4,9 @@
  */
 import { readFile, readdir, rm, stat } from "node:fs/promises";
 import net from "node:net";
-import os from "node:os";
 import path from "node:path";
 import { makePrivateDir } from "../../io/files.ts";
 import { createHttpClient } from "../../io/http.ts";
-import type { Io } from "../../io/io.ts";
 import type { Emit, ServiceStatus } from "../../launch/events.ts";
 import { AiryError, whyOf } from "../../report/errors.ts";
 import type { Platform } from "../platform.ts";
@@ -23,9 +21,15 @@ import type { RunningStack } from "./stack.ts";
 /** Milliseconds a running service gets to answer when it is asked how it is. */
 const answerWithinMs = 1000;
 
-/** @param webDir folder with the built inbox page: `web` beside the bundle (`path.join(path.dirname(io.script), "web")`). */
-export function createEmbeddedPlatform(io: Pick<Io, "os" | "uid" | "pid" | "env" | "kill">, webDir: string): Platform {
-  const host: Host = { os: io.os, arch: os.arch(), uid: io.uid, path: io.env.PATH ?? "/usr/local/bin:/usr/bin:/bin", kill: io.kill };
+export interface EmbeddedOptions {
+  host: Host;
+  /** Of this process. */
+  pid: number;
+  /** Folder with the built inbox page: `web` beside the bundle. */
+  webDir: string;
+}
+
+export function createEmbedded({ host, pid, webDir }: EmbeddedOptions): Platform {
   let running: { stack: RunningStack; spec: string } | null = null;
 
   const stop = async (workspace: string, emit: Emit): Promise<void> => {
@@ -35,7 +39,7 @@ export function createEmbeddedPlatform(io: Pick<Io, "os" | "uid" | "pid" | "env"
       await stack.close();
     }
     for (const base of bases(workspace)) {
-      const orphan = await stopPostmaster(path.join(base, "data"), io.kill);
+      const orphan = await stopPostmaster(path.join(base, "data"), host.kill);
       if (orphan) emit({ type: "service", service: { name: "postgres", state: "exited", health: "none" } });
     }
     await removeRecord(workspace);
@@ -67,7 +71,7 @@ export function createEmbeddedPlatform(io: Pick<Io, "os" | "uid" | "pid" | "env"
       const { ports } = spec;
       const services = [{ name: "platform", port: ports.platform }];
       if (spec.sandbox) services.push({ name: "edge", port: ports.edgeHttp }, { name: "facebook", port: ports.facebook });
-      await writeRecord(spec.workspace, io.pid, services);
+      await writeRecord(spec.workspace, pid, services);
     },
 
     down: stop,

@@ -1,0 +1,165 @@
+/** What is looked at before anything changes: read-only, all at the same time, each check for at most two seconds. */
+import { constants } from "node:fs";
+import { access, readFile, stat, statfs } from "node:fs/promises";
+import { createRequire } from "node:module";
+import os from "node:os";
+import path from "node:path";
+import type { AiryEventBody, EngineName } from "../launch/events.ts";
+import { AiryError, errorBody, whyOf } from "../report/errors.ts";
+import { reachEdge } from "./edge.ts";
+import { holderOf, holderText, isFree } from "./ports.ts";
+
+/** Event of one check. `error` is set when the start cannot succeed; with a `warn` it can. */
+export type CheckResult = Extract<AiryEventBody, { type: "check" }> & { error?: AiryError };
+
+export interface PreflightInput {
+  /** Absolute path; it may not exist yet. */
+  workspace: string;
+  engine: EngineName;
+  /** Ports that are about to be listened on, none of them by airy itself now. */
+  ports: readonly PortWish[];
+  /** SSH address of the edge; null for one on this machine. */
+  edge: { host: string; port: number } | null;
+}
+
+export interface PortWish {
+  /** What it is for, e.g. `platform`. */
+  name: string;
+  port: number;
+  /** Asked for by the user, so that another one will not do. */
+  fixed: boolean;
+}
+
+const capMs = 2000;
+const MB = 1024 * 1024;
+/** Database, logs and a first day of messages. */
+const diskMb = 1000;
+/** What the services need at rest, with room for work: embedded under 300 MB; docker has a second Node and image layers to keep. */
+const memoryMb: Record<EngineName, number> = { embedded: 500, docker: 800 };
+
+/** Runs all checks. Results come in the same order each time; none is thrown. */
+export async function preflight(input: PreflightInput): Promise<CheckResult[]> {
+  const checks: Promise<CheckResult>[] = [
+    capped("workspace", checkWorkspace(input.workspace)),
+    capped("disk", checkDisk(input.workspace)),
+    capped("memory", checkMemory(input.engine)),
+    capped("tunnel-speed", checkNativeCrypto()),
+    ...input.ports.map((wish) => capped(`port-${wish.name}`, checkPort(wish))),
+  ];
+  if (input.edge) checks.push(checkEdge(input.edge));
+  return Promise.all(checks);
+}
+
+async function checkWorkspace(workspace: string): Promise<CheckResult> {
+  const dir = await nearestExisting(workspace);
+  const state = path.join(workspace, ".airy");
+  try {
+    await access(dir, constants.W_OK | constants.X_OK);
+    if (await exists(state)) await access(state, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return failed("workspace", new AiryError("WORKSPACE_NOT_WRITABLE", { dir: workspace, reason }));
+  }
+  return ok("workspace", `${workspace} can be written to`);
+}
+
+async function checkDisk(workspace: string): Promise<CheckResult> {
+  const { bavail, bsize } = await statfs(await nearestExisting(workspace));
+  const free = Math.floor((bavail * bsize) / MB);
+  if (free >= diskMb) return ok("disk", `${amount(free)} free`);
+  return warn(
+    "disk",
+    `Only ${amount(free)} of disk space are free; ${amount(diskMb)} are advisable. Messages are refused once the disk is full.`,
+  );
+}
+
+async function checkMemory(engine: EngineName): Promise<CheckResult> {
+  const available = Math.floor((await availableMemory()) / MB);
+  const needed = memoryMb[engine];
+  if (available >= needed) return ok("memory", `${amount(available)} available`);
+  return warn("memory", `Only ${amount(available)} of memory are available; ${amount(needed)} are advisable.`);
+}
+
+/** ssh2 does without its compiled part, at half the speed. It is built at install time and goes missing silently when Node changes. */
+async function checkNativeCrypto(): Promise<CheckResult> {
+  try {
+    createRequire(import.meta.url)("ssh2/lib/protocol/crypto/build/Release/sshcrypto.node");
+    return ok("tunnel-speed", "ssh2 uses its native crypto");
+  } catch (error) {
+    const built = (error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND";
+    const cause = built ? `does not fit Node ${process.version}` : "is missing (it is compiled at install time)";
+    return warn("tunnel-speed", `The native part of ssh2 ${cause}: the tunnel works at about half its speed.`, "npm rebuild ssh2");
+  }
+}
+
+async function checkPort(wish: PortWish): Promise<CheckResult> {
+  const id = `port-${wish.name}`;
+  if (await isFree(wish.port)) return ok(id, `port ${wish.port} is free`);
+  const holder = await holderOf(wish.port);
+  const error = new AiryError("PORT_TAKEN", { port: wish.port, holder: holder && holderText(holder), service: wish.name });
+  if (wish.fixed) return failed(id, error);
+  return warn(id, `${error.message} ${whyOf(error)} Another one is taken for ${wish.name}.`);
+}
+
+async function checkEdge(edge: { host: string; port: number }): Promise<CheckResult> {
+  const reached = await reachEdge(edge, capMs);
+  const address = `${edge.host}:${edge.port}`;
+  if (reached.ok) return ok("edge", `${address} answers (${reached.banner})`);
+  return failed("edge", new AiryError("SSH_UNREACHABLE", { edge: address, reason: reached.reason }));
+}
+
+function ok(id: string, message: string): CheckResult {
+  return { type: "check", id, status: "ok", message };
+}
+
+function warn(id: string, message: string, action?: string): CheckResult {
+  return { type: "check", id, status: "warn", message, ...(action === undefined ? {} : { action }) };
+}
+
+function failed(id: string, error: AiryError): CheckResult {
+  const { actions } = errorBody(error);
+  return { type: "check", id, status: "fail", message: `${error.message} ${whyOf(error)}`, action: actions[0], error };
+}
+
+/** A check that hangs or breaks must not stop a start that would succeed. */
+async function capped(id: string, check: Promise<CheckResult>): Promise<CheckResult> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<CheckResult>((resolve) => {
+    timer = setTimeout(() => resolve(warn(id, `Could not be found out within ${capMs / 1000} s.`)), capMs);
+  });
+  const broken = (error: unknown): CheckResult =>
+    warn(id, `Could not be found out: ${error instanceof Error ? error.message : String(error)}`);
+  try {
+    return await Promise.race([check.catch(broken), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Bytes that can be had without swapping: of the machine, and of the control group (a container's limit) where that is less. */
+async function availableMemory(): Promise<number> {
+  const meminfo = await readFile("/proc/meminfo", "utf8").catch(() => "");
+  const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1];
+  // os.freemem counts the page cache as used on macOS, where most of it can be given back; total memory is the better guess.
+  const machine = kilobytes === undefined ? os.totalmem() / 2 : Number(kilobytes) * 1024;
+  const [limit, used] = await Promise.all(
+    ["memory.max", "memory.current"].map((file) => readFile(`/sys/fs/cgroup/${file}`, "utf8").catch(() => "max")),
+  );
+  const left = Number(limit) - Number(used);
+  return Number.isFinite(left) ? Math.min(machine, left) : machine;
+}
+
+async function nearestExisting(dir: string): Promise<string> {
+  for (let at = path.resolve(dir); ; at = path.dirname(at)) if ((await exists(at)) || at === path.dirname(at)) return at;
+}
+
+function exists(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+function amount(megabytes: number): string {
+  return megabytes >= 1000 ? `${(megabytes / 1000).toFixed(1)} GB` : `${megabytes} MB`;
+}

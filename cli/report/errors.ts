@@ -164,14 +164,6 @@ export const catalogue = {
     why: (d) => (d.holder ? `It is held by ${d.holder}.` : "Another program listens there; its name cannot be seen by this user."),
     actions: () => ["airy up --port N", "or leave --port out: airy then finds a free one"],
   },
-  NO_FREE_PORT: {
-    category: "port",
-    exit: 11,
-    retryable: true,
-    what: (d) => `No free port was found for ${d.name}.`,
-    why: (d) => `${d.from} to ${d.to} on 127.0.0.1 are all taken.`,
-    actions: () => ["airy up --port N"],
-  },
 
   // --- image (12) ------------------------------------------------------------------------------------------------------------------
   IMAGE_PULL_FAILED: {
@@ -303,9 +295,9 @@ export const catalogue = {
     category: "state",
     exit: 14,
     retryable: false,
-    what: (d) => (d.sandbox ? "This workspace runs as a sandbox." : "This workspace runs without --sandbox."),
-    why: (d) => (d.sandbox ? "airy up without --sandbox would point it at the real Facebook." : "airy up --sandbox would replace it."),
-    actions: (d) => ["airy down", d.sandbox ? "airy up" : "airy up --sandbox"],
+    what: (d) => (d.sandbox ? "A sandbox runs in this workspace." : "This workspace runs, and not as a sandbox."),
+    why: (d) => `${d.asked} would replace what runs.`,
+    actions: (d) => ["airy down", `airy up ${d.asked}`],
   },
   STATE_UNREADABLE: {
     category: "state",
@@ -374,7 +366,7 @@ export const catalogue = {
     exit: 4,
     retryable: false,
     what: (d) => `Facebook does not accept the App ID ${d.appId} with this App Secret.`,
-    why: (d) => facebookSaid(d),
+    why: (d) => (d.otherApp ? `Asked whose credentials these are, Facebook named the app ${d.otherApp}.` : facebookSaid(d)),
     actions: () => [
       "Copy App ID and App Secret again: developers.facebook.com > your app > App settings > Basic (an Instagram app has an id of its own, which does not work here)",
       "airy up",

@@ -65,7 +65,7 @@ export interface MessagingItem {
   [key: string]: unknown;
 }
 
-export interface WebhookEntry {
+interface WebhookEntry {
   id: string;
   time: number;
   messaging?: MessagingItem[];

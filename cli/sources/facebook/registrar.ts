@@ -119,8 +119,7 @@ export function createFacebookSource(config: FacebookSourceConfig): Source {
     async check(signal) {
       requireSafeGraphUrl(config.graphUrl);
       const app = await callGraph(graph, { method: "GET", path: "/app", signal }, appAnswer);
-      if (app.id !== config.appId)
-        fail("FB_APP_REJECTED", { appId: config.appId, message: `These credentials are those of app ${app.id}.` });
+      if (app.id !== config.appId) fail("FB_APP_REJECTED", { appId: config.appId, otherApp: app.id });
       return { account: app.name };
     },
 

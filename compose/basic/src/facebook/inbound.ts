@@ -1,0 +1,185 @@
+/** Deliveries into the database: committed with the messages in them, once, then told to subscribers. */
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import type { MessageRow } from "../api/shapes.ts";
+import { messageColumns } from "../api/shapes.ts";
+import type { Database } from "../database/connect.ts";
+import { describeError, isDataFault, isSerialization } from "../database/errors.ts";
+import type { Events } from "../live/events.ts";
+import { storable } from "../text.ts";
+import type { Derived, InboundItem } from "./derive.ts";
+import { derive } from "./derive.ts";
+
+export interface Inbound {
+  /**
+   * Returns once the delivery is committed. Its shape is never a reason to throw.
+   * @param airyDelivery the edge's `Airy-Delivery` header, null without one.
+   * @throws the database's error when it cannot commit.
+   */
+  receive(body: Buffer, airyDelivery: string | null): Promise<void>;
+  /** Makes messages of the deliveries that waited for this channel to be connected. */
+  drainWaiting(channelId: string): Promise<void>;
+  /** Drains every connected channel: what a crash between a connect and its drain left behind. */
+  resume(): Promise<void>;
+}
+
+interface Dependencies {
+  database: Database;
+  events: Events;
+  /** The own app's id: its echoes are left out. */
+  appId: string;
+  /** A conversation that was not there before. */
+  onNewConversation: () => void;
+  log: (line: string) => void;
+}
+
+const DRAIN_AT_ONCE = 50;
+
+const stored = z.object({
+  created: z.array(z.string()),
+  changed: z.array(z.string()),
+  conversations: z.array(z.object({ id: z.string(), channel_id: z.string(), unread_count: z.number(), version: z.number() })),
+});
+type Stored = z.infer<typeof stored>;
+
+const storeDelivery = { name: "store_delivery", text: "select store_delivery($1, $2, $3, $4, $5) as stored" };
+const selectWaiting = {
+  name: "waiting",
+  text: `select w.delivery_id as id from waiting_delivery w join channel c on c.id = w.channel_id and c.connected
+    where w.channel_id = $1 order by w.delivery_id limit $2`,
+};
+const selectStuck = {
+  name: "stuck_channels",
+  text: "select c.id from channel c where c.connected and exists (select from waiting_delivery w where w.channel_id = c.id)",
+};
+const selectMessages = {
+  name: "messages_by_id",
+  text: `select ${messageColumns} from message m join channel ch on ch.id = m.channel_id where m.id = any($1)`,
+};
+
+export function createInbound({ database, events, appId, onNewConversation, log }: Dependencies): Inbound {
+  async function store(body: Buffer, airyDelivery: string | null, derived: Derived): Promise<Stored> {
+    const sha256 = createHash("sha256").update(body).digest();
+    const values = [sha256, body, airyDelivery, derived.note, JSON.stringify(derived.items)];
+    const rows = await repeatable(() => database.query<{ stored: unknown }>(storeDelivery, values));
+    return stored.parse(rows[0]?.stored);
+  }
+
+  async function receive(body: Buffer, airyDelivery: string | null): Promise<void> {
+    const header = airyDelivery === null ? null : storable(airyDelivery.slice(0, 200));
+    const derived = derive(body, appId, new Date());
+    if (derived.note !== null) log(`webhook kept, but not (fully) understood: ${derived.note}`);
+    try {
+      await tell(await store(body, header, derived), derived.items);
+    } catch (error) {
+      if (!isDataFault(error)) throw error;
+      // Refusing would make the sender repeat it for ever; the bytes are kept and can be looked at.
+      log(`webhook kept, but its messages were refused by the database: ${describeError(error)}`);
+      await store(body, header, { items: [], note: `refused by the database: ${storable(describeError(error)).slice(0, 500)}` });
+    }
+  }
+
+  /** After the commit; a subscriber that misses an event loads the state again, so a failure here is not the sender's. */
+  async function tell(result: Stored, items: InboundItem[]): Promise<void> {
+    const byId = new Map(items.map((item) => [item.id, item]));
+    const sourceOf = new Map(items.map((item) => [item.channel_id, item.source]));
+    for (const id of result.created) {
+      const item = byId.get(id);
+      if (item) events.messageCreated(messageRow(item));
+    }
+    for (const { id, channel_id, unread_count, version } of result.conversations) {
+      if (version === 1) onNewConversation();
+      events.conversationMetadata({ id, source: sourceOf.get(channel_id) ?? "", unreadCount: unread_count, version });
+    }
+    if (result.changed.length === 0) return;
+    try {
+      for (const row of await database.query<MessageRow>(selectMessages, [result.changed])) {
+        events.messageCreated(row);
+        events.messageMetadata(row);
+      }
+    } catch (error) {
+      log(`changed messages could not be told to subscribers: ${describeError(error)}`);
+    }
+  }
+
+  /** One transaction; the rows are locked, so that two drains of one channel share the work. */
+  async function drain(channelId: string, deliveryIds: string[]): Promise<void> {
+    const done = await repeatable(() =>
+      database.transaction(async (client) => {
+        // Keeps the channel connected until the commit.
+        await client.query("select pg_advisory_xact_lock_shared(hashtextextended($1, 0))", [channelId]);
+        const { rows } = await client.query<{ id: string; body: Buffer; received_at: Date }>(
+          `select d.id, d.body, d.received_at
+           from waiting_delivery w join delivery d on d.id = w.delivery_id join channel c on c.id = w.channel_id and c.connected
+           where w.channel_id = $1 and w.delivery_id = any($2) order by d.id for update of w`,
+          [channelId, deliveryIds],
+        );
+        const items = rows.flatMap((row) => derive(row.body, appId, row.received_at).items).filter((item) => item.channel_id === channelId);
+        const answer = await client.query<{ stored: unknown }>("select store_items(null, $1) as stored", [JSON.stringify(items)]);
+        const ids = rows.map((row) => row.id);
+        await client.query("delete from waiting_delivery where channel_id = $1 and delivery_id = any($2)", [channelId, ids]);
+        return { result: stored.parse(answer.rows[0]?.stored), items };
+      }),
+    );
+    await tell(done.result, done.items);
+  }
+
+  async function drainOrKeep(channelId: string, deliveryIds: string[]): Promise<void> {
+    try {
+      await drain(channelId, deliveryIds);
+    } catch (error) {
+      if (!isDataFault(error)) throw error;
+      if (deliveryIds.length > 1) {
+        for (const id of deliveryIds) await drainOrKeep(channelId, [id]);
+        return;
+      }
+      log(`a waiting webhook is kept, but its messages were refused by the database: ${describeError(error)}`);
+      await database.transaction(async (client) => {
+        const note = `refused by the database: ${storable(describeError(error)).slice(0, 500)}`;
+        await client.query("update delivery set note = $2 where id = any($1)", [deliveryIds, note]);
+        await client.query("delete from waiting_delivery where channel_id = $1 and delivery_id = any($2)", [channelId, deliveryIds]);
+      });
+    }
+  }
+
+  async function drainWaiting(channelId: string): Promise<void> {
+    for (;;) {
+      const rows = await database.query<{ id: string }>(selectWaiting, [channelId, DRAIN_AT_ONCE]);
+      if (rows.length === 0) return;
+      const ids = rows.map((row) => row.id);
+      await drainOrKeep(channelId, ids);
+    }
+  }
+
+  async function resume(): Promise<void> {
+    for (const { id } of await database.query<{ id: string }>(selectStuck, [])) await drainWaiting(id);
+  }
+
+  return { receive, drainWaiting, resume };
+}
+
+/** Statements that met another transaction in the wrong order are repeated. */
+async function repeatable<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt >= 3 || !isSerialization(error)) throw error;
+    }
+  }
+}
+
+function messageRow(item: InboundItem): MessageRow {
+  return {
+    id: item.id,
+    conversation_id: item.conversation_id,
+    channel_id: item.channel_id,
+    source: item.source,
+    sent_at: new Date(item.sent_at),
+    from_contact: item.from_contact,
+    sender_id: item.sender_id,
+    delivery_state: "delivered",
+    content: JSON.parse(item.content),
+    metadata: {},
+  };
+}

@@ -1,0 +1,93 @@
+/** The webhook path: Meta's verification handshake and its deliveries. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { verifySignature } from "../../../../cli/sources/facebook/contract.ts";
+import { describeError } from "../database/errors.ts";
+import { createBodyReader } from "../http/body.ts";
+import type { Reply } from "../http/reply.ts";
+import { empty, message } from "../http/reply.ts";
+import type { Handler } from "../http/server.ts";
+import type { Inbound } from "./inbound.ts";
+
+export interface WebhookCounters {
+  /** Deliveries that were committed. */
+  deliveries: number;
+  /** Deliveries without a signature, or with a wrong one. */
+  rejectedSignatures: number;
+  /** Deliveries that were answered 503. */
+  notCommitted: number;
+}
+
+interface WebhookOptions {
+  /** null: no app is configured. */
+  facebook: { appSecret: string; verifyToken: string } | null;
+  inbound: Inbound;
+  log: (line: string) => void;
+}
+
+// Meta sends at most 1000 updates a delivery; that is 32 KB for each of them. Strangers reach this path, hence a common limit.
+const BODY_LIMITS = { each: 32 * 1024 * 1024, together: 128 * 1024 * 1024 };
+const LOG_REJECTED_EVERY_MS = 10_000;
+
+export function createWebhook({ facebook, inbound, log }: WebhookOptions): { GET: Handler; POST: Handler; counters: WebhookCounters } {
+  const counters: WebhookCounters = { deliveries: 0, rejectedSignatures: 0, notCommitted: 0 };
+  const read = createBodyReader(BODY_LIMITS);
+  let lastLogged = 0;
+
+  function reject(verdict: string): Reply {
+    counters.rejectedSignatures += 1;
+    if (Date.now() - lastLogged >= LOG_REJECTED_EVERY_MS) {
+      lastLogged = Date.now();
+      log(`webhook refused: signature ${verdict} (${counters.rejectedSignatures} since the start); is the app secret right?`);
+    }
+    return message(401, `signature ${verdict}`);
+  }
+
+  /** Meta repeats what is answered 503. */
+  function notNow(reason: string): Reply {
+    counters.notCommitted += 1;
+    log(`webhook not taken, to be repeated by the sender: ${reason}`);
+    const reply = message(503, "not committed, please repeat");
+    return { ...reply, headers: { ...reply.headers, "retry-after": "1" } };
+  }
+
+  return {
+    counters,
+    GET: async (_request, { query }) => {
+      const challenge = query.get("hub.challenge");
+      const token = query.get("hub.verify_token");
+      if (challenge === null || token === null) return message(400, "hub.challenge and hub.verify_token are needed");
+      if (facebook === null || !sameText(token, facebook.verifyToken)) return message(403, "wrong verify token");
+      return { status: 200, headers: { "content-type": "text/plain; charset=utf-8" }, body: challenge };
+    },
+    POST: async (request) => {
+      const got = await read(request);
+      if (!got.ok) return notNow(`body ${got.reason}`);
+      try {
+        const verdict =
+          facebook === null
+            ? "not checked: no app is configured"
+            : verifySignature(facebook.appSecret, got.body, signatures(request.headers));
+        if (verdict !== "valid") return reject(verdict);
+        const delivery = request.headers["airy-delivery"];
+        await inbound.receive(got.body, typeof delivery === "string" ? delivery : null);
+        counters.deliveries += 1;
+        return empty(200);
+      } catch (error) {
+        return notNow(describeError(error));
+      } finally {
+        got.release();
+      }
+    },
+  };
+}
+
+function signatures(headers: Record<string, string | string[] | undefined>) {
+  const one = (value: string | string[] | undefined) => (Array.isArray(value) ? value.join(",") : value);
+  return { "x-hub-signature-256": one(headers["x-hub-signature-256"]), "x-hub-signature": one(headers["x-hub-signature"]) };
+}
+
+/** In constant time; digests, because `timingSafeEqual` wants equal lengths. */
+function sameText(given: string, expected: string): boolean {
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(given), digest(expected));
+}

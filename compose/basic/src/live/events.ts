@@ -1,0 +1,46 @@
+/** What subscribers of the WebSocket are told. Clients upsert by id: a change of a message comes as `message.created` again. */
+import type { ChannelRow, MessageRow } from "../api/shapes.ts";
+import { channelShape, conversationMetadata, messageShape } from "../api/shapes.ts";
+
+export interface Events {
+  messageCreated(message: MessageRow): void;
+  messageMetadata(message: Pick<MessageRow, "id" | "metadata">): void;
+  /** @param conversation `version` counts the changes of the row; a state older than one already told is dropped. */
+  conversationMetadata(conversation: { id: string; source: string; unreadCount: number; version: number }): void;
+  channelUpdated(channel: ChannelRow): void;
+}
+
+/** Two commits to one conversation may be told in the wrong order; that far back we still notice. */
+const REMEMBERED = 10_000;
+
+/** @param send puts one event, as JSON text, before every subscriber. */
+export function createEvents(send: (json: string) => void): Events {
+  const told = new Map<string, number>();
+  const event = (type: string, timestamp: number | null, payload: unknown) => send(JSON.stringify({ type, timestamp, payload }));
+
+  return {
+    messageCreated(message) {
+      const payload = {
+        conversation_id: message.conversation_id,
+        channel_id: message.channel_id,
+        message: { ...messageShape(message), metadata: null },
+      };
+      event("message.created", message.sent_at.getTime(), payload);
+    },
+    messageMetadata({ id, metadata }) {
+      event("metadata.updated", Date.now(), { subject: "message", identifier: id, metadata });
+    },
+    conversationMetadata(conversation) {
+      const { id, version } = conversation;
+      if ((told.get(id) ?? 0) >= version) return;
+      told.delete(id);
+      told.set(id, version);
+      const oldest = told.size > REMEMBERED ? told.keys().next().value : undefined;
+      if (oldest !== undefined) told.delete(oldest);
+      event("metadata.updated", Date.now(), { subject: "conversation", identifier: id, metadata: conversationMetadata(conversation) });
+    },
+    channelUpdated(channel) {
+      event("channel.updated", null, { ...channelShape(channel), metadata: null });
+    },
+  };
+}

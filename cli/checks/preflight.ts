@@ -87,7 +87,7 @@ async function checkNativeCrypto(): Promise<CheckResult> {
     return ok("tunnel-speed", "ssh2 uses its native crypto");
   } catch (error) {
     const built = (error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND";
-    const cause = built ? `does not fit Node ${process.version}` : "is missing (it is compiled at install time)";
+    const cause = built ? "does not fit this version of Node" : "is missing (it is compiled at install time)";
     return warn("tunnel-speed", `The native part of ssh2 ${cause}: the tunnel works at about half its speed.`, "npm rebuild ssh2");
   }
 }

@@ -43,7 +43,17 @@ async function create(options: DataDirOptions, base: string, dataDir: string): P
   if (footing.owner) for (const file of [half, fresh, passwordFile]) await chown(file, footing.owner.uid, footing.owner.gid);
   const before = await logSize(logFile);
   try {
-    const args = ["-D", fresh, "-U", "airy", `--pwfile=${passwordFile}`, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"];
+    const args = [
+      "-D",
+      fresh,
+      "-U",
+      "airy",
+      `--pwfile=${passwordFile}`,
+      "--auth=scram-sha-256",
+      "--encoding=UTF8",
+      "--locale=C",
+      "--no-instructions",
+    ];
     const child = launch(footing, "initdb", args, { path: options.path, logFile });
     const code = await new Promise<number | null | Error>((resolve) => {
       const stop = (): void => void child.kill("SIGTERM");

@@ -13,7 +13,7 @@
  * In 1 and 2 the database can touch what root can, as the platform that runs as root beside it could anyway.
  */
 import type { ChildProcess } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { chmod, cp, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { start } from "../../io/spawn.ts";
@@ -49,8 +49,6 @@ export interface FootingInput {
   uid: number | null;
   /** Search path for `unshare` and `setpriv`. */
   path: string;
-  /** For data that nobody must be able to reach. */
-  shared?: string;
 }
 
 /** Finds out how Postgres can run here. Throws POSTGRES_MISSING, POSTGRES_UNUSABLE, POSTGRES_OWNER. */
@@ -135,9 +133,9 @@ async function prove(candidate: Candidate, input: FootingInput): Promise<Footing
 }
 
 /** Where the third way keeps the data of the workspace whose `.airy/postgres` is `base`. */
-export function besideBase(input: Pick<FootingInput, "base" | "shared">): string {
+export function besideBase(input: Pick<FootingInput, "base">): string {
   const name = createHash("sha256").update(path.resolve(input.base)).digest("hex").slice(0, 16);
-  return path.join(input.shared ?? "/var/lib/airy", name);
+  return path.join("/var/lib/airy", name);
 }
 
 /** The third way. `.airy` holds keys and stays closed, so data and, when needed, programs go to a place of their own. */
@@ -155,7 +153,7 @@ async function copyNative(binaries: Binaries, shared: string): Promise<string> {
   const { mtimeMs, size } = await stat(path.join(binaries.native, "bin/postgres"));
   const target = path.join(shared, `postgres-${size.toString(36)}-${Math.trunc(mtimeMs).toString(36)}`);
   if (await stat(target).catch(() => null)) return target;
-  const half = `${target}.${process.pid}`;
+  const half = `${target}.${randomBytes(4).toString("hex")}`;
   await cp(binaries.native, half, { recursive: true, verbatimSymlinks: true });
   if (binaries.libraries !== null) await cp(binaries.libraries, path.join(half, "lib"), { recursive: true, dereference: true });
   await rename(half, target).catch(() => rm(half, { recursive: true, force: true })); // another airy was quicker

@@ -1,4 +1,21 @@
 /** The public side of the tunnel: an SSH server for clients and an HTTP ingress for everybody else. `startEdge` is the one way in. */
+import { randomBytes } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { startAdmin, type RunningAdmin } from "./admin/server.ts";
+import { EdgeError } from "./errors.ts";
+import { startIngress } from "./ingress/server.ts";
+import { openClaims } from "./names/claims.ts";
+import { identifierOf } from "./names/identifier.ts";
+import { loadHostKey } from "./ssh/host-key.ts";
+import { Routes } from "./ssh/routes.ts";
+import { DEFAULT_SSH_LIMITS, startSshServer } from "./ssh/server.ts";
+
+/** How long a request waits for a tunnel that is between two connections, and for how long after a loss that is worth it. */
+const GAP_MS = 5_000;
+const RETURN_WITHIN_MS = 60_000;
+/** Requests in flight of one tunnel. */
+const MAX_IN_FLIGHT = 1_000;
+const DRAIN_MS = 30_000;
 
 export interface EdgeConfig {
   /** Names are `<identifier>.<domain>`. */
@@ -23,10 +40,96 @@ export interface RunningEdge {
   adminPort: number | null;
   /** `ssh-ed25519 AAAA...` */
   hostKey: string;
-  /** Stops accepting, lets requests in flight finish (at most `graceMs`), then closes. */
+  /** Stops accepting, lets requests in flight finish (at most `graceMs`, by default 30 s), then closes. */
   close(graceMs?: number): Promise<void>;
 }
 
+/** Starts an edge. Throws {@link EdgeError} (EDGE_ADDRESS, EDGE_DATA, EDGE_DATA_LOCKED, EDGE_HOST_KEY) and leaves nothing behind then. */
 export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
-  throw new Error(`not built yet: ${config.domain}`);
+  const domain = config.domain.toLowerCase();
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 }).catch((error: Error) => {
+    throw new EdgeError("EDGE_DATA", error.message);
+  });
+  const undo: (() => void | Promise<void>)[] = [];
+  try {
+    const hostKey = await loadHostKey(config.hostKey, config.dataDir);
+    const claims = openClaims(config.dataDir);
+    undo.push(() => claims.close());
+    const routes = new Routes();
+    const lostAt = new Map<string, number>();
+
+    const ingress = await startIngress({
+      ...config.http,
+      domain,
+      routes,
+      isKnown: (name) => claims.isKnown(name),
+      mayReturn: (name) => Date.now() - (lostAt.get(name) ?? 0) < RETURN_WITHIN_MS,
+      gapMs: GAP_MS,
+      maxInFlight: MAX_IN_FLIGHT,
+      log: config.log,
+    });
+    undo.push(() => ingress.close());
+    const publicPort = config.publicPort ?? ingress.port;
+    const urlOf = (name: string) => `http://${name}.${domain}${publicPort === 80 ? "" : `:${publicPort}`}`;
+
+    const ssh = await startSshServer({
+      ...config.ssh,
+      hostKey: hostKey.privateKey,
+      limits: DEFAULT_SSH_LIMITS,
+      allowed: () => true,
+      nameFor: async ({ key, name, ephemeral }) => {
+        if (stopping) return { refused: "EDGE_STOPPING" };
+        // Never written down, so it is forgotten with the connection.
+        if (ephemeral) return { name: identifierOf(randomBytes(32)) };
+        const claim = await claims.claim(key, name);
+        return claim.ok ? { name: claim.name } : { refused: claim.reason };
+      },
+      urlOf,
+      holdHours: 0,
+      onTunnel: (tunnel) => {
+        config.log(`tunnel ${tunnel.name} open (${tunnel.client})`);
+        lostAt.delete(tunnel.name);
+        routes.attach(tunnel);
+      },
+      onTunnelClosed: (tunnel, lost) => {
+        config.log(`tunnel ${tunnel.name} ${lost ? "lost" : "closed"}`);
+        claims.touch(tunnel.name);
+        if (routes.get(tunnel.name) === tunnel && lost) lostAt.set(tunnel.name, Date.now());
+        routes.detach(tunnel);
+      },
+      onCall: async () => null,
+      log: config.log,
+    });
+    undo.push(() => ssh.close());
+
+    let stopping = false;
+    let admin: RunningAdmin | null = null;
+    if (config.admin) {
+      admin = await startAdmin({ ...config.admin, routes, ingress, ssh, stopping: () => stopping });
+      undo.push(() => admin?.close());
+    }
+    config.log(`edge for *.${domain}: ssh ${config.ssh.host}:${ssh.port}, http ${config.http.host}:${ingress.port}`);
+
+    return {
+      sshPort: ssh.port,
+      httpPort: ingress.port,
+      adminPort: admin?.port ?? null,
+      hostKey: hostKey.publicKey,
+      close: async (graceMs = DRAIN_MS) => {
+        if (stopping) return;
+        stopping = true;
+        ssh.stopAccepting();
+        ingress.stopAccepting();
+        // Spread over some seconds, so that a restart does not bring all agents back at the same moment.
+        const spreadMs = Math.min(5_000, routes.size * 5);
+        for (const tunnel of routes.all()) tunnel.drain("EDGE_STOPPING", Math.round(200 + Math.random() * spreadMs), graceMs);
+        const until = Date.now() + graceMs;
+        while (Date.now() < until && (ingress.inFlight() > 0 || routes.size > 0)) await new Promise((resolve) => setTimeout(resolve, 20));
+        for (const step of undo.toReversed()) await step();
+      },
+    };
+  } catch (error) {
+    for (const step of undo.toReversed()) await step();
+    throw error;
+  }
 }

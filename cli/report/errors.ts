@@ -350,6 +350,47 @@ export const catalogue = {
     actions: (d) => [`If the change is right, delete ${d.file ?? "the pinned key"} and repeat`],
   },
 
+  EDGE_REFUSED: {
+    category: "tunnel",
+    exit: 20,
+    retryable: false,
+    what: (d) => `The edge ${d.edge} refuses the tunnel (${d.code}).`,
+    why: (d) => `${d.reason}`,
+    actions: () => ["airy version", "airy up --edge HOST[:PORT]"],
+  },
+  NAME_TAKEN: {
+    category: "tunnel",
+    exit: 20,
+    retryable: false,
+    what: (d) => `The edge ${d.edge} has given the name ${d.name ?? "of this key"} to another key.`,
+    why: () => "A name belongs to the key that claimed it first.",
+    actions: () => ["Use the key that claimed the name: airy-proxy PORT --identity FILE"],
+  },
+  TAKEN_OVER: {
+    category: "tunnel",
+    exit: 20,
+    retryable: false,
+    what: (d) => `Another client with the same key serves ${d.identifier} now, so this one has stopped.`,
+    why: () => "The edge closed this connection because a newer one was made with the same key.",
+    actions: () => ["Stop the other client, then start this one again", "airy-proxy PORT --identity OTHER_FILE"],
+  },
+  IDENTITY_UNREADABLE: {
+    category: "tunnel",
+    exit: 20,
+    retryable: false,
+    what: (d) => `The private key ${d.file} cannot be used.`,
+    why: (d) => `${d.reason}`,
+    actions: (d) => (d.mode ? [`chmod 600 ${d.file}`] : [`Put the right key at ${d.file}, or move it away to get a new one (and a new public URL)`]),
+  },
+  EDGE_START: {
+    category: "tunnel",
+    exit: 20,
+    retryable: false,
+    what: () => "The edge could not be started.",
+    why: (d) => `${d.reason}`,
+    actions: (d) => (d.code === "EDGE_ADDRESS" ? ["airy edge --help", "Choose a free address"] : ["airy edge --help"]),
+  },
+
   // --- probe (21): the public URL does not lead to the platform --------------------------------------------------------------------
   PROBE_FAILED: {
     category: "probe",

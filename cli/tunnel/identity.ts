@@ -1,4 +1,10 @@
 /** The key pair of this machine or workspace: made on first use, never sent anywhere, and the reason why the public name is stable. */
+import { link, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import path from "node:path";
+import ssh2 from "ssh2";
+import { identifierOf } from "../../edge/names/identifier.ts";
+import { fail } from "../report/errors.ts";
+
 export interface Identity {
   /** Private key in OpenSSH format. */
   privateKey: string;
@@ -10,5 +16,48 @@ export interface Identity {
 
 /** Reads the key file, or makes an ed25519 key there (mode 0600, folder 0700). Throws IDENTITY_UNREADABLE. */
 export async function loadOrCreateIdentity(file: string): Promise<Identity> {
-  throw new Error(`not built yet: ${file}`);
+  const privateKey = (await read(file)) ?? (await create(file));
+  const key = ssh2.utils.parseKey(privateKey);
+  if (key instanceof Error || !key.isPrivateKey()) {
+    return fail("IDENTITY_UNREADABLE", { file, reason: key instanceof Error ? key.message : "it holds no private key" });
+  }
+  const blob = key.getPublicSSH();
+  return { privateKey, publicKey: `${key.type} ${blob.toString("base64")}`, identifier: identifierOf(blob) };
+}
+
+async function read(file: string): Promise<string | null> {
+  try {
+    const { mode } = await stat(file);
+    // As OpenSSH does: a key that others can read is no secret any more.
+    if (process.platform !== "win32" && (mode & 0o077) !== 0) {
+      return fail("IDENTITY_UNREADABLE", { file, reason: `other users may read it (mode ${(mode & 0o777).toString(8)})`, mode: true });
+    }
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    if (error instanceof Error && error.name === "AiryError") throw error;
+    return fail("IDENTITY_UNREADABLE", { file, reason: (error as Error).message });
+  }
+}
+
+/** Two processes may do this at the same time: the one whose link comes first wins, and both use its key. */
+async function create(file: string): Promise<string> {
+  const { private: pem, public: line } = ssh2.utils.generateKeyPairSync("ed25519", { comment: "airy" });
+  const temporary = `${file}.${process.pid}.new`;
+  try {
+    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+    await writeFile(temporary, pem, { mode: 0o600, flag: "wx" });
+    try {
+      await link(temporary, file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      return await readFile(file, "utf8");
+    }
+    await writeFile(`${file}.pub`, `${line}\n`, { mode: 0o644 });
+    return pem;
+  } catch (error) {
+    return fail("IDENTITY_UNREADABLE", { file, reason: (error as Error).message });
+  } finally {
+    await rm(temporary, { force: true });
+  }
 }

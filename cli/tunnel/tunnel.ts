@@ -1,5 +1,23 @@
 /** The tunnel client: one SSH connection to the edge, kept up forever, that carries public requests to a local service. */
+import { randomUUID } from "node:crypto";
 import type { RequestRecord, TunnelStatus } from "../launch/events.ts";
+import type { GoAway } from "../../edge/wire/messages.ts";
+import { AiryError } from "../report/errors.ts";
+import { connect, type Connected } from "./connect.ts";
+import { createForwarder, type Forwarder } from "./forward.ts";
+import { pinKey, pinnedKey } from "./host-keys.ts";
+import { next, retryDelay, type TunnelEvent } from "./machine.ts";
+import { Recorder } from "./recorder.ts";
+
+/** A refusal that only somebody else can lift is tried again at this pace, where it is tried again at all. */
+const REFUSED_RETRY_MS = 60_000;
+/** What the edge still has in flight on a connection that we or it are leaving. */
+const CLOSE_GRACE_MS = 5_000;
+/** A connection that lasted this long counts as recovered: the next loss starts with the first delay again. */
+const STABLE_MS = 5_000;
+
+/** Codes of {@link connect} that do not pass by waiting. */
+const REFUSALS = new Set(["HOST_KEY_CHANGED", "SSH_AUTH", "NAME_TAKEN", "EDGE_REFUSED"]);
 
 export interface TunnelConfig {
   /** SSH address of the edge. */
@@ -14,6 +32,8 @@ export interface TunnelConfig {
   paths: string[];
   /** Path prefixes whose POSTs the edge may acknowledge and keep while they cannot be delivered. */
   hold: string[];
+  /** When the edge refuses for good: `close` the tunnel, or show it and `retry` slowly. */
+  onRefused: "close" | "retry";
   onStatus: (status: TunnelStatus) => void;
   onRequest: (request: RequestRecord) => void;
   log: (line: string) => void;
@@ -23,11 +43,211 @@ export interface RunningTunnel {
   status(): TunnelStatus;
   /** The last 20 requests, newest first. */
   requests(): RequestRecord[];
-  /** Resolves when the tunnel is open for the first time; rejects with an AiryError when it never will be. */
+  /** Resolves when the tunnel is open for the first time; rejects with the AiryError of a refusal, or when it is closed before. */
   opened: Promise<TunnelStatus>;
+  /** Resolves when the tunnel is closed for good; the code says why, null when it was told to. */
+  closed: Promise<AiryError | null>;
+  /** Lets requests in flight finish (at most 5 s), then ends the connection. */
   close(): Promise<void>;
 }
 
 export function startTunnel(config: TunnelConfig): RunningTunnel {
-  throw new Error(`not built yet: ${config.edge.host}`);
+  const tunnel = new Tunnel(config);
+  void tunnel.dial();
+  return tunnel;
+}
+
+class Tunnel implements RunningTunnel {
+  readonly opened: Promise<TunnelStatus>;
+  readonly closed: Promise<AiryError | null>;
+  readonly #config: TunnelConfig;
+  readonly #instance = randomUUID();
+  readonly #recorder: Recorder;
+  readonly #forwarder: Forwarder;
+  readonly #stop = new AbortController();
+  #status: TunnelStatus;
+  #connected: Connected | null = null;
+  /** Connections the edge has asked us to leave, still finishing. */
+  readonly #leaving = new Set<Connected>();
+  #attempt = 0;
+  #lostAt = Date.now();
+  #openedAt = 0;
+  #everOpen = false;
+  #retry: NodeJS.Timeout | null = null;
+  #resolveOpened: (status: TunnelStatus) => void = () => {};
+  #rejectOpened: (error: Error) => void = () => {};
+  #resolveClosed: (error: AiryError | null) => void = () => {};
+
+  constructor(config: TunnelConfig) {
+    this.#config = config;
+    this.#recorder = new Recorder(config.onRequest);
+    this.#forwarder = createForwarder(config.target, config.paths, this.#recorder);
+    this.#status = {
+      state: "idle",
+      url: null,
+      identifier: null,
+      edge: `${config.edge.host}:${config.edge.port}`,
+      since: new Date().toISOString(),
+      reconnects: 0,
+      rttMs: null,
+      retryAt: null,
+      reason: null,
+      held: null,
+    };
+    this.opened = new Promise((resolve, reject) => {
+      this.#resolveOpened = resolve;
+      this.#rejectOpened = reject;
+    });
+    // Nobody has to listen; `closed` and the status say the same.
+    this.opened.catch(() => {});
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+  }
+
+  status(): TunnelStatus {
+    return { ...this.#status };
+  }
+
+  requests(): RequestRecord[] {
+    return this.#recorder.list();
+  }
+
+  async close(): Promise<void> {
+    if (this.#status.state === "closed") return;
+    this.#end(null);
+    const connections = [...this.#leaving, ...(this.#connected ? [this.#connected] : [])];
+    const until = Date.now() + CLOSE_GRACE_MS;
+    while (Date.now() < until && connections.some(({ mux }) => mux.streams > 0 && !mux.closed)) await sleep(20);
+    await Promise.all(connections.map((connected) => leave(connected)));
+    await this.#forwarder.close();
+  }
+
+  async dial(): Promise<void> {
+    this.#retry = null;
+    if (!this.#move("dial", { retryAt: null })) return;
+    this.#attempt += 1;
+    const config = this.#config;
+    // The connection this attempt makes; callbacks of an older one must not speak for it.
+    let connected: Connected | null = null;
+    try {
+      const known = config.hostKey.kind === "known" ? config.hostKey.key : await pinnedKey(config.hostKey.file, config.edge);
+      connected = await connect({
+        edge: config.edge,
+        hostKey: known,
+        hostKeyFile: config.hostKey.kind === "pin" ? config.hostKey.file : null,
+        identity: config.identity,
+        hello: { agent: "airy", name: null, ephemeral: false, instance: this.#instance, hold: config.hold, holdSigned: true },
+        onRequest: (stream, head) => this.#forwarder.onRequest(stream, head),
+        onGoAway: (goAway) => this.#onGoAway(connected, goAway),
+        onStatus: ({ held }) => this.#update({ held }),
+        onPong: (rttMs) => {
+          this.#status.rttMs = Math.round(rttMs * 10) / 10;
+        },
+        onClose: (error) => this.#onClose(connected, error),
+        signal: this.#stop.signal,
+      });
+      if (known === null && config.hostKey.kind === "pin") await pinKey(config.hostKey.file, config.edge, connected.hostKey);
+    } catch (error) {
+      if (connected) connected.connection.destroy();
+      this.#onFailure(error);
+      return;
+    }
+    if (connected.mux.closed || this.#status.state !== "connecting") {
+      connected.connection.destroy();
+      this.#onFailure(new AiryError("SSH_UNREACHABLE", { edge: this.#status.edge, reason: "the connection was lost at once" }));
+      return;
+    }
+    this.#connected = connected;
+    this.#openedAt = Date.now();
+    const { url, identifier } = connected.welcome;
+    this.#move("welcome", { url, identifier, reason: null, reconnects: this.#status.reconnects + (this.#everOpen ? 1 : 0) });
+    this.#everOpen = true;
+    this.#resolveOpened(this.status());
+  }
+
+  #onFailure(error: unknown): void {
+    if (this.#stop.signal.aborted) return;
+    const failure =
+      error instanceof AiryError ? error : new AiryError("SSH_UNREACHABLE", { edge: this.#status.edge, reason: String(error) });
+    this.#config.log(
+      `${failure.code}: ${failure.message} ${typeof failure.details.reason === "string" ? failure.details.reason : ""}`.trim(),
+    );
+    if (!REFUSALS.has(failure.code)) {
+      this.#schedule(retryDelay(this.#attempt, Date.now() - this.#lostAt, Math.random()), failure.code);
+      return;
+    }
+    if (this.#config.onRefused === "close" || !this.#everOpen) {
+      this.#rejectOpened(failure);
+      this.#end(failure);
+      return;
+    }
+    this.#schedule(REFUSED_RETRY_MS, failure.code);
+  }
+
+  #onClose(connected: Connected | null, error: Error | null): void {
+    if (this.#status.state === "closed" || (connected && this.#leaving.delete(connected))) return;
+    if (connected === null || this.#connected !== connected) return;
+    this.#connected = null;
+    this.#lost(error?.message ?? "the edge closed the connection");
+    this.#schedule(retryDelay(this.#attempt + 1, Date.now() - this.#lostAt, Math.random()), "EDGE_LOST");
+  }
+
+  #onGoAway(connected: Connected | null, { code, retryAfterMs }: GoAway): void {
+    if (connected === null || this.#connected !== connected) return;
+    this.#connected = null;
+    this.#leaving.add(connected);
+    if (code === "TAKEN_OVER") {
+      this.#config.log("TAKEN_OVER: a newer client with the same key serves this name now");
+      this.#end(new AiryError("TAKEN_OVER", { identifier: connected.welcome.identifier }));
+      return;
+    }
+    this.#lost(`the edge said ${code}`);
+    this.#schedule(retryAfterMs, code);
+  }
+
+  /** The connection is gone: the attempts are counted afresh, unless it was hardly there. */
+  #lost(why: string): void {
+    this.#config.log(`EDGE_LOST: ${why}`);
+    if (Date.now() - this.#openedAt > STABLE_MS) this.#attempt = 0;
+    this.#lostAt = Date.now();
+  }
+
+  #schedule(delayMs: number, reason: string): void {
+    if (!this.#move("fail", { retryAt: new Date(Date.now() + delayMs).toISOString(), reason })) return;
+    this.#retry = setTimeout(() => void this.dial(), delayMs);
+  }
+
+  #end(error: AiryError | null): void {
+    if (!this.#move("stop", { retryAt: null, reason: error?.code ?? null })) return;
+    if (this.#retry) clearTimeout(this.#retry);
+    this.#stop.abort();
+    this.#rejectOpened(error ?? new AiryError("INTERRUPTED", {}));
+    this.#resolveClosed(error);
+  }
+
+  #move(event: TunnelEvent, change: Partial<TunnelStatus>): boolean {
+    const state = next(this.#status.state, event);
+    if (state === null) return false;
+    this.#update({ ...change, state, since: new Date().toISOString() });
+    return true;
+  }
+
+  #update(change: Partial<TunnelStatus>): void {
+    this.#status = { ...this.#status, ...change };
+    this.#config.onStatus(this.status());
+  }
+}
+
+/** Ends the channel, so that the edge knows we left on purpose, and then the connection. */
+function leave({ mux, connection }: Connected): Promise<void> {
+  return new Promise((resolve) => {
+    connection.onClose(() => resolve());
+    mux.end();
+    setTimeout(() => connection.end(500), 20);
+  });
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -212,7 +212,8 @@ export class FrameWriter {
   }
 
   reset(stream: number, code: ResetCode): void {
-    this.#buffer[this.#open(FrameType.RESET, stream, 1)] = code;
+    const at = this.#open(FrameType.RESET, stream, 1);
+    this.#buffer[at] = code;
   }
 
   window(stream: number, increment: number): void {
@@ -228,10 +229,11 @@ export class FrameWriter {
 
   json(type: number, value: unknown): void {
     const text = Buffer.from(JSON.stringify(value));
-    text.copy(this.#buffer, this.#open(type, 0, text.length));
+    const at = this.#open(type, 0, text.length);
+    text.copy(this.#buffer, at);
   }
 
-  /** Writes a header and returns the offset of its payload. */
+  /** Writes a header and returns the offset of its payload. May replace the buffer, so call it before looking at that. */
   #open(type: number, stream: number, length: number): number {
     if (length > MAX_PAYLOAD) throw new WireError(`frame of ${length} bytes`);
     const needed = this.#length + FRAME_HEADER + length;

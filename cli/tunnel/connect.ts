@@ -1,0 +1,207 @@
+/** One attempt to open the tunnel: TCP, SSH with the pinned host key and our own key, the subsystem, hello and welcome. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import net from "node:net";
+import ssh2, { type Client } from "ssh2";
+import { FrameType, SUBSYSTEM } from "../../edge/wire/frames.ts";
+import { GoAway, Refused, Status, Welcome, type Hello } from "../../edge/wire/messages.ts";
+import { SshChannel } from "../../edge/transport/channel.ts";
+import { SSH2_WINDOW, SshConnection } from "../../edge/transport/connection.ts";
+import { Mux, MUX_CHANNEL_WINDOW, type MuxHandler } from "../../edge/transport/mux.ts";
+import { AiryError, type ErrorCode } from "../report/errors.ts";
+
+/** For TCP, for the SSH login and for the edge's welcome, each. */
+const DEADLINE_MS = 10_000;
+
+export interface ConnectOptions {
+  edge: { host: string; port: number };
+  /** `ssh-ed25519 AAAA...`; null: any, to be pinned by the caller. */
+  hostKey: string | null;
+  /** Where that key is pinned, for the error text. */
+  hostKeyFile: string | null;
+  /** OpenSSH format. */
+  identity: string;
+  hello: Hello;
+  onRequest: NonNullable<MuxHandler["onRequest"]>;
+  onGoAway: (goAway: GoAway) => void;
+  onStatus: (status: Status) => void;
+  onPong: (roundTripMs: number) => void;
+  /** After the welcome: the connection is gone. */
+  onClose: (error: Error | null) => void;
+  signal: AbortSignal;
+}
+
+export interface Connected {
+  mux: Mux;
+  connection: SshConnection;
+  welcome: Welcome;
+  /** What the edge showed, `ssh-ed25519 AAAA...`. */
+  hostKey: string;
+}
+
+/** Throws AiryError SSH_UNREACHABLE, HOST_KEY_CHANGED, SSH_AUTH, NAME_TAKEN or EDGE_REFUSED. */
+export async function connect(options: ConnectOptions): Promise<Connected> {
+  const edge = `${options.edge.host}:${options.edge.port}`;
+  const unreachable = (error: unknown) => new AiryError("SSH_UNREACHABLE", { edge, reason: reasonOf(error) });
+  const socket = await dial(options).catch((error: unknown) => {
+    throw unreachable(error);
+  });
+  const client = new ssh2.Client();
+  let shown = "";
+  let changed = false;
+  const login = new Promise<void>((resolve, reject) => {
+    client.once("ready", resolve);
+    client.once("error", (error: Error & { level?: string }) => {
+      if (changed)
+        reject(
+          new AiryError("HOST_KEY_CHANGED", {
+            edge,
+            expected: fingerprint(options.hostKey ?? ""),
+            got: fingerprint(shown),
+            file: options.hostKeyFile,
+          }),
+        );
+      else if (error.level === "client-authentication") reject(new AiryError("SSH_AUTH", { edge, reason: error.message }));
+      else reject(unreachable(error));
+    });
+    client.once("close", () => reject(unreachable(new Error("the edge closed the connection"))));
+  });
+  client.connect({
+    sock: socket,
+    username: "airy",
+    // One method only: ssh2 would try "none" first, a round trip for nothing. (Its types know only the names of methods.)
+    authHandler: [{ type: "publickey", username: "airy", key: options.identity } as unknown as "publickey"],
+    hostVerifier: (key: Buffer) => {
+      shown = `${typeOf(key)} ${key.toString("base64")}`;
+      changed = options.hostKey !== null && !same(options.hostKey, shown);
+      return !changed;
+    },
+    algorithms: {
+      kex: ["curve25519-sha256", "curve25519-sha256@libssh.org"],
+      serverHostKey: ["ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512"],
+      cipher: ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"],
+    },
+    readyTimeout: DEADLINE_MS,
+    keepaliveInterval: 0, // edge/transport/connection.ts looks after liveness
+  });
+  const connection = new SshConnection(client);
+  const abort = () => connection.destroy(new Error("stopped"));
+  options.signal.addEventListener("abort", abort, { once: true });
+  try {
+    await login;
+    const channel = await openChannel(client, connection).catch((error: unknown) => {
+      throw new AiryError("EDGE_REFUSED", { edge, code: "NOT_AN_EDGE", reason: reasonOf(error) });
+    });
+    const { mux, welcome } = await greet(channel, connection, options, edge);
+    return { mux, connection, welcome, hostKey: shown };
+  } catch (error) {
+    connection.destroy();
+    throw error;
+  } finally {
+    options.signal.removeEventListener("abort", abort);
+  }
+}
+
+function dial({ edge, signal }: ConnectOptions): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ host: edge.host, port: edge.port, noDelay: true });
+    const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${DEADLINE_MS / 1000} s`)), DEADLINE_MS);
+    const abort = () => socket.destroy(new Error("stopped"));
+    signal.addEventListener("abort", abort, { once: true });
+    const settle = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+      socket.removeListener("error", failed);
+    };
+    const failed = (error: Error) => {
+      settle();
+      reject(error);
+    };
+    socket.once("error", failed);
+    socket.once("connect", () => {
+      settle();
+      resolve(socket);
+    });
+    if (signal.aborted) abort();
+  });
+}
+
+function openChannel(client: Client, connection: SshConnection): Promise<SshChannel> {
+  return new Promise((resolve, reject) => {
+    connection.onClose((error) => reject(error ?? new Error("the edge closed the connection")));
+    client.subsys(SUBSYSTEM, (error, original) => {
+      if (error) reject(error);
+      else
+        resolve(
+          new SshChannel(connection, original as unknown as ConstructorParameters<typeof SshChannel>[1], SSH2_WINDOW, MUX_CHANNEL_WINDOW),
+        );
+    });
+  });
+}
+
+function greet(
+  channel: SshChannel,
+  connection: SshConnection,
+  options: ConnectOptions,
+  edge: string,
+): Promise<{ mux: Mux; welcome: Welcome }> {
+  return new Promise((resolve, reject) => {
+    let welcomed = false;
+    const timer = setTimeout(
+      () => reject(new AiryError("SSH_UNREACHABLE", { edge, reason: "the edge did not welcome this client" })),
+      DEADLINE_MS,
+    );
+    const mux = new Mux(
+      channel,
+      {
+        onRequest: options.onRequest,
+        onPong: options.onPong,
+        onMessage: (type, payload) => {
+          const message: unknown = JSON.parse(payload.toString("utf8"));
+          if (type === FrameType.WELCOME) {
+            welcomed = true;
+            clearTimeout(timer);
+            resolve({ mux, welcome: Welcome.parse(message) });
+          } else if (type === FrameType.REFUSED) {
+            clearTimeout(timer);
+            reject(refusalOf(Refused.parse(message), edge, options.hello.name));
+          } else if (type === FrameType.GOAWAY) options.onGoAway(GoAway.parse(message));
+          else if (type === FrameType.STATUS) options.onStatus(Status.parse(message));
+        },
+        onClose: (error) => {
+          clearTimeout(timer);
+          if (welcomed) options.onClose(error ?? connection.error);
+          else reject(new AiryError("SSH_UNREACHABLE", { edge, reason: reasonOf(error ?? connection.error) }));
+        },
+      },
+      (error) => connection.destroy(error),
+    );
+    connection.ping = () => mux.ping();
+    mux.send(FrameType.HELLO, options.hello);
+  });
+}
+
+function refusalOf(refused: Refused, edge: string, name: string | null): AiryError {
+  const code: ErrorCode = refused.code === "NAME_TAKEN" ? "NAME_TAKEN" : "EDGE_REFUSED";
+  return new AiryError(code, { edge, code: refused.code, reason: refused.message, name });
+}
+
+function typeOf(blob: Buffer): string {
+  return blob.toString("latin1", 4, 4 + blob.readUInt32BE(0));
+}
+
+/** Compares two keys without their comments. */
+function same(a: string, b: string): boolean {
+  const [left, right] = [a, b].map((line) => Buffer.from(line.trim().split(/\s+/)[1] ?? "", "base64"));
+  return left !== undefined && right !== undefined && left.length > 0 && left.length === right.length && timingSafeEqual(left, right);
+}
+
+function fingerprint(line: string): string {
+  const blob = Buffer.from(line.trim().split(/\s+/)[1] ?? "", "base64");
+  return `SHA256:${createHash("sha256").update(blob).digest("base64").replace(/=+$/, "")}`;
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return "the connection was closed";
+  const { code } = error as NodeJS.ErrnoException;
+  return code && !error.message.includes(code) ? `${error.message} (${code})` : error.message;
+}

@@ -1,0 +1,256 @@
+/** Requests that come down the tunnel, taken to the local service and answered. */
+import { Pool, type Dispatcher } from "undici";
+import { Readable, type Duplex } from "node:stream";
+import { ResetCode, type RequestHead } from "../../edge/wire/frames.ts";
+import type { MuxStream, StreamHandler } from "../../edge/transport/mux.ts";
+import { verdictOf } from "./paths.ts";
+import type { Recorder } from "./recorder.ts";
+
+/** Connections to the local service. */
+const MAX_CONNECTIONS = 256;
+/** How long the local service may take for the head of its answer. The body may take as long as it likes (server-sent events). */
+const HEAD_TIMEOUT_MS = 300_000;
+
+export interface Forwarder {
+  onRequest(stream: MuxStream, head: RequestHead): void;
+  close(): Promise<void>;
+}
+
+export function createForwarder(target: { host: string; port: number }, paths: readonly string[], recorder: Recorder): Forwarder {
+  const host = target.host.includes(":") ? `[${target.host}]` : target.host;
+  const pool = new Pool(`http://${host}:${target.port}`, {
+    connections: MAX_CONNECTIONS,
+    pipelining: 1,
+    headersTimeout: HEAD_TIMEOUT_MS,
+    bodyTimeout: 0,
+    connect: { timeout: 5_000, noDelay: true },
+  });
+  return {
+    onRequest: (stream, head) => {
+      const exchange = new LocalExchange(stream, head, recorder);
+      const verdict = verdictOf(head.target, paths);
+      if (verdict === "exposed") exchange.dispatch(pool);
+      else exchange.refuse(verdict);
+    },
+    close: () => pool.destroy(),
+  };
+}
+
+/** One request between the tunnel (whose events it takes) and the local service (whose events {@link ServiceHandler} brings). */
+class LocalExchange implements StreamHandler {
+  readonly #stream: MuxStream;
+  readonly #head: RequestHead;
+  readonly #recorder: Recorder;
+  readonly #id: string;
+  readonly #startedAt = Date.now();
+  readonly #startedTick = performance.now();
+  #body: Readable | null = null;
+  /** Bytes of the request in `#body` that the tunnel has not been given credit for. */
+  #held = 0;
+  #socket: Duplex | null = null;
+  #abort: ((error?: Error) => void) | null = null;
+  #resume: (() => void) | null = null;
+  #status = 0;
+  #bytesIn = 0;
+  #bytesOut = 0;
+  #over = false;
+
+  constructor(stream: MuxStream, head: RequestHead, recorder: Recorder) {
+    this.#stream = stream;
+    this.#head = head;
+    this.#recorder = recorder;
+    this.#id = recorder.nextId();
+    stream.handler = this;
+  }
+
+  dispatch(pool: Pool): void {
+    const { method, target, headers, end, upgrade } = this.#head;
+    if (!end && !upgrade) this.#body = new Readable({ read: () => this.#giveCredit(), highWaterMark: 64 * 1024 });
+    try {
+      pool.dispatch(
+        {
+          method: method as Dispatcher.HttpMethod,
+          path: target,
+          headers: upgrade ? withoutUpgrade(headers) : headers,
+          body: this.#body,
+          upgrade: upgrade ? "websocket" : null,
+        },
+        new ServiceHandler(this),
+      );
+    } catch (error) {
+      this.serviceFailed(error as Error);
+    }
+  }
+
+  /** A path that is not public, or one that could be read in two ways. */
+  refuse(verdict: "hidden" | "malformed"): void {
+    const [status, code, text] = verdict === "hidden" ? HIDDEN : MALFORMED;
+    const body = Buffer.from(`${text}\n(${code})\n`);
+    const headers = ["Content-Type", "text/plain; charset=utf-8", "Content-Length", String(body.length), "Airy-Error", code];
+    this.#respond(status, code, headers, false);
+    if (this.#head.method !== "HEAD") this.serviceData(body);
+    this.serviceEnd();
+  }
+
+  // ------------------------------------------------------------------ from the local service
+
+  serviceConnected(abort: (error?: Error) => void): void {
+    if (this.#over) abort();
+    else this.#abort = abort;
+  }
+
+  serviceHead(status: number, reason: string, headers: string[], resume: () => void): void {
+    this.#resume = resume;
+    this.#respond(status, reason, headers, false);
+  }
+
+  /** False: stop sending until the tunnel has room again. */
+  serviceData(chunk: Buffer): boolean {
+    this.#bytesOut += chunk.length;
+    return this.#stream.write(chunk);
+  }
+
+  serviceEnd(): void {
+    this.#stream.end();
+    this.#finish();
+  }
+
+  serviceUpgraded(status: number, headers: string[], socket: Duplex): void {
+    this.#socket = socket;
+    this.#respond(status, "Switching Protocols", headers, true);
+    socket.on("data", (chunk: Buffer) => {
+      if (!this.serviceData(chunk)) socket.pause();
+    });
+    socket.on("drain", () => this.#giveCredit());
+    socket.on("end", () => this.#stream.end());
+    socket.on("error", () => this.#stream.reset(ResetCode.FAILED));
+    socket.on("close", () => this.serviceEnd());
+  }
+
+  serviceFailed(error: Error): void {
+    if (this.#over) return;
+    this.#body?.destroy();
+    this.#stream.reset(resetCodeOf(error));
+    this.#finish();
+  }
+
+  // ------------------------------------------------------------------ from the tunnel
+
+  onData(chunk: Buffer): void {
+    this.#bytesIn += chunk.length;
+    const room = this.#socket ? this.#socket.write(chunk) : (this.#body?.push(chunk) ?? true);
+    if (room) this.#stream.consumed(chunk.length);
+    else this.#held += chunk.length;
+  }
+
+  onEnd(): void {
+    if (this.#socket) this.#socket.end();
+    else this.#body?.push(null);
+  }
+
+  onReset(): void {
+    if (this.#over) return;
+    this.#finish();
+    this.#abort?.(new Error("the request was cancelled"));
+    this.#body?.destroy();
+    this.#socket?.destroy();
+  }
+
+  onDrain(): void {
+    if (this.#socket) this.#socket.resume();
+    else this.#resume?.();
+  }
+
+  #respond(status: number, reason: string, headers: string[], upgrade: boolean): void {
+    this.#status = status;
+    this.#stream.respond({ status, reason, headers, end: false, upgrade });
+  }
+
+  #giveCredit(): void {
+    const bytes = this.#held;
+    this.#held = 0;
+    if (bytes > 0) this.#stream.consumed(bytes);
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#recorder.add({
+      id: this.#id,
+      at: new Date(this.#startedAt).toISOString(),
+      method: this.#head.method,
+      // Query values may be secrets (a verify token).
+      path: this.#head.target.split("?", 1)[0] ?? "",
+      status: this.#status,
+      durationMs: Math.round((performance.now() - this.#startedTick) * 10) / 10,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+    });
+  }
+}
+
+const HIDDEN = [404, "PATH_NOT_EXPOSED", "This path is not public."] as const;
+const MALFORMED = [400, "PATH_MALFORMED", "This path can be read in more than one way, so it was not forwarded."] as const;
+
+/**
+ * What undici calls. These are its older callbacks: they hand over raw headers (the newer ones parse them into an object, which loses
+ * order and case, and costs time), and undici 7 uses them inside.
+ */
+class ServiceHandler implements Dispatcher.DispatchHandler {
+  readonly #exchange: LocalExchange;
+
+  constructor(exchange: LocalExchange) {
+    this.#exchange = exchange;
+  }
+
+  onConnect(abort: (error?: Error) => void): void {
+    this.#exchange.serviceConnected(abort);
+  }
+
+  onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, reason: string): boolean {
+    // Interim answers (100, 103) are not for the other side.
+    if (status >= 200) this.#exchange.serviceHead(status, reason, texts(rawHeaders), resume);
+    return true;
+  }
+
+  onData(chunk: Buffer): boolean {
+    return this.#exchange.serviceData(chunk);
+  }
+
+  onComplete(): void {
+    this.#exchange.serviceEnd();
+  }
+
+  onUpgrade(status: number, rawHeaders: Buffer[] | string[] | null, socket: Duplex): void {
+    this.#exchange.serviceUpgraded(status, texts(rawHeaders ?? []), socket);
+  }
+
+  onError(error: Error): void {
+    this.#exchange.serviceFailed(error);
+  }
+}
+
+function texts(raw: readonly (Buffer | string)[]): string[] {
+  return raw.map((part) => part.toString("latin1"));
+}
+
+/** undici writes these itself. */
+function withoutUpgrade(headers: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i] ?? "";
+    if (!/^(?:connection|upgrade)$/i.test(name)) kept.push(name, headers[i + 1] ?? "");
+  }
+  return kept;
+}
+
+function resetCodeOf(error: Error): ResetCode {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ECONNREFUSED" || code === "UND_ERR_CONNECT_TIMEOUT" || code === "ENOTFOUND" || code === "EHOSTUNREACH")
+    return ResetCode.REFUSED;
+  if (code === "UND_ERR_HEADERS_TIMEOUT") return ResetCode.TIMEOUT;
+  // Both address families refused (Node's happy eyeballs).
+  if (error instanceof AggregateError && error.errors.every((one) => (one as NodeJS.ErrnoException).code === "ECONNREFUSED"))
+    return ResetCode.REFUSED;
+  return ResetCode.FAILED;
+}

@@ -1,0 +1,60 @@
+/** What the operator can ask: alive, ready, and a few numbers. Not public: it listens on an address of its own. */
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { EdgeError } from "../errors.ts";
+import type { RunningIngress } from "../ingress/server.ts";
+import type { Routes } from "../ssh/routes.ts";
+import type { RunningSshServer } from "../ssh/server.ts";
+
+export interface AdminOptions {
+  host: string;
+  port: number;
+  routes: Routes;
+  ingress: RunningIngress;
+  ssh: RunningSshServer;
+  stopping: () => boolean;
+}
+
+export interface RunningAdmin {
+  port: number;
+  close(): void;
+}
+
+export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
+  const server = http.createServer((request, response) => {
+    const send = (status: number, type: string, body: string) => {
+      response.writeHead(status, { "Content-Type": type, "X-Content-Type-Options": "nosniff" });
+      response.end(body);
+    };
+    if (request.method !== "GET") send(405, "text/plain", "GET only\n");
+    else if (request.url === "/healthz") send(200, "text/plain", "ok\n");
+    else if (request.url === "/readyz") send(options.stopping() ? 503 : 200, "text/plain", options.stopping() ? "stopping\n" : "ready\n");
+    else if (request.url === "/metrics") send(200, "text/plain; version=0.0.4", metrics(options));
+    else send(404, "text/plain", "There is /healthz, /readyz and /metrics.\n");
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      reject(new EdgeError("EDGE_ADDRESS", `admin ${options.host}:${options.port}: ${error.code}`));
+    });
+    server.listen(options.port, options.host, () => resolve());
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+function metrics({ routes, ingress, ssh }: AdminOptions): string {
+  const rows: [string, string, string, number][] = [
+    ["airy_edge_tunnels", "gauge", "Tunnels that are open.", routes.size],
+    ["airy_edge_requests_total", "counter", "HTTP requests received.", ingress.counters.requests],
+    ["airy_edge_requests_refused_total", "counter", "HTTP requests answered by the edge itself.", ingress.counters.refused],
+    ["airy_edge_requests_in_flight", "gauge", "HTTP requests under way.", ingress.inFlight()],
+    ["airy_edge_ssh_unauthenticated", "gauge", "SSH connections that have not proven a key.", ssh.unauthenticated()],
+    ["process_resident_memory_bytes", "gauge", "Resident memory.", process.memoryUsage.rss()],
+  ];
+  return rows.map(([name, type, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`).join("");
+}

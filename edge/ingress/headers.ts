@@ -1,0 +1,67 @@
+/** What of a head goes on to the other side. Heads are flat arrays of names and values, so that order, case and repetition survive. */
+
+/** RFC 9110 section 7.6.1, and what browsers and proxies send in their place. */
+const HOP_BY_HOP = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "te",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Ours to say: whatever a stranger claims here is dropped. */
+const FORWARDED = new Set(["forwarded", "x-real-ip", "expect"]);
+
+export interface Peer {
+  /** Address of the client. */
+  address: string;
+  proto: "http" | "https";
+  host: string;
+}
+
+/** Request headers for the local service. */
+export function requestHeaders(raw: readonly string[], peer: Peer, upgrade: string | null): string[] {
+  const listed = connectionOptions(raw);
+  const headers: string[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] ?? "";
+    const lower = name.toLowerCase();
+    if (HOP_BY_HOP.has(lower) || FORWARDED.has(lower) || lower.startsWith("x-forwarded-") || lower.startsWith("airy-")) continue;
+    if (listed !== null && listed.has(lower)) continue;
+    headers.push(name, raw[i + 1] ?? "");
+  }
+  headers.push("X-Forwarded-For", peer.address, "X-Forwarded-Proto", peer.proto, "X-Forwarded-Host", peer.host);
+  if (upgrade !== null) headers.push("Connection", "Upgrade", "Upgrade", upgrade);
+  return headers;
+}
+
+/** Response headers for the public side. */
+export function responseHeaders(raw: readonly string[]): string[] {
+  const listed = connectionOptions(raw);
+  const headers: string[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] ?? "";
+    const lower = name.toLowerCase();
+    if (HOP_BY_HOP.has(lower) || (listed !== null && listed.has(lower))) continue;
+    headers.push(name, raw[i + 1] ?? "");
+  }
+  return headers;
+}
+
+/** Names that `Connection` declares to be for this hop only. `Host` and `Content-Length` are not for a client to remove. */
+function connectionOptions(raw: readonly string[]): Set<string> | null {
+  let listed: Set<string> | null = null;
+  for (let i = 0; i < raw.length; i += 2) {
+    if (raw[i]?.toLowerCase() !== "connection") continue;
+    for (const option of (raw[i + 1] ?? "").split(",")) {
+      const name = option.trim().toLowerCase();
+      if (name === "" || name === "close" || name === "keep-alive" || name === "host" || name === "content-length") continue;
+      listed ??= new Set();
+      listed.add(name);
+    }
+  }
+  return listed;
+}

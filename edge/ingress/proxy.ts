@@ -1,0 +1,137 @@
+/** One HTTP request on its way through a tunnel and its answer on the way back, streamed both ways. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AnswerCode } from "../errors.ts";
+import type { Exchange, Tunnel } from "../ssh/tunnel.ts";
+import type { StreamHandler } from "../transport/mux.ts";
+import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
+import { answer } from "./answer.ts";
+import { responseHeaders } from "./headers.ts";
+
+/** Requests that may be sent again when the first attempt's fate is unknown. */
+const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS"]);
+
+export interface ProxyOptions {
+  /** Waits for the next tunnel of the name; calls back with null when none came in time. Returns a function that stops waiting. */
+  wait: (done: (tunnel: Tunnel | null) => void) => () => void;
+  onDone: (status: number) => void;
+}
+
+export class ProxiedRequest implements StreamHandler {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #head: RequestHead;
+  readonly #options: ProxyOptions;
+  #exchange: Exchange | null = null;
+  #cancelWait: (() => void) | null = null;
+  #bodyStarted = false;
+  #unconsumed = 0;
+  #done = false;
+
+  constructor(request: IncomingMessage, response: ServerResponse, head: RequestHead, options: ProxyOptions) {
+    this.#request = request;
+    this.#response = response;
+    this.#head = head;
+    this.#options = options;
+    response.once("close", () => this.#onClientGone());
+  }
+
+  forward(tunnel: Tunnel): void {
+    this.#exchange = tunnel.exchange(this.#head, this);
+    if (this.#head.end || this.#bodyStarted) return;
+    this.#bodyStarted = true;
+    const request = this.#request;
+    request.on("data", (chunk: Buffer) => {
+      if (this.#exchange && !this.#exchange.write(chunk)) request.pause();
+    });
+    request.on("end", () => this.#exchange?.end());
+  }
+
+  /** Between two connections of the same tunnel: the request waits for the next one, unless that takes too long. */
+  waitForTunnel(): void {
+    this.#cancelWait = this.#options.wait((tunnel) => {
+      this.#cancelWait = null;
+      if (this.#done) return;
+      if (tunnel) this.forward(tunnel);
+      else this.#fail("TUNNEL_OFFLINE");
+    });
+  }
+
+  onHead(head: ResponseHead): void {
+    if (this.#done) return;
+    this.#response.writeHead(head.status, head.reason, responseHeaders(head.headers));
+    if (!head.end) this.#response.flushHeaders();
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#done) return;
+    if (this.#response.write(chunk)) {
+      this.#exchange?.consumed(chunk.length);
+      return;
+    }
+    if (this.#unconsumed === 0) {
+      this.#response.once("drain", () => {
+        const bytes = this.#unconsumed;
+        this.#unconsumed = 0;
+        this.#exchange?.consumed(bytes);
+      });
+    }
+    this.#unconsumed += chunk.length;
+  }
+
+  onEnd(): void {
+    if (this.#done) return;
+    this.#response.end();
+    this.#finish();
+    // The local service has answered without reading the whole body; what the client still sends goes nowhere.
+    if (this.#bodyStarted && !this.#request.complete) {
+      this.#exchange?.reset(ResetCode.CANCEL);
+      this.#request.removeAllListeners("data");
+      this.#request.resume();
+    }
+  }
+
+  onReset(code: ResetCode, lost: boolean): void {
+    if (this.#done) return;
+    if (this.#response.headersSent) {
+      this.#finish();
+      // The only way to say in HTTP/1.1 that an answer is not complete.
+      this.#response.destroy();
+      return;
+    }
+    if (lost && !this.#bodyStarted && REPEATABLE.has(this.#head.method)) {
+      this.#exchange = null;
+      this.waitForTunnel();
+      return;
+    }
+    this.#fail(lost ? "TUNNEL_LOST" : failureOf(code));
+  }
+
+  onDrain(): void {
+    this.#request.resume();
+  }
+
+  #fail(code: AnswerCode): void {
+    if (this.#done) return;
+    this.#finish();
+    answer(this.#response, code);
+    this.#request.resume();
+  }
+
+  #onClientGone(): void {
+    if (this.#done) return;
+    this.#exchange?.reset(ResetCode.CANCEL);
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.#done = true;
+    this.#cancelWait?.();
+    this.#options.onDone(this.#response.statusCode);
+  }
+}
+
+export function failureOf(code: ResetCode): AnswerCode {
+  if (code === ResetCode.REFUSED) return "SERVICE_REFUSED";
+  if (code === ResetCode.TIMEOUT) return "SERVICE_TIMEOUT";
+  return "SERVICE_FAILED";
+}

@@ -1,0 +1,177 @@
+/** The public HTTP listener: finds the tunnel by Host and sends the request down it. */
+import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { EdgeError, type AnswerCode } from "../errors.ts";
+import type { Routes } from "../ssh/routes.ts";
+import type { RequestHead } from "../wire/frames.ts";
+import { answer, answerRaw } from "./answer.ts";
+import { requestHeaders } from "./headers.ts";
+import { tunnelOf } from "./host.ts";
+import { ProxiedRequest } from "./proxy.ts";
+import { UpgradedConnection } from "./upgrade.ts";
+
+export interface IngressOptions {
+  host: string;
+  port: number;
+  domain: string;
+  routes: Routes;
+  /** Whether somebody owns this name. */
+  isKnown: (name: string) => boolean;
+  /** Whether a tunnel of this name was lost so recently that it may well come back within the wait. */
+  mayReturn: (name: string) => boolean;
+  /** How long a request waits for a tunnel that is between two connections. */
+  gapMs: number;
+  maxInFlight: number;
+  log: (line: string) => void;
+}
+
+export interface RunningIngress {
+  port: number;
+  counters: { requests: number; refused: number };
+  inFlight(): number;
+  /** Stops accepting; requests in flight go on. */
+  stopAccepting(): void;
+  close(): void;
+}
+
+export async function startIngress(options: IngressOptions): Promise<RunningIngress> {
+  const { routes, domain } = options;
+  const counters = { requests: 0, refused: 0 };
+  let inFlight = 0;
+  let stopping = false;
+
+  const server = http.createServer({
+    headersTimeout: 10_000,
+    requestTimeout: 0,
+    keepAliveTimeout: 75_000,
+    connectionsCheckingInterval: 1_000,
+    maxHeaderSize: 32 * 1024,
+    noDelay: true,
+    // Checked here, with an answer that has a code.
+    requireHostHeader: false,
+  });
+
+  /** The tunnel's name and the head that goes down it, or the code of the refusal. */
+  function examine(request: IncomingMessage, upgrade: string | null): { name: string; head: RequestHead } | { error: AnswerCode } {
+    const target = request.url ?? "";
+    if (!target.startsWith("/") && !(target === "*" && request.method === "OPTIONS")) return { error: "BAD_REQUEST" };
+    const route = tunnelOf(request.rawHeaders, domain);
+    if ("error" in route) return { error: route.error };
+    if (isAmbiguous(request)) return { error: "BAD_REQUEST" };
+    const peer = { address: plainAddress(request.socket.remoteAddress), proto: "http", host: route.host } as const;
+    const hasBody = request.headers["transfer-encoding"] !== undefined || (request.headers["content-length"] ?? "0") !== "0";
+    const head: RequestHead = {
+      method: request.method ?? "GET",
+      target,
+      headers: requestHeaders(request.rawHeaders, peer, upgrade),
+      end: upgrade === null && !hasBody,
+      upgrade: upgrade !== null,
+    };
+    return { name: route.name, head };
+  }
+
+  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+    counters.requests += 1;
+    if (stopping) response.setHeader("Connection", "close");
+    const refuse = (code: AnswerCode) => {
+      counters.refused += 1;
+      answer(response, code);
+      request.resume();
+    };
+    const examined = examine(request, null);
+    if ("error" in examined) {
+      refuse(examined.error);
+      return;
+    }
+    const { name, head } = examined;
+    const tunnel = routes.get(name);
+    if (!tunnel && !options.isKnown(name)) {
+      refuse("TUNNEL_NOT_FOUND");
+      return;
+    }
+    if (tunnel && tunnel.inFlight >= options.maxInFlight) {
+      refuse("TOO_MANY_REQUESTS");
+      return;
+    }
+    if (!tunnel && !options.mayReturn(name)) {
+      refuse("TUNNEL_OFFLINE");
+      return;
+    }
+    inFlight += 1;
+    const proxied = new ProxiedRequest(request, response, head, {
+      wait: (done) => routes.wait(name, options.gapMs, done),
+      onDone: () => {
+        inFlight -= 1;
+      },
+    });
+    if (tunnel) proxied.forward(tunnel);
+    else proxied.waitForTunnel();
+  });
+
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, first: Buffer) => {
+    counters.requests += 1;
+    socket.on("error", () => socket.destroy());
+    const upgrade = request.headers.upgrade ?? "";
+    // h2c and friends would carry requests past every check above.
+    const examined = upgrade.toLowerCase() === "websocket" ? examine(request, upgrade) : ({ error: "BAD_REQUEST" } as const);
+    const tunnel = "error" in examined ? undefined : routes.get(examined.name);
+    if ("error" in examined || !tunnel) {
+      counters.refused += 1;
+      const offline = "name" in examined && options.isKnown(examined.name);
+      answerRaw(socket, "error" in examined ? examined.error : offline ? "TUNNEL_OFFLINE" : "TUNNEL_NOT_FOUND");
+      return;
+    }
+    const connection = new UpgradedConnection(socket, first, examined.head, tunnel);
+    inFlight += 1;
+    socket.once("close", () => {
+      inFlight -= 1;
+    });
+    void connection;
+  });
+
+  server.on("connect", (_request, socket: Duplex) => answerRaw(socket, "BAD_REQUEST"));
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (error.code === "ECONNRESET") socket.destroy();
+    else answerRaw(socket, "BAD_REQUEST");
+  });
+
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      reject(new EdgeError("EDGE_ADDRESS", `http ${options.host}:${options.port}: ${error.code}`));
+    });
+    server.listen(options.port, options.host, () => resolve());
+  });
+  server.on("error", (error) => options.log(`http listener: ${error.message}`));
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    counters,
+    inFlight: () => inFlight,
+    stopAccepting: () => {
+      stopping = true;
+      server.close();
+      server.closeIdleConnections();
+    },
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+/** Framing that some origin might read differently than Node did (HTTP request smuggling). */
+function isAmbiguous(request: IncomingMessage): boolean {
+  const te = request.headers["transfer-encoding"];
+  if (te !== undefined && (request.httpVersion === "1.0" || te.toLowerCase() !== "chunked")) return true;
+  for (let i = 0; i < request.rawHeaders.length; i += 2) {
+    const name = request.rawHeaders[i] ?? "";
+    if (name.includes("_") && /^(content_length|transfer_encoding|host_?)$/i.test(name)) return true;
+  }
+  return false;
+}
+
+/** `::ffff:127.0.0.1` is how a dual-stack listener sees an IPv4 client. */
+function plainAddress(address = ""): string {
+  return address.startsWith("::ffff:") ? address.slice(7) : address;
+}

@@ -1,0 +1,81 @@
+/** A WebSocket (or another upgraded connection): once the local service has agreed, bytes go both ways untouched. */
+import type { Duplex } from "node:stream";
+import type { Exchange, Tunnel } from "../ssh/tunnel.ts";
+import type { StreamHandler } from "../transport/mux.ts";
+import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
+import { answerRaw } from "./answer.ts";
+import { responseHeaders } from "./headers.ts";
+import { failureOf } from "./proxy.ts";
+
+export class UpgradedConnection implements StreamHandler {
+  readonly #socket: Duplex;
+  readonly #exchange: Exchange;
+  #started = false;
+  #over = false;
+  #unconsumed = 0;
+
+  /** @param first bytes that came right behind the request's head. */
+  constructor(socket: Duplex, first: Buffer, head: RequestHead, tunnel: Tunnel) {
+    this.#socket = socket;
+    this.#exchange = tunnel.exchange(head, this);
+    if (first.length > 0) this.#exchange.write(first);
+    socket.on("data", (chunk: Buffer) => {
+      if (!this.#exchange.write(chunk)) socket.pause();
+    });
+    socket.on("end", () => this.#exchange.end());
+    socket.on("error", () => this.#abort());
+    socket.on("close", () => this.#abort());
+  }
+
+  onHead(head: ResponseHead): void {
+    this.#started = true;
+    const headers = responseHeaders(head.headers);
+    if (head.status === 101) headers.push("Connection", "Upgrade", "Upgrade", upgradeOf(head.headers));
+    else headers.push("Connection", "close");
+    let text = `HTTP/1.1 ${head.status} ${head.reason}\r\n`;
+    for (let i = 0; i + 1 < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
+    this.#socket.write(`${text}\r\n`, "latin1");
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#over) return;
+    if (this.#socket.write(chunk)) {
+      this.#exchange.consumed(chunk.length);
+      return;
+    }
+    if (this.#unconsumed === 0) {
+      this.#socket.once("drain", () => {
+        const bytes = this.#unconsumed;
+        this.#unconsumed = 0;
+        this.#exchange.consumed(bytes);
+      });
+    }
+    this.#unconsumed += chunk.length;
+  }
+
+  onEnd(): void {
+    this.#socket.end();
+  }
+
+  onReset(code: ResetCode, lost: boolean): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#started) this.#socket.destroy();
+    else answerRaw(this.#socket, lost ? "TUNNEL_LOST" : failureOf(code));
+  }
+
+  onDrain(): void {
+    this.#socket.resume();
+  }
+
+  #abort(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#exchange.reset(ResetCode.CANCEL);
+  }
+}
+
+function upgradeOf(headers: readonly string[]): string {
+  for (let i = 0; i + 1 < headers.length; i += 2) if (headers[i]?.toLowerCase() === "upgrade") return headers[i + 1] ?? "";
+  return "websocket";
+}

@@ -1,0 +1,37 @@
+/** The edge's own key: ed25519, made on first start, kept in the data folder. */
+import { mkdir, open, readFile, rename } from "node:fs/promises";
+import path from "node:path";
+import ssh2 from "ssh2";
+import { EdgeError } from "../errors.ts";
+
+export interface HostKey {
+  /** OpenSSH format. */
+  privateKey: string;
+  /** `ssh-ed25519 AAAA...` */
+  publicKey: string;
+}
+
+/** Reads `privateKey`, or the file `host_key` in the data folder, which is made when it is missing. Throws EDGE_HOST_KEY. */
+export async function loadHostKey(privateKey: string | null, dataDir: string): Promise<HostKey> {
+  const pem = privateKey ?? (await readOrCreate(path.join(dataDir, "host_key")));
+  const parsed = ssh2.utils.parseKey(pem);
+  if (parsed instanceof Error) throw new EdgeError("EDGE_HOST_KEY", parsed.message);
+  return { privateKey: pem, publicKey: `${parsed.type} ${parsed.getPublicSSH().toString("base64")}` };
+}
+
+async function readOrCreate(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw new EdgeError("EDGE_HOST_KEY", String(error));
+  }
+  const { private: pem } = ssh2.utils.generateKeyPairSync("ed25519", { comment: "airy edge" });
+  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+  const temporary = `${file}.${process.pid}`;
+  const handle = await open(temporary, "wx", 0o600);
+  await handle.writeFile(pem);
+  await handle.sync();
+  await handle.close();
+  await rename(temporary, file);
+  return pem;
+}

@@ -1,0 +1,111 @@
+/** What a plain `ssh -R 80:localhost:3000 <edge>` gets: one forward, and lines of text in its terminal. */
+import type { ServerChannel } from "ssh2";
+import { refusals, type RefusalCode } from "../errors.ts";
+import type { SshConnection } from "../transport/connection.ts";
+import { ForwardTunnel } from "./forward.ts";
+import type { NameRequest } from "./server.ts";
+import type { Tunnel } from "./tunnel.ts";
+
+interface ForwardSessionOptions {
+  options: {
+    nameFor: (request: NameRequest) => Promise<{ name: string } | { refused: RefusalCode }>;
+    urlOf: (name: string) => string;
+    onTunnelClosed: (tunnel: Tunnel, lost: boolean) => void;
+  };
+  connection: SshConnection;
+  key: Buffer;
+  served: (tunnel: Tunnel) => void;
+}
+
+export class ForwardSession {
+  readonly #context: ForwardSessionOptions;
+  #bound: { address: string; port: number } | null = null;
+  #tunnel: ForwardTunnel | null = null;
+  #refused: RefusalCode | null = null;
+  #terminal: ServerChannel | null = null;
+  #greeted = false;
+
+  constructor(context: ForwardSessionOptions) {
+    this.#context = context;
+  }
+
+  /** `tcpip-forward`: address and port are labels here; what counts is the name of the key. */
+  async request(info: { bindAddr: string; bindPort: number }, accept: (port?: number) => void, reject: () => void): Promise<void> {
+    if (this.#bound) {
+      this.#say(refusals.FORWARD_IN_USE);
+      reject();
+      return;
+    }
+    // Reserved before anything is awaited, so that two requests in one packet cannot both succeed.
+    const bound = { address: info.bindAddr, port: info.bindPort || 80 };
+    this.#bound = bound;
+    const { options, connection, key, served } = this.#context;
+    const named = await options.nameFor({ key, name: null, ephemeral: false });
+    if ("refused" in named || connection.closed) {
+      this.#refused = "refused" in named ? named.refused : null;
+      this.#bound = null;
+      reject();
+      this.#greet();
+      return;
+    }
+    const tunnel = new ForwardTunnel({
+      name: named.name,
+      client: "ssh",
+      connection,
+      bound,
+      tell: (code) => this.#say(refusals[code]),
+    });
+    this.#tunnel = tunnel;
+    connection.onClose((error) => options.onTunnelClosed(tunnel, error !== null));
+    accept(info.bindPort === 0 ? bound.port : undefined);
+    served(tunnel);
+    this.#greet();
+  }
+
+  /** `cancel-tcpip-forward`: true when it named our forward. The tunnel goes, the connection may stay. */
+  cancel(info: { bindAddr: string; bindPort: number }): boolean {
+    if (!this.#bound || !this.#tunnel || info.bindAddr !== this.#bound.address || info.bindPort !== this.#bound.port) return false;
+    this.#context.options.onTunnelClosed(this.#tunnel, false);
+    this.#tunnel = null;
+    this.#bound = null;
+    return true;
+  }
+
+  /** A terminal: says the URL, and ends the connection on Ctrl-C, Ctrl-D or when it is closed. */
+  attach(terminal: ServerChannel): void {
+    this.#terminal = terminal;
+    terminal.on("data", (chunk: Buffer) => {
+      if (chunk.includes(0x03) || chunk.includes(0x04)) this.#leave(0);
+    });
+    terminal.on("error", () => {});
+    terminal.stdin.resume();
+    // OpenSSH asks for the forward first, but does not have to.
+    setImmediate(() => this.#greet());
+    setTimeout(() => {
+      if (!this.#bound) this.#leave(1, this.#refused ?? "NO_FORWARD");
+    }, 500).unref();
+  }
+
+  #greet(): void {
+    if (!this.#terminal) return;
+    if (this.#refused) this.#leave(1, this.#refused);
+    else if (this.#tunnel && !this.#greeted) {
+      this.#greeted = true;
+      this.#say(this.#context.options.urlOf(this.#tunnel.name));
+    }
+  }
+
+  #say(text: string): void {
+    this.#terminal?.write(`${text}\r\n`);
+  }
+
+  #leave(code: number, reason: RefusalCode | null = null): void {
+    const terminal = this.#terminal;
+    if (!terminal) return;
+    this.#terminal = null;
+    if (reason) terminal.stderr.write(`${reason}: ${refusals[reason]}\r\n`);
+    terminal.exit(code);
+    terminal.end();
+    setTimeout(() => this.#context.connection.end(), 100);
+  }
+}

@@ -1,0 +1,85 @@
+/** What the store keeps of a webhook, and how it is written: a small record that changes, and the bytes, which never do. */
+import { isIP } from "node:net";
+import { crc32 } from "node:zlib";
+import { z } from "zod";
+
+const Dead = z.object({ reason: z.string(), at: z.number() });
+
+const RecordOnDisk = z.object({
+  identifier: z.string(),
+  id: z.string(),
+  position: z.number().int(),
+  /** What it takes from the quota. */
+  bytes: z.number().int(),
+  source: z.string(),
+  receivedAt: z.number(),
+  queuedAt: z.number(),
+  attempts: z.number().int(),
+  dead: Dead.nullable(),
+});
+
+/** Times are milliseconds since 1970. */
+export type EntryRecord = z.infer<typeof RecordOnDisk>;
+
+/** Every entry costs so much of the quota beyond its bytes, so that empty bodies cannot be stored without end. */
+export const ENTRY_OVERHEAD = 512;
+
+/** Unique over all tunnels: identifiers have no slash. */
+export function keyOf(identifier: string, id: string): string {
+  return `${identifier}/${id}`;
+}
+
+export function encodeRecord(record: EntryRecord): Buffer {
+  return sealed([Buffer.from(JSON.stringify(record))]);
+}
+
+/** Null for bytes that are not as they were written. */
+export function decodeRecord(bytes: Buffer): EntryRecord | null {
+  const text = unsealed(bytes);
+  if (!text) return null;
+  const parsed = RecordOnDisk.safeParse(JSON.parse(text.toString()));
+  return parsed.success ? parsed.data : null;
+}
+
+export function encodeBytes(rawHead: Buffer, body: Buffer): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(rawHead.length);
+  return sealed([length, rawHead, body]);
+}
+
+/** Null for bytes that are not as they were written. */
+export function decodeBytes(bytes: Buffer): { rawHead: Buffer; body: Buffer } | null {
+  const content = unsealed(bytes);
+  if (!content || content.length < 4) return null;
+  const end = 4 + content.readUInt32BE(0);
+  if (end > content.length) return null;
+  return { rawHead: content.subarray(4, end), body: content.subarray(end) };
+}
+
+/**
+ * The network that an address counts for: /24 of IPv4, /48 of IPv6, because that is what one person easily has. Anything that is not
+ * an address stands for itself.
+ */
+export function networkOf(source: string): string {
+  const address = source.replace(/^::ffff:(?=\d+\.)/i, "").replace(/%.*$/, "");
+  if (isIP(address) === 4) return address.split(".").slice(0, 3).join(".");
+  if (isIP(address) !== 6) return source;
+  const [left = "", right] = address.split("::").map((half) => half.split(":").filter((group) => group !== ""));
+  const groups = [...left, ...Array<string>(right ? 8 - left.length - right.length : 0).fill("0"), ...(right ?? [])];
+  return groups
+    .slice(0, 3)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(":");
+}
+
+function sealed(parts: Buffer[]): Buffer {
+  const sum = Buffer.alloc(4);
+  const whole = Buffer.concat([sum, ...parts]);
+  whole.writeUInt32BE(crc32(whole.subarray(4)));
+  return whole;
+}
+
+function unsealed(bytes: Buffer): Buffer | null {
+  if (bytes.length < 4 || bytes.readUInt32BE(0) !== crc32(bytes.subarray(4))) return null;
+  return bytes.subarray(4);
+}

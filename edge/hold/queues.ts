@@ -1,0 +1,96 @@
+/** Which entries are held, in memory: the queue and the dead letters of every tunnel, and what they take from the quotas. */
+import { EdgeError } from "../errors.ts";
+import { networkOf, type EntryRecord } from "./entry.ts";
+
+export interface Held {
+  record: EntryRecord;
+  /** Settles when it is durable or will not be; null once it is. */
+  pending: Promise<void> | null;
+}
+
+export interface Tunnel {
+  /** By id, in the order of positions. */
+  queue: Map<string, Held>;
+  dead: Map<string, Held>;
+  bytes: number;
+  bytesOfNetwork: Map<string, number>;
+}
+
+export class Queues {
+  private readonly tunnels = new Map<string, Tunnel>();
+  private readonly quota: number;
+  private lastPosition = 0;
+
+  constructor(bytesPerTunnel: number) {
+    this.quota = bytesPerTunnel;
+  }
+
+  nextPosition(): number {
+    return ++this.lastPosition;
+  }
+
+  all(): Iterable<[string, Tunnel]> {
+    return this.tunnels;
+  }
+
+  of(identifier: string): Tunnel | undefined {
+    return this.tunnels.get(identifier);
+  }
+
+  find(identifier: string, id: string): Held | undefined {
+    const tunnel = this.tunnels.get(identifier);
+    return tunnel?.queue.get(id) ?? tunnel?.dead.get(id);
+  }
+
+  /** Throws HOLD_FULL when the tunnel's quota, or the quarter of it that the network of `source` may take, has no room for `bytes`. */
+  checkQuota(identifier: string, bytes: number, source: string): void {
+    const tunnel = this.tunnels.get(identifier);
+    const whole = tunnel?.bytes ?? 0;
+    if (whole + bytes > this.quota) throw new EdgeError("HOLD_FULL", `${whole} bytes wait.`);
+    const network = networkOf(source);
+    const part = tunnel?.bytesOfNetwork.get(network) ?? 0;
+    if (part + bytes > this.quota / 4) throw new EdgeError("HOLD_FULL", `${part} bytes from the network ${network} wait.`);
+  }
+
+  /** At the end of the queue, or of the dead letters when it is one. */
+  enter(held: Held): void {
+    const { identifier, id, position, bytes, source, dead } = held.record;
+    const tunnel = this.tunnels.get(identifier) ?? { queue: new Map(), dead: new Map(), bytes: 0, bytesOfNetwork: new Map() };
+    this.tunnels.set(identifier, tunnel);
+    (dead ? tunnel.dead : tunnel.queue).set(id, held);
+    this.lastPosition = Math.max(this.lastPosition, position);
+    tunnel.bytes += bytes;
+    const network = networkOf(source);
+    tunnel.bytesOfNetwork.set(network, (tunnel.bytesOfNetwork.get(network) ?? 0) + bytes);
+  }
+
+  leave(held: Held): void {
+    const { identifier, id, bytes, source } = held.record;
+    const tunnel = this.tunnels.get(identifier);
+    if (!tunnel || this.find(identifier, id) !== held) return;
+    tunnel.queue.delete(id);
+    tunnel.dead.delete(id);
+    tunnel.bytes -= bytes;
+    const network = networkOf(source);
+    const left = (tunnel.bytesOfNetwork.get(network) ?? 0) - bytes;
+    if (left > 0) tunnel.bytesOfNetwork.set(network, left);
+    else tunnel.bytesOfNetwork.delete(network);
+    if (tunnel.queue.size === 0 && tunnel.dead.size === 0) this.tunnels.delete(identifier);
+  }
+
+  /** From the queue to the dead letters; the quota stays as it is. */
+  bury(held: Held, reason: string, at: number): void {
+    held.record = { ...held.record, dead: { reason, at } };
+    const tunnel = this.tunnels.get(held.record.identifier);
+    tunnel?.queue.delete(held.record.id);
+    tunnel?.dead.set(held.record.id, held);
+  }
+
+  /** From the dead letters to the end of the queue. */
+  revive(held: Held, at: number): void {
+    held.record = { ...held.record, position: this.nextPosition(), queuedAt: at, dead: null };
+    const tunnel = this.tunnels.get(held.record.identifier);
+    tunnel?.dead.delete(held.record.id);
+    tunnel?.queue.set(held.record.id, held);
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * Who owns which name. A name belongs to the key that claimed it first, over restarts, and is not given to another key before it has been
+ * out of use for 90 days: webhooks may still be sent to it. Everything is in memory for reading; a claim is on disk before it is answered.
+ */
+import path from "node:path";
+import { z } from "zod";
+import { EdgeError } from "../errors.ts";
+import { steadyClock } from "../hold/clock.ts";
+import { openDurable, type Durable } from "../hold/durable.ts";
+import { faultInName } from "./grammar.ts";
+import { fingerprintOf, IDENTIFIER_LENGTH, identifierOf, LONGEST_IDENTIFIER } from "./identifier.ts";
+
+const TABLE = "claims";
+const DAY = 24 * 60 * 60 * 1000;
+
+/** A name that was last used so long ago may be claimed by another key. */
+export const RECYCLE_AFTER_MS = 90 * DAY;
+
+/** `lastSeen` on disk lags behind by at most this, so that connecting costs no write. */
+const TOUCH_EVERY_MS = 60 * 60 * 1000;
+const DEADLINE_MS = 5000;
+
+const ClaimOnDisk = z.object({ fingerprint: z.string(), claimedAt: z.number(), lastSeen: z.number() });
+
+/** Times are milliseconds since 1970. */
+export interface Claim {
+  /** Of the key, as OpenSSH prints it. */
+  fingerprint: string;
+  claimedAt: number;
+  lastSeen: number;
+}
+
+export type ClaimAnswer =
+  | { ok: true; name: string }
+  | { ok: false; reason: "NAME_INVALID" | "NAME_RESERVED" | "NAME_TAKEN" | "EDGE_FAILED" };
+
+/**
+ * Opens the claims in `dataDir` (in the folder `names` inside it). `now` gives milliseconds since 1970; by default it does not jump when
+ * the clock is set. Throws EDGE_DATA_LOCKED while another edge has it open, EDGE_DATA when it cannot be used or read.
+ */
+export function openClaims(dataDir: string, now: () => number = steadyClock()): Claims {
+  const durable = openDurable({
+    dir: path.join(dataDir, "names"),
+    tables: [TABLE],
+    corrupt: "EDGE_DATA",
+    failed: "EDGE_DATA",
+    deadlineMs: DEADLINE_MS,
+  });
+  try {
+    return new Claims(durable, now);
+  } catch (error) {
+    void durable.close();
+    throw error;
+  }
+}
+
+export class Claims {
+  private readonly durable: Durable;
+  private readonly now: () => number;
+  private readonly claims = new Map<string, Claim>();
+  /** Being written; nobody else gets these, and nobody is told that they exist. */
+  private readonly pending = new Map<string, { fingerprint: string; written: Promise<void> }>();
+  /** `lastSeen` as it is on disk. */
+  private readonly writtenSeen = new Map<string, number>();
+
+  constructor(durable: Durable, now: () => number) {
+    this.durable = durable;
+    this.now = now;
+    for (const { key, value } of durable.entries(TABLE)) {
+      const claim = parse(value);
+      if (!claim) throw new EdgeError("EDGE_DATA", `The claim to ${key} is damaged.`);
+      // A clock that was ahead when this was written must not keep the name for longer.
+      this.claims.set(key, { ...claim, lastSeen: Math.min(claim.lastSeen, now()) });
+      this.writtenSeen.set(key, claim.lastSeen);
+    }
+  }
+
+  /**
+   * Claims a name for the key, or finds it claimed already, and marks it as in use. `wanted` null: the name derived from the key, made
+   * longer where it belongs to another key; once claimed it stays the same. Resolves when the claim is on disk.
+   */
+  async claim(keyBlob: Uint8Array, wanted: string | null): Promise<ClaimAnswer> {
+    const fingerprint = fingerprintOf(keyBlob);
+    const fault = wanted === null ? null : faultInName(wanted);
+    if (fault) return { ok: false, reason: fault };
+    const name = wanted ?? this.derivedName(keyBlob, fingerprint);
+    if (name === null || !this.isFree(name, fingerprint)) return { ok: false, reason: "NAME_TAKEN" };
+    try {
+      await this.take(name, fingerprint);
+      return { ok: true, name };
+    } catch {
+      return { ok: false, reason: "EDGE_FAILED" };
+    }
+  }
+
+  /** Whether the name is claimed. For every request that comes in: a look into a map. */
+  isKnown(name: string): boolean {
+    return this.claims.has(name);
+  }
+
+  owner(name: string): Claim | null {
+    return this.claims.get(name) ?? null;
+  }
+
+  /** Every claim, in no particular order. */
+  all(): Iterable<[string, Claim]> {
+    return this.claims;
+  }
+
+  /** The name is in use now. Cheap; on disk at most an hour later, or at {@link close}. */
+  touch(name: string): void {
+    const claim = this.claims.get(name);
+    if (!claim) return;
+    claim.lastSeen = this.now();
+    if (claim.lastSeen - (this.writtenSeen.get(name) ?? 0) >= TOUCH_EVERY_MS) this.writeSeen(name, claim);
+  }
+
+  /** Writes when names were last in use, and lets go of the folder. */
+  async close(): Promise<void> {
+    for (const [name, claim] of this.claims) if (claim.lastSeen !== this.writtenSeen.get(name)) this.writeSeen(name, claim);
+    await this.durable.close();
+  }
+
+  private derivedName(keyBlob: Uint8Array, fingerprint: string): string | null {
+    const candidates: string[] = [];
+    for (let length = IDENTIFIER_LENGTH; length <= LONGEST_IDENTIFIER; length++) candidates.push(identifierOf(keyBlob, length));
+    const own = candidates.find((name) => (this.claims.get(name) ?? this.pending.get(name))?.fingerprint === fingerprint);
+    return own ?? candidates.find((name) => !faultInName(name) && this.isFree(name, fingerprint)) ?? null;
+  }
+
+  private isFree(name: string, fingerprint: string): boolean {
+    const pending = this.pending.get(name);
+    if (pending) return pending.fingerprint === fingerprint;
+    const claim = this.claims.get(name);
+    return !claim || claim.fingerprint === fingerprint || this.now() - claim.lastSeen >= RECYCLE_AFTER_MS;
+  }
+
+  private async take(name: string, fingerprint: string): Promise<void> {
+    const underWay = this.pending.get(name);
+    if (underWay) return underWay.written;
+    if (this.claims.get(name)?.fingerprint === fingerprint) return this.touch(name);
+    const claim: Claim = { fingerprint, claimedAt: this.now(), lastSeen: this.now() };
+    const before = this.claims.get(name);
+    const key = { table: TABLE, key: name };
+    const written = this.durable.write([{ ...key, value: encode(claim) }], [{ ...key, value: before ? encode(before) : null }]);
+    this.pending.set(name, { fingerprint, written });
+    try {
+      await written;
+      this.claims.set(name, claim);
+      this.writtenSeen.set(name, claim.lastSeen);
+    } finally {
+      this.pending.delete(name);
+    }
+  }
+
+  private writeSeen(name: string, claim: Claim): void {
+    this.writtenSeen.set(name, claim.lastSeen);
+    // Tried again by itself when it fails.
+    this.durable.write([{ table: TABLE, key: name, value: encode(claim) }]).catch(() => {});
+  }
+}
+
+function encode(claim: Claim): Buffer {
+  return Buffer.from(JSON.stringify(claim));
+}
+
+function parse(value: Buffer): Claim | null {
+  try {
+    return ClaimOnDisk.parse(JSON.parse(value.toString()));
+  } catch {
+    return null;
+  }
+}

@@ -19,6 +19,7 @@ const io: Io = {
   pid: process.pid,
   uid: process.getuid?.() ?? null,
   os: process.platform,
+  arch: process.arch,
   node: process.execPath,
   script,
   tty: {

@@ -63,7 +63,7 @@ export async function requestStop(agent: Address): Promise<void> {
   await request(agent, "POST", "/stop", 3000);
 }
 
-/** Events after `since` as they come; ends when the agent process ends or the signal is aborted. Never rejects after the first event. */
+/** Events after `since` as they come; ends when the agent process ends or the signal is aborted. Rejects when it cannot be reached. */
 export async function* followEvents(agent: Address, since: number, signal: AbortSignal): AsyncGenerator<JournalEvent> {
   const response = await open(agent, "GET", `/events?since=${since}`, signal);
   const lines = createInterface({ input: response, crlfDelay: Infinity });
@@ -98,7 +98,7 @@ function open(agent: Address, method: string, path: string, signal: AbortSignal)
       { host: "127.0.0.1", port: agent.port, method, path, headers: { authorization: `Bearer ${agent.token}` }, agent: false, signal },
       resolve,
     );
-    req.on("error", reject);
+    req.on("error", (error) => reject(signal.aborted ? signal.reason : error));
     req.end();
   });
 }

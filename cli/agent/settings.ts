@@ -50,7 +50,7 @@ export function settingsHash(settings: Pick<AgentSettings, "engine" | "spec" | "
 }
 
 /** Everything in the settings that must not be shown. */
-export function secretsOf(settings: AgentSettings): string[] {
+export function secretsOf(settings: Pick<AgentSettings, "spec">): string[] {
   const { spec } = settings;
   return [
     spec.secrets.databasePassword,

@@ -1,7 +1,58 @@
+/** `airy destroy`: stops everything and deletes what the workspace has stored; the key of its public name is kept. */
+import { readdir, rm } from "node:fs/promises";
+import path from "node:path";
+import { createInterface } from "node:readline/promises";
+import { stopAgent } from "../agent/start.ts";
+import { acquireLock } from "../config/lock.ts";
+import { findWorkspace, type WorkspacePaths } from "../config/paths.ts";
+import { readState } from "../config/state.ts";
+import { readText } from "../io/files.ts";
+import { loadEngine } from "../launch/engines.ts";
+import { fail } from "../report/errors.ts";
 import type { Context } from "./command.ts";
 import type { Options } from "./table.ts";
-import { fail } from "../report/errors.ts";
 
-export async function runDestroy(_options: Options<"destroy">, _ctx: Context): Promise<void> {
-  fail("INTERNAL", { reason: "not built yet" });
+/** Throws CONFIRMATION_REQUIRED without a terminal and without --yes, and when the answer is no. */
+export async function runDestroy(options: Options<"destroy">, ctx: Context): Promise<void> {
+  const { io, out } = ctx;
+  const paths = await findWorkspace(io.cwd, options.workspace);
+  const exists = await readdir(paths.dir).then(
+    () => true,
+    () => false,
+  );
+  if (!exists) return out.result({ destroyed: false, kept: [] }, { text: "There is nothing to delete here." });
+  if (!options.yes) await confirm(paths, ctx);
+  const lock = await acquireLock(paths.lock, "destroy", io);
+  try {
+    const { engine } = await readState(paths).catch(() => ({ engine: null }));
+    await stopAgent(io, paths);
+    if (engine) await (await loadEngine(engine, io)).destroy(paths.root, () => {});
+    await clear(paths);
+  } finally {
+    await lock.release();
+  }
+  const kept = (await readText(paths.identity)) === null ? [] : [paths.identity];
+  out.result(
+    { destroyed: true, kept },
+    { text: `Deleted.${kept.length > 0 ? ` The key of the public name is kept: ${paths.identity}` : ""}\nstart anew: airy up` },
+  );
+}
+
+async function confirm(paths: WorkspacePaths, { io, out }: Context): Promise<void> {
+  const question = `All messages and settings in ${paths.dir} will be deleted for good.`;
+  if (out.json || !io.tty.stdin || !io.tty.stderr)
+    fail("CONFIRMATION_REQUIRED", { question, declined: false, command: "airy destroy --yes" });
+  const prompt = createInterface({ input: io.stdin, output: io.terminal });
+  const answer = await prompt.question(`${question}\nDelete? [y/N] `).finally(() => prompt.close());
+  if (!/^y(es)?$/i.test(answer.trim()))
+    fail("CONFIRMATION_REQUIRED", { question: "Nothing was deleted.", declined: true, command: "airy destroy" });
+}
+
+/** The key makes the URL, which a source may still point to; host keys pinned for it stay with it. The lock is released later. */
+async function clear(paths: WorkspacePaths): Promise<void> {
+  const kept = new Set([paths.identity, `${paths.identity}.pub`, paths.knownEdges, paths.lock]);
+  for (const name of await readdir(paths.dir)) {
+    const file = path.join(paths.dir, name);
+    if (!kept.has(file)) await rm(file, { recursive: true, force: true });
+  }
 }

@@ -1,7 +1,40 @@
+/** `airy down`: stops the agent process, then the services. Data and the public name stay. */
+import { stopAgent } from "../agent/start.ts";
+import { readRecord } from "../agent/record.ts";
+import { acquireLock } from "../config/lock.ts";
+import { findWorkspace } from "../config/paths.ts";
+import { readState, writeState } from "../config/state.ts";
+import { loadEngine } from "../launch/engines.ts";
+import type { Emit } from "../launch/events.ts";
+import { readText } from "../io/files.ts";
+import { createLines } from "../report/lines.ts";
 import type { Context } from "./command.ts";
 import type { Options } from "./table.ts";
-import { fail } from "../report/errors.ts";
 
-export async function runDown(_options: Options<"down">, _ctx: Context): Promise<void> {
-  fail("INTERNAL", { reason: "not built yet" });
+/** Nothing running is no error. */
+export async function runDown(options: Options<"down">, ctx: Context): Promise<void> {
+  const { io, out } = ctx;
+  const paths = await findWorkspace(io.cwd, options.workspace);
+  if ((await readText(paths.state)) === null && (await readRecord(paths)) === null) {
+    return out.result({ stopped: false, kept: [] }, { text: "Nothing runs here." });
+  }
+  const lock = await acquireLock(paths.lock, "down", io);
+  try {
+    const state = await readState(paths);
+    const stopped = await stopAgent(io, paths);
+    const lines = createLines();
+    const emit: Emit = (event) => {
+      const line = lines.line(out.stamp(event));
+      if (line !== null) out.line(line);
+    };
+    if (state.engine) await (await loadEngine(state.engine, io)).down(paths.root, emit);
+    await writeState(paths, { ...state, sandbox: null });
+    const kept = state.engine === "docker" ? "the volumes of its compose project" : paths.dir;
+    out.result(
+      { stopped, kept: [kept] },
+      { text: `Stopped. Messages and the public name are kept (${kept}).\nstart again: airy up   delete the data: airy destroy` },
+    );
+  } finally {
+    await lock.release();
+  }
 }

@@ -1,7 +1,139 @@
+/** `airy up`: starts the workspace, or joins what runs; on a terminal in the interactive interface, else in lines or NDJSON. */
+import { mkdir } from "node:fs/promises";
+import { followEvents } from "../agent/client.ts";
+import { readConfig, writeDefaultConfig } from "../config/config.ts";
+import { acquireLock } from "../config/lock.ts";
+import { findWorkspace, type WorkspacePaths } from "../config/paths.ts";
+import { prepareStateDir } from "../config/state.ts";
+import { appendBounded } from "../io/files.ts";
+import { loadEngine } from "../launch/engines.ts";
+import type { AiryEvent, Emit } from "../launch/events.ts";
+import { launch, withLog, type Launched } from "../launch/launch.ts";
+import { AiryError, asAiryError, errorBody, fail } from "../report/errors.ts";
+import { createLines, statusText } from "../report/lines.ts";
+import { canRender } from "../tui/terminal.ts";
 import type { Context } from "./command.ts";
+import { createFeed } from "./feed.ts";
 import type { Options } from "./table.ts";
-import { fail } from "../report/errors.ts";
 
-export async function runUp(_options: Options<"up">, _ctx: Context): Promise<void> {
-  fail("INTERNAL", { reason: "not built yet" });
+const TIMEOUT_S = 120;
+const EVENTS_BYTES = 4_000_000;
+
+/** Exit codes as in the error catalogue; 0 when everything runs, also when it ran before. */
+export async function runUp(options: Options<"up">, ctx: Context): Promise<void> {
+  const { io, out } = ctx;
+  const paths = await findWorkspace(io.cwd, options.workspace);
+  const interactive = !options.json && !options.yes && canRender({ isTTY: io.tty.stdin }, { isTTY: io.tty.stdout, ...io.tty }, io.env);
+  if (interactive) return runInteractive(options, ctx, paths);
+
+  const lines = createLines();
+  const show = (event: AiryEvent): void => {
+    out.item(event);
+    if (event.type === "warning")
+      return out.warn({ code: event.code, message: event.message, ...(event.action ? { action: event.action } : {}) });
+    const line = lines.line(event);
+    if (line !== null) out.line(line);
+  };
+  const { status, already } = await locked(options, ctx, paths, ctx.signal, show);
+  if (already) out.line("Everything runs already.");
+  out.item(out.stamp({ type: "ready", status }));
+  out.result(status, { text: `${statusText(status)}\n${hints(status.sandbox)}` });
+}
+
+/** Configuration first, so that a mistake there changes nothing; then the start, under the lock of the workspace. */
+async function locked(
+  options: Options<"up">,
+  ctx: Context,
+  paths: WorkspacePaths,
+  interrupt: AbortSignal,
+  show: (event: AiryEvent) => void,
+): Promise<Launched> {
+  const { io, out } = ctx;
+  const config = await readConfig(paths.config, io.env);
+  await mkdir(paths.root, { recursive: true }).catch((error: Error) =>
+    fail("WORKSPACE_NOT_WRITABLE", { dir: paths.root, reason: error.message }),
+  );
+  await prepareStateDir(paths);
+  const lock = await acquireLock(paths.lock, "up", io);
+  const patience = new AbortController();
+  const seconds = options.timeout ?? TIMEOUT_S;
+  let waitingFor = "the checks";
+  const timer = setTimeout(() => patience.abort(new AiryError("READY_TIMEOUT", { seconds, waitingFor })), seconds * 1000);
+  const note = (event: AiryEvent): void => {
+    if (event.type === "step" && event.state === "running") waitingFor = event.id;
+    show(event);
+  };
+  const emit: Emit = (body) => {
+    const event = out.stamp(body);
+    appendBounded(paths.events, `${JSON.stringify(event)}\n`, EVENTS_BYTES).catch(() => {});
+    note(event);
+  };
+  let engine: Launched["status"]["engine"] = null;
+  try {
+    if (await writeDefaultConfig(paths.config)) out.note(`Wrote ${paths.config}`);
+    const signal = AbortSignal.any([interrupt, patience.signal]);
+    return await launch({
+      asked: options,
+      config,
+      paths,
+      io,
+      build: ctx.build,
+      emit,
+      relay: note,
+      signal,
+      hide: (secret) => out.hide(secret),
+      chosen: (name) => (engine = name),
+    });
+  } catch (error) {
+    const failure = asAiryError(error);
+    throw engine === null ? failure : await withLog(failure, await loadEngine(engine, io), paths.root);
+  } finally {
+    clearTimeout(timer);
+    await lock.release();
+  }
+}
+
+async function runInteractive(options: Options<"up">, ctx: Context, paths: WorkspacePaths): Promise<void> {
+  const { io, out } = ctx;
+  const { runDashboard } = await import("../tui/app.tsx");
+  const feed = createFeed<AiryEvent>();
+  const cancel = new AbortController();
+  const watching = new AbortController();
+  const interrupt = AbortSignal.any([ctx.signal, cancel.signal]);
+  let started: Launched | null = null;
+  const starting = locked(options, ctx, paths, interrupt, feed.push).then(
+    async (launched) => {
+      started = launched;
+      feed.push(out.stamp({ type: "ready", status: launched.status }));
+      for await (const { seq: _, ...event } of followEvents(launched.agent, launched.seq, watching.signal)) feed.push(event as AiryEvent);
+      feed.end();
+      return null;
+    },
+    (error: unknown) => {
+      const failure = asAiryError(error);
+      feed.push(out.stamp({ type: "failed", error: errorBody(failure) }));
+      feed.end();
+      return failure;
+    },
+  );
+  const result = await runDashboard({
+    events: feed.events,
+    mode: "start",
+    publicPaths: ["/facebook"],
+    stdin: io.stdin,
+    stdout: io.terminal,
+    env: io.env,
+    signal: ctx.signal,
+  });
+  if (started === null && result === "interrupted") cancel.abort(new AiryError("INTERRUPTED", { signal: "SIGINT" }));
+  watching.abort();
+  const failure = await starting;
+  if (failure) throw failure;
+  if (result === "stopped") return out.line("Stopped from another terminal. airy up starts it again.");
+  if (result === "ended") fail("AGENT_EXITED", { service: "agent", reason: "Its connection ended." });
+  out.line("Everything keeps running in the background.  status: airy status   stop: airy down");
+}
+
+function hints(sandbox: boolean): string {
+  return `${sandbox ? 'try it: airy trigger message --text "Hi"   ' : ""}stop: airy down`;
 }

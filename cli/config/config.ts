@@ -34,18 +34,24 @@ export interface FacebookApp {
   webhookSecret: string | null;
 }
 
+/** As they are given, in airy.yaml or the environment; perhaps not all. */
+export interface FacebookKeys {
+  appId?: string | undefined;
+  appSecret?: string | undefined;
+  webhookSecret?: string | undefined;
+}
+
 export interface Config {
   edge: string | null;
   engine: "auto" | "docker" | "embedded" | null;
-  /** null: nothing is configured. */
-  facebook: FacebookApp | null;
+  facebook: FacebookKeys;
   /** Base of the Graph API, without version. */
   graphUrl: string;
 }
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Throws CONFIG_INVALID, SECRET_MISSING. A file that does not exist is an empty one. */
+/** Throws CONFIG_INVALID. A file that does not exist is an empty one. */
 export async function readConfig(file: string, env: Env): Promise<Config> {
   const source = (await readText(file)) ?? "";
   const parsed = parseConfig(file, source);
@@ -55,7 +61,7 @@ export async function readConfig(file: string, env: Env): Promise<Config> {
   return {
     edge: parsed.edge ?? null,
     engine: parsed.engine ?? null,
-    facebook: facebookApp(file, parsed.components?.sources?.facebook ?? {}, env),
+    facebook: facebookKeys(parsed.components?.sources?.facebook ?? {}, env),
     graphUrl: graphUrl.replace(/\/+$/, ""),
   };
 }
@@ -103,17 +109,18 @@ function lineOf(document: Document, path: readonly PropertyKey[], lines: LineCou
   return Math.max(1, lines.linePos(offset).line);
 }
 
-interface FacebookKeys {
-  appId?: string | undefined;
-  appSecret?: string | undefined;
-  webhookSecret?: string | undefined;
+/** The environment wins, one value at a time. */
+function facebookKeys(given: FacebookKeys, env: Env): FacebookKeys {
+  return {
+    appId: env.FACEBOOK_APP_ID || given.appId,
+    appSecret: env.FACEBOOK_APP_SECRET || given.appSecret,
+    webhookSecret: env.FACEBOOK_WEBHOOK_SECRET || given.webhookSecret,
+  };
 }
 
-/** The environment wins, one value at a time. */
-function facebookApp(file: string, given: FacebookKeys, env: Env): FacebookApp | null {
-  const appId = env.FACEBOOK_APP_ID || given.appId;
-  const appSecret = env.FACEBOOK_APP_SECRET || given.appSecret;
-  const webhookSecret = env.FACEBOOK_WEBHOOK_SECRET || given.webhookSecret;
+/** null when nothing at all is configured. Throws SECRET_MISSING when only a part is. */
+export function facebookApp(config: Pick<Config, "facebook">, file: string): FacebookApp | null {
+  const { appId, appSecret, webhookSecret } = config.facebook;
   if (appId && appSecret) return { appId, appSecret, webhookSecret: webhookSecret ?? null };
   if (!appId && !appSecret && !webhookSecret) return null;
   const all = [

@@ -26,8 +26,6 @@ const stateSchema = z.object({
   engine: z.enum(["docker", "embedded"]).nullable(),
   /** Whether the present run is a sandbox; forgotten by `down`, so that a crash does not change what runs. */
   sandbox: z.boolean().nullable(),
-  /** SSH address of the edge in use, `host:port`. */
-  edge: z.string().nullable(),
   ports: portsSchema.nullable(),
   /** Callback URLs that this workspace has registered: a webhook that points to one of them is ours. */
   callbacks: z.array(z.string()),
@@ -50,7 +48,7 @@ export type State = z.output<typeof stateSchema>;
 export type Ports = z.output<typeof portsSchema>;
 export type Secrets = z.output<typeof secretsSchema>;
 
-const emptyState: State = { version: VERSION, engine: null, sandbox: null, edge: null, ports: null, callbacks: [] };
+const emptyState: State = { version: VERSION, engine: null, sandbox: null, ports: null, callbacks: [] };
 
 /** Makes `.airy` with its own .gitignore. Throws WORKSPACE_NOT_WRITABLE. */
 export async function prepareStateDir(paths: WorkspacePaths): Promise<void> {

@@ -21,6 +21,7 @@ export interface Io {
   /** null where the system has no user ids. */
   uid: number | null;
   os: string;
+  arch: string;
   /** Absolute path of the node executable that runs this program. */
   node: string;
   /** Absolute path of the script that runs (`dist/airy.js`), for starting the agent process. */

@@ -1,7 +1,7 @@
 /** What a start consists of, decided from what was asked for and what is known, before anything changes. Pure. */
 import type { EngineName } from "./events.ts";
 
-export type StepId = "platform" | "tunnel" | "probe" | "page" | "webhook" | "readback";
+export type StepId = "platform" | "tunnel" | "probe" | "page" | "webhook";
 
 export interface Step {
   id: StepId;
@@ -15,8 +15,6 @@ export interface PlanInput {
   sandbox: boolean;
   /** SSH address of the edge. */
   edge: string;
-  /** Whether there is a Facebook app to tell (the stand-in counts). */
-  facebook: boolean;
 }
 
 export function plan(input: PlanInput): Step[] {
@@ -30,7 +28,6 @@ export function plan(input: PlanInput): Step[] {
     { id: "probe", title: "Reach the platform through its public URL", where: "agent" },
   ];
   if (input.sandbox) steps.push({ id: "page", title: "Connect the page of the stand-in", where: "agent" });
-  steps.push({ id: "webhook", title: "Register the webhook", where: "agent" });
-  if (input.facebook) steps.push({ id: "readback", title: "Read the registration back", where: "agent" });
+  steps.push({ id: "webhook", title: "Register the webhook and read it back", where: "agent" });
   return steps;
 }

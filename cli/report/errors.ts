@@ -189,7 +189,7 @@ export const catalogue = {
     exit: 13,
     retryable: true,
     what: (d) =>
-      `The service ${d.service} stopped${d.exitCode === undefined || d.exitCode === null ? "" : ` with exit code ${d.exitCode}`}.`,
+      `The service ${d.service} stopped${d.exitCode === undefined || d.exitCode === null ? "" : ` with exit code ${d.exitCode}`}${d.signal ? ` on ${d.signal}` : ""}.`,
     why: (d) => (d.reason ? `${d.reason}` : "Its last log lines are shown below."),
     actions: (d) => [`airy logs ${d.service}`],
   },
@@ -380,7 +380,8 @@ export const catalogue = {
     retryable: false,
     what: (d) => `The private key ${d.file} cannot be used.`,
     why: (d) => `${d.reason}`,
-    actions: (d) => (d.mode ? [`chmod 600 ${d.file}`] : [`Put the right key at ${d.file}, or move it away to get a new one (and a new public URL)`]),
+    actions: (d) =>
+      d.mode ? [`chmod 600 ${d.file}`] : [`Put the right key at ${d.file}, or move it away to get a new one (and a new public URL)`],
   },
   EDGE_START: {
     category: "tunnel",

@@ -1,0 +1,103 @@
+/** The launcher's side: start the agent process of a workspace, find the one that runs, stop it. */
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { rm, stat, truncate } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { WorkspacePaths } from "../config/paths.ts";
+import { tailLines } from "../io/files.ts";
+import type { Io } from "../io/io.ts";
+import { gone, terminate } from "../io/process.ts";
+import { start } from "../io/spawn.ts";
+import { fail } from "../report/errors.ts";
+import { requestStop } from "./client.ts";
+import { findAgent, readRecord, type AgentRecord } from "./record.ts";
+import type { AgentSettings } from "./settings.ts";
+
+/** Stopping takes as long as requests in flight, held by platform (5 s) and edge, and Postgres' shutdown. */
+const STOP_MS = 15_000;
+const LOG_BYTES = 5_000_000;
+
+/** The environment of the agent process: what it needs to find programs and speak the user's language, and no secrets. */
+const PASSED_ON = [
+  "PATH",
+  "HOME",
+  "LANG",
+  "LC_ALL",
+  "TZ",
+  "TMPDIR",
+  "NODE_EXTRA_CA_CERTS",
+  "DOCKER_HOST",
+  "DOCKER_CONTEXT",
+  "DOCKER_CONFIG",
+  "XDG_CONFIG_HOME",
+  "XDG_RUNTIME_DIR",
+];
+
+/**
+ * Starts the process, detached, and returns when its control API answers. Secrets go through its stdin.
+ * Throws AGENT_EXITED with the end of its log.
+ */
+export async function startAgent(
+  io: Io,
+  paths: WorkspacePaths,
+  settings: Omit<AgentSettings, "startId">,
+  signal: AbortSignal,
+): Promise<AgentRecord> {
+  const startId = randomUUID();
+  await capLog(paths.agentLog);
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(io.env)) {
+    if (value !== undefined && (PASSED_ON.includes(name) || name.startsWith("LC_"))) env[name] = value;
+  }
+  const child = start(io.node, [io.script, "internal", "agent"], { cwd: paths.root, env, logFile: paths.agentLog, detached: true });
+  const exited = once(child, "exit").then(
+    () => true,
+    () => true,
+  );
+  let ended = false;
+  void exited.then(() => (ended = true));
+  // A process that ends before it has read its settings is reported by its exit, not by the broken pipe.
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(JSON.stringify({ ...settings, startId }));
+  child.unref();
+  for (;;) {
+    const record = await readRecord(paths);
+    if (record?.startId === startId) return record;
+    if (ended) {
+      const log = await tailLines(paths.agentLog, 20);
+      fail("AGENT_EXITED", { service: "agent", reason: `It ended with ${exitText(child)} before it could be reached.`, log });
+    }
+    if (signal.aborted) {
+      child.kill("SIGTERM");
+      signal.throwIfAborted();
+    }
+    await Promise.race([sleep(15), exited]);
+  }
+}
+
+/** Stops the agent process, if there is one, and returns when it is gone. Idempotent. */
+export async function stopAgent(io: Pick<Io, "kill">, paths: WorkspacePaths): Promise<boolean> {
+  const record = await findAgent(paths);
+  if (record) {
+    const asked = await requestStop(record).then(
+      () => true,
+      () => false,
+    );
+    if (!asked || !(await gone(record.pid, record.started, STOP_MS))) await terminate(io.kill, record.pid, record.started, 5000);
+  }
+  await rm(paths.agent, { force: true });
+  return record !== null;
+}
+
+function exitText(child: { exitCode: number | null; signalCode: NodeJS.Signals | null }): string {
+  return child.exitCode === null ? `signal ${child.signalCode}` : `exit code ${child.exitCode}`;
+}
+
+/** The log is appended to by every start; what is older than the last few megabytes is dropped. */
+async function capLog(file: string): Promise<void> {
+  const size = await stat(file).then(
+    (s) => s.size,
+    () => 0,
+  );
+  if (size > LOG_BYTES) await truncate(file, 0);
+}

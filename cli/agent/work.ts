@@ -1,0 +1,149 @@
+/** The agent's part of a start: platform (embedded), tunnel, probe from outside, page, webhook; then it keeps watch. */
+import { randomUUID } from "node:crypto";
+import type { HttpClient } from "../io/http.ts";
+import { apply, type Job, type Outcome } from "../launch/apply.ts";
+import type { Emit, TunnelStatus, WebhookStatus } from "../launch/events.ts";
+import type { Platform } from "../platform/platform.ts";
+import { fail } from "../report/errors.ts";
+import { probeCallback } from "../sources/facebook/callback.ts";
+import { connectPage } from "../sources/facebook/connect.ts";
+import type { Source, SourceTarget } from "../sources/source.ts";
+import type { RunningTunnel } from "../tunnel/tunnel.ts";
+import type { AgentSettings } from "./settings.ts";
+
+/** How long the edge may take to be reached at the start. Later the tunnel tries forever. */
+const TUNNEL_START_MS = 10_000;
+const PROBE_DELAYS_MS = [100, 250, 500, 1000, 2000];
+
+export interface WorkContext {
+  settings: AgentSettings;
+  /** The engine's platform when this process runs it, null when the launcher does (docker). */
+  platform: Platform | null;
+  /** null: no Facebook app is configured. */
+  source: Source | null;
+  http: HttpClient;
+  emit: Emit;
+  signal: AbortSignal;
+  startTunnel: () => RunningTunnel;
+  /** Earlier callback URLs of this workspace; the present one is added by {@link WorkContext.remember}. */
+  callbacks: () => Promise<readonly string[]>;
+  remember: (callbackUrl: string) => Promise<void>;
+}
+
+/** Returns the target of the webhook. Throws AiryError at the first step that fails. */
+export async function start(work: WorkContext): Promise<SourceTarget> {
+  const { settings, emit, signal } = work;
+  const { spec } = settings;
+  let url = "";
+  let target: SourceTarget = { callbackUrl: "", verifyToken: spec.secrets.verifyToken, previousUrls: [] };
+  const jobs: Job[] = [
+    {
+      id: "tunnel",
+      run: async () => {
+        url = await openTunnel(work.startTunnel(), settings, signal);
+        target = { ...target, callbackUrl: `${url}/facebook`, previousUrls: [...(await work.callbacks())] };
+        return { detail: url };
+      },
+    },
+    { id: "probe", run: () => probe(work, target) },
+  ];
+  const { platform } = work;
+  if (platform) jobs.unshift({ id: "platform", run: () => platform.up(spec, emit, signal).then(() => ({})) });
+  if (spec.sandbox) jobs.push({ id: "page", run: () => connect(work) });
+  jobs.push({ id: "webhook", run: () => register(work, target) });
+  await apply(jobs, emit, signal);
+  return target;
+}
+
+async function openTunnel(tunnel: RunningTunnel, settings: AgentSettings, signal: AbortSignal): Promise<string> {
+  const status = await firstOpen(tunnel, settings, signal);
+  return (
+    status.url ?? fail("PROBE_FAILED", { url: `${status.edge}`, reason: "The edge did not say under which URL this workspace is public." })
+  );
+}
+
+/** Rejects with SSH_UNREACHABLE when the edge could not be reached in time. */
+async function firstOpen(tunnel: RunningTunnel, settings: AgentSettings, signal: AbortSignal): Promise<TunnelStatus> {
+  const edge = `${settings.edge.host}:${settings.edge.port}`;
+  const timeout = AbortSignal.timeout(TUNNEL_START_MS);
+  const given = AbortSignal.any([signal, timeout]);
+  const gaveUp = new Promise<never>((_, reject) => {
+    given.addEventListener("abort", () => {
+      if (signal.aborted) return reject(signal.reason);
+      const { reason } = tunnel.status();
+      try {
+        fail("SSH_UNREACHABLE", {
+          edge,
+          reason: reason ? `The last attempt ended with ${reason}.` : `No answer within ${TUNNEL_START_MS / 1000} s.`,
+        });
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+  tunnel.opened.catch(() => {});
+  return Promise.race([tunnel.opened, gaveUp]);
+}
+
+async function probe(work: WorkContext, target: SourceTarget): Promise<Outcome> {
+  const { http, signal } = work;
+  if (work.source) {
+    const { callbackUrl, verifyToken } = target;
+    await probeCallback({ http, callbackUrl, verifyToken, retryDelaysMs: PROBE_DELAYS_MS, signal });
+    return { detail: "the challenge came back" };
+  }
+  await probeUnconfigured(work, target.callbackUrl);
+  return { detail: "the platform answers" };
+}
+
+/**
+ * Without a Facebook app the platform has no verify token and refuses every handshake. That it is the platform which refuses, and not
+ * something on the way, is told by the edge's header on its own errors.
+ */
+async function probeUnconfigured(work: WorkContext, callbackUrl: string): Promise<void> {
+  const url = `${callbackUrl}?hub.mode=subscribe&hub.challenge=1&hub.verify_token=${randomUUID()}`;
+  let reason = "";
+  for (const pauseMs of [...PROBE_DELAYS_MS, 0]) {
+    work.signal.throwIfAborted();
+    try {
+      const response = await work.http({ url, timeoutMs: 5000, signal: work.signal });
+      const edgeError = response.headers["airy-error"];
+      if (edgeError === undefined && response.status === 403) return;
+      reason =
+        edgeError === undefined
+          ? `The answer was ${response.status}; the platform says 403 to a stranger.`
+          : `The edge answered ${response.status} ${String(edgeError)}.`;
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error);
+    }
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+  fail("PROBE_FAILED", { url: callbackUrl, reason });
+}
+
+async function connect(work: WorkContext): Promise<Outcome> {
+  const { spec } = work.settings;
+  if (!spec.sandbox) return { state: "skipped" };
+  const { page } = spec.sandbox;
+  const platformUrl = `http://127.0.0.1:${spec.ports.platform}`;
+  await connectPage({ http: work.http, platformUrl, pageId: page.id, pageToken: page.token, name: page.name, signal: work.signal });
+  return { detail: page.name };
+}
+
+async function register(work: WorkContext, target: SourceTarget): Promise<Outcome> {
+  if (!work.source) {
+    const webhook: WebhookStatus = { source: "facebook", object: "page", state: "unconfigured", callbackUrl: null };
+    work.emit({ type: "webhook", webhook });
+    work.emit({
+      type: "warning",
+      code: "WEBHOOK_UNCONFIGURED",
+      message: "No Facebook app is configured, so Facebook was not told about this URL.",
+      action: "set FACEBOOK_APP_ID and FACEBOOK_APP_SECRET, or components.sources.facebook in airy.yaml, then: airy up",
+    });
+    return { state: "skipped", detail: "no Facebook app is configured" };
+  }
+  const app = await work.source.check(work.signal);
+  await work.source.register(target, { replaceWebhook: work.settings.replaceWebhook }, work.emit, work.signal);
+  await work.remember(target.callbackUrl);
+  return { detail: `app ${app.account}` };
+}

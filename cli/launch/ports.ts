@@ -1,0 +1,52 @@
+/** Which ports a workspace uses: those of the last time, else the defaults, else the next free ones. */
+import { nextFreePort } from "../checks/ports.ts";
+import type { PortWish } from "../checks/preflight.ts";
+import type { Ports } from "../config/state.ts";
+import type { Emit } from "./events.ts";
+
+const defaults = { platform: 4200, edgeSsh: 4222, edgeHttp: 4280, facebook: 4290 };
+
+export interface PortsInput {
+  /** Asked for by flag. */
+  asked: number | undefined;
+  stored: Ports | null;
+  sandbox: boolean;
+  /** Services of this workspace run at present, so that the stored ports are taken by ourselves. */
+  running: boolean;
+}
+
+/** What preflight looks at: the ports that are about to be listened on. */
+export function portWishes(input: PortsInput): PortWish[] {
+  const { asked, stored, running } = input;
+  const ports = { ...defaults, ...stored };
+  const wishes: PortWish[] = [];
+  for (const name of namesOf(input)) {
+    const fixed = name === "platform" && asked !== undefined;
+    const port = fixed ? asked : ports[name];
+    if (!running || port !== stored?.[name]) wishes.push({ name, port, fixed });
+  }
+  return wishes;
+}
+
+/** After preflight, which refuses a taken port that was asked for: the others move on to the next free one. */
+export async function choosePorts(input: PortsInput, emit: Emit): Promise<Ports> {
+  const { asked, stored, running } = input;
+  const ports: Ports = { ...defaults, control: null, ...stored };
+  if (asked !== undefined) ports.platform = asked;
+  const chosen = new Set<number>(asked === undefined ? [] : [asked]);
+  for (const name of namesOf(input)) {
+    if (name === "platform" && asked !== undefined) continue;
+    const wanted = ports[name];
+    const ours = running && stored?.[name] === wanted && !chosen.has(wanted);
+    if (!ours) ports[name] = await nextFreePort(wanted, chosen);
+    if (ports[name] !== wanted) {
+      emit({ type: "check", id: `port-${name}`, status: "warn", message: `${name} uses port ${ports[name]}, because ${wanted} is taken.` });
+    }
+    chosen.add(ports[name]);
+  }
+  return ports;
+}
+
+function namesOf(input: Pick<PortsInput, "sandbox">): readonly ("platform" | "edgeSsh" | "edgeHttp" | "facebook")[] {
+  return input.sandbox ? ["platform", "edgeSsh", "edgeHttp", "facebook"] : ["platform"];
+}

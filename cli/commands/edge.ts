@@ -1,7 +1,43 @@
+/** `airy edge`: the public side of tunnels as a process of its own. Logs to stderr; SIGTERM drains, a second signal ends it at once. */
+import path from "node:path";
+import { EdgeError, startEdge } from "../../edge/index.ts";
+import { fail } from "../report/errors.ts";
 import type { Context } from "./command.ts";
 import type { Options } from "./table.ts";
-import { fail } from "../report/errors.ts";
 
-export async function runEdge(_options: Options<"edge">, _ctx: Context): Promise<void> {
-  fail("INTERNAL", { reason: "not built yet" });
+export async function runEdge(options: Options<"edge">, ctx: Context): Promise<void> {
+  const { io, out } = ctx;
+  if (!options.domain) return fail("INVALID_ARGUMENT", { command: "edge", reason: "--domain is missing: names are <identifier>.DOMAIN" });
+  const edge = await startEdge({
+    domain: options.domain,
+    ssh: parseListen(options.ssh ?? "127.0.0.1:2222", "--ssh"),
+    http: parseListen(options.http ?? "127.0.0.1:8080", "--http"),
+    admin: options.admin ? parseListen(options.admin, "--admin") : null,
+    dataDir: path.resolve(io.cwd, options.data ?? "airy-edge"),
+    hostKey: null,
+    publicPort: options.publicPort ?? null,
+    log: (line) => out.note(`${io.now().toISOString()} ${line}`),
+  }).catch((error: unknown) => {
+    if (error instanceof EdgeError) return fail("EDGE_START", { code: error.code, reason: error.message });
+    throw error;
+  });
+  const data = { sshPort: edge.sshPort, httpPort: edge.httpPort, adminPort: edge.adminPort, hostKey: edge.hostKey };
+  out.item({ type: "listening", ...data });
+  await new Promise<void>((resolve) => {
+    if (ctx.signal.aborted) resolve();
+    else ctx.signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  out.note("stopping: requests in flight have 30 s to finish; a second signal ends at once");
+  await edge.close();
+  out.result(data);
+}
+
+/** `[host:]port`, `:port` meaning every address. */
+function parseListen(text: string, flag: string): { host: string; port: number } {
+  const match = /^(?:(\[[0-9a-f:]+\]|[A-Za-z0-9.-]*):)?([0-9]{1,5})$/i.exec(text);
+  const port = Number(match?.[2]);
+  if (!match || port > 65_535) return fail("INVALID_ARGUMENT", { command: "edge", reason: `${flag} ${text} is not [host:]port` });
+  const host = match[1];
+  if (host === undefined) return { host: "127.0.0.1", port };
+  return { host: host === "" ? "0.0.0.0" : host.replace(/^\[|\]$/g, ""), port };
 }

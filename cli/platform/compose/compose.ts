@@ -1,0 +1,157 @@
+/** Engine "docker": the services in containers, driven through docker compose, watched through the engine's socket. */
+import { rm } from "node:fs/promises";
+import { z } from "zod";
+import type { Io } from "../../io/io.ts";
+import type { Emit } from "../../launch/events.ts";
+import { AiryError, whyOf } from "../../report/errors.ts";
+import type { Platform, PlatformSpec } from "../platform.ts";
+import { buildImage, composeDown, composeUp, configHashes, requireCompose } from "./cli.ts";
+import { listContainers } from "./containers.ts";
+import { connectEngine, type Engine } from "./engine.ts";
+import { imagesOf, isPresent, pull, removeOldImages, stageContext, whyUnavailable, type ImageSet, type Package } from "./image.ts";
+import { projectLogs } from "./logs.ts";
+import { dockerDir, projectName, writeProject, type Project } from "./project.ts";
+import { createReporter, watchUntilHealthy } from "./watch.ts";
+
+export interface ComposeOptions extends Package {
+  env: Io["env"];
+  uid: Io["uid"];
+  os: Io["os"];
+}
+
+export function composePlatform(options: ComposeOptions): Platform {
+  const { os } = options;
+
+  return {
+    engine: "docker",
+
+    async facts() {
+      try {
+        const [engine, version, images] = await Promise.all([connectEngine(os), requireCompose(), imagesOf(options, options.env)]);
+        for (const image of await neededImages(engine, images)) {
+          const reason = await whyUnavailable(engine, image);
+          if (reason !== null) return { usable: false, code: "IMAGE_PULL_FAILED", reason: `${image} cannot be pulled: ${reason}` };
+        }
+        return { usable: true, detail: `docker ${engine.version}, compose ${version}` };
+      } catch (error) {
+        if (error instanceof AiryError) return { usable: false, code: error.code, reason: whyOf(error) };
+        throw error;
+      }
+    },
+
+    async up(spec, emit, signal) {
+      const [engine, , images] = await Promise.all([connectEngine(os), requireCompose(), imagesOf(options, options.env)]);
+      const project = await writeProject({
+        spec,
+        images,
+        user: userOf(engine, options.uid),
+        composeDir: options.composeDir,
+        startInterval: Number(engine.version.split(".")[0]) >= 25,
+      });
+      const expected = await configHashes(project);
+      if (await isUpToDate(engine, project, expected, emit)) return;
+      await provideImages(engine, project, images, spec, emit, signal);
+      const failed = new AbortController();
+      const started = composeUp(project, AbortSignal.any([signal, failed.signal]));
+      try {
+        await watchUntilHealthy({ engine, project: project.name, expected, emit, signal }, started);
+      } finally {
+        failed.abort(); // a service crashed: compose need not wait for it any longer
+        await started.catch(() => undefined);
+      }
+    },
+
+    async down(workspace, emit) {
+      await stop(await connectEngine(os), projectName(workspace), emit, false);
+    },
+
+    async destroy(workspace, emit) {
+      const engine = await connectEngine(os);
+      await stop(engine, projectName(workspace), emit, true);
+      await removeOldImages(engine, null);
+      await rm(dockerDir(workspace), { recursive: true, force: true });
+    },
+
+    async status(workspace) {
+      return (await listContainers(await connectEngine(os), projectName(workspace))).map(({ status }) => status);
+    },
+
+    async *logs(workspace, logOptions) {
+      yield* projectLogs(await connectEngine(os), projectName(workspace), logOptions);
+    },
+  };
+
+  /** What has to be here or at its registry before `up` can work. */
+  async function neededImages(engine: Engine, images: ImageSet): Promise<string[]> {
+    if (!images.build) return [images.postgres, images.own];
+    return (await isPresent(engine, images.own)) ? [images.postgres] : [images.postgres, images.node];
+  }
+
+  async function provideImages(
+    engine: Engine,
+    project: Project,
+    images: ImageSet,
+    spec: PlatformSpec,
+    emit: Emit,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (const image of await neededImages(engine, images)) {
+      if (await isPresent(engine, image)) continue;
+      const name = image === images.postgres ? "postgres" : "platform";
+      const report = (line: string): void => {
+        emit({ type: "service", service: { name, state: "created", health: "none" }, detail: `pulling ${image}: ${line}` });
+      };
+      report("asking the registry");
+      await pull(image, signal, report);
+    }
+    if (!images.build || (await isPresent(engine, images.own))) return;
+    emit({
+      type: "service",
+      service: { name: "platform", state: "created", health: "none" },
+      detail: `building the image ${images.own}`,
+    });
+    const context = project.env.AIRY_BUILD_CONTEXT ?? dockerDir(spec.workspace);
+    try {
+      await stageContext(options, context);
+      await buildImage(project, signal, () => undefined);
+    } finally {
+      await rm(context, { recursive: true, force: true });
+    }
+    await removeOldImages(engine, images.own);
+  }
+}
+
+/** Whether exactly the expected services run, healthy and with the expected configuration: then compose has nothing to do. */
+async function isUpToDate(engine: Engine, project: Project, expected: ReadonlyMap<string, string>, emit: Emit): Promise<boolean> {
+  const containers = await listContainers(engine, project.name);
+  const fine = containers.filter(
+    ({ service, status, configHash }) => status.state === "running" && status.health === "healthy" && expected.get(service) === configHash,
+  );
+  if (fine.length !== expected.size || containers.length !== expected.size) return false;
+  createReporter(emit)(containers);
+  return true;
+}
+
+/** The files are readable by their owner alone. Where the engine runs as that user, the user is root in the containers. */
+function userOf(engine: Engine, uid: number | null): string {
+  return engine.rootless || uid === null ? "0:0" : `${uid}:${uid}`;
+}
+
+const volumesSchema = z.object({ Volumes: z.array(z.object({ Name: z.string() })).nullish() });
+
+async function stop(engine: Engine, project: string, emit: Emit, andDelete: boolean): Promise<void> {
+  const services = (await listContainers(engine, project)).map(({ service }) => service);
+  const volumes = andDelete ? await listVolumes(engine, project) : [];
+  await composeDown(project, { volumes: andDelete });
+  for (const name of services) emit({ type: "service", service: { name, state: "exited", health: "none" }, detail: "stopped and removed" });
+  for (const volume of volumes) {
+    const name = volume.slice(project.length + 1);
+    emit({ type: "service", service: { name, state: "exited", health: "none" }, detail: `data volume ${volume} deleted` });
+  }
+}
+
+async function listVolumes(engine: Engine, project: string): Promise<string[]> {
+  const filters = encodeURIComponent(JSON.stringify({ label: [`com.docker.compose.project=${project}`] }));
+  const { Volumes } = volumesSchema.parse(JSON.parse(String(await engine.get(`/volumes?filters=${filters}`))));
+  return (Volumes ?? []).map(({ Name }) => Name);
+}

@@ -1,0 +1,155 @@
+/** Images: which ones are used, whether they are here or can be had, and how ours is made. */
+import { createHash } from "node:crypto";
+import { cp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { z } from "zod";
+import type { Io } from "../../io/io.ts";
+import { run } from "../../io/spawn.ts";
+import { fail } from "../../report/errors.ts";
+import type { Engine } from "./engine.ts";
+
+export interface ImageSet {
+  /** Official image that ours is built on. */
+  node: string;
+  postgres: string;
+  /** `airy-up:<hash of its content>`, or AIRY_IMAGE. */
+  own: string;
+  /** Ours is made here; false when AIRY_IMAGE names one. */
+  build: boolean;
+}
+
+export interface Package {
+  /** The bundle, absolute. */
+  distDir: string;
+  composeDir: string;
+}
+
+/** AIRY_NODE_IMAGE, AIRY_POSTGRES_IMAGE and AIRY_IMAGE override. */
+export async function imagesOf(pack: Package, env: Io["env"]): Promise<ImageSet> {
+  const defaults = parseEnvFile(await readFile(path.join(pack.composeDir, "basic/images.env"), "utf8"));
+  const node = env.AIRY_NODE_IMAGE || defaults.AIRY_NODE_IMAGE || fail("INTERNAL", { reason: "images.env has no AIRY_NODE_IMAGE" });
+  const postgres =
+    env.AIRY_POSTGRES_IMAGE || defaults.AIRY_POSTGRES_IMAGE || fail("INTERNAL", { reason: "images.env has no AIRY_POSTGRES_IMAGE" });
+  if (env.AIRY_IMAGE) return { node, postgres, own: env.AIRY_IMAGE, build: false };
+  return { node, postgres, own: `airy-up:${await contentHash(pack, node)}`, build: true };
+}
+
+export async function isPresent(engine: Engine, image: string): Promise<boolean> {
+  return (await engine.get(`/images/${pathOf(image)}/json`)) !== null;
+}
+
+/**
+ * Whether the image is here, or the engine finds it at its registry. A registry that wants a login counts as yes: the engine is asked
+ * without one, `docker pull` has it. Returns the reason why not, or null.
+ */
+export async function whyUnavailable(engine: Engine, image: string): Promise<string | null> {
+  if (await isPresent(engine, image)) return null;
+  try {
+    const found = await engine.get(`/distribution/${pathOf(image)}/json`, { timeoutMs: 8000 });
+    return found ? null : `there is no image ${image}`;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return /unauthorized|denied|authentication/i.test(reason) ? null : reason;
+  }
+}
+
+/** Throws IMAGE_PULL_FAILED. */
+export async function pull(image: string, signal: AbortSignal, onLine: (line: string) => void): Promise<void> {
+  const result = await run("docker", ["pull", image], { signal, onLine: (line) => onLine(line.trim()) });
+  signal.throwIfAborted();
+  if (result.exitCode === 0) return;
+  fail("IMAGE_PULL_FAILED", { image, reason: lastLine(result.stderr) || "docker pull failed." });
+}
+
+/** Fills the build context; the caller builds and removes it. */
+export async function stageContext(pack: Package, dir: string): Promise<void> {
+  await rm(dir, { recursive: true, force: true });
+  await mkdir(dir, { recursive: true });
+  await cp(pack.distDir, dir, { recursive: true });
+  for (const file of ["Dockerfile", "healthcheck.mjs"]) await cp(path.join(pack.composeDir, "basic", file), path.join(dir, file));
+  const modules = path.join(dir, "node_modules");
+  const lmdb = await findModule("lmdb", pack.distDir);
+  if (lmdb) {
+    await writeFile(path.join(dir, "lmdb.version"), lmdb.version);
+    await copyModule("lmdb", pack.distDir, modules, new Set());
+  }
+  // ssh2's compiled addon doubles the edge's speed where Node's version in the image fits; without it ssh2 does with JavaScript.
+  const addon = "ssh2/lib/protocol/crypto/build/Release/sshcrypto.node";
+  const ssh2 = await findModule("ssh2", pack.distDir);
+  if (ssh2) await cp(path.join(ssh2.dir, "..", addon), path.join(modules, addon)).catch(() => undefined);
+}
+
+/** Images of ours of other builds that no container uses. The engine refuses to remove one in use. */
+export async function removeOldImages(engine: Engine, keep: string | null): Promise<void> {
+  const filters = encodeURIComponent(JSON.stringify({ label: ["co.airy.image=airy-up"] }));
+  const schema = z.array(z.object({ Id: z.string(), RepoTags: z.array(z.string()).nullish() }));
+  const images = schema.parse(JSON.parse(String(await engine.get(`/images/json?filters=${filters}`))));
+  for (const image of images) {
+    if (keep !== null && image.RepoTags?.includes(keep)) continue;
+    await engine.remove(`/images/${image.Id}`).catch(() => undefined);
+  }
+}
+
+/** What goes into the image, so that equal content is built once and a change is never missed. */
+async function contentHash(pack: Package, node: string): Promise<string> {
+  const hash = createHash("sha256").update(node);
+  const visit = async (dir: string): Promise<void> => {
+    const entries = await readdir(dir, { withFileTypes: true });
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const file = path.join(dir, entry.name);
+      if (entry.isDirectory()) await visit(file);
+      else hash.update(`\0${path.relative(pack.distDir, file)}\0`).update(await readFile(file));
+    }
+  };
+  await visit(pack.distDir);
+  for (const file of ["Dockerfile", "healthcheck.mjs"]) hash.update(await readFile(path.join(pack.composeDir, "basic", file)));
+  return hash.digest("hex").slice(0, 12);
+}
+
+interface Module {
+  dir: string;
+  version: string;
+  dependencies: string[];
+}
+
+const manifestSchema = z.object({
+  version: z.string(),
+  dependencies: z.record(z.string(), z.string()).default({}),
+  optionalDependencies: z.record(z.string(), z.string()).default({}),
+});
+
+/** The installed package as a module in `from` sees it; null when it is not installed. */
+async function findModule(name: string, from: string): Promise<Module | null> {
+  for (const base of createRequire(path.join(from, "_.js")).resolve.paths(name) ?? []) {
+    const dir = path.join(base, name);
+    const text = await readFile(path.join(dir, "package.json"), "utf8").catch(() => null);
+    if (text === null) continue;
+    const { version, dependencies, optionalDependencies } = manifestSchema.parse(JSON.parse(text));
+    return { dir, version, dependencies: Object.keys({ ...dependencies, ...optionalDependencies }) };
+  }
+  return null;
+}
+
+/** Copies a package and what it depends on, as far as it is installed, side by side into `modules`. */
+async function copyModule(name: string, from: string, modules: string, done: Set<string>): Promise<void> {
+  if (done.has(name)) return;
+  done.add(name);
+  const module = await findModule(name, from);
+  if (!module) return;
+  const nested = path.join(module.dir, "node_modules");
+  await cp(module.dir, path.join(modules, name), { recursive: true, filter: (source) => source !== nested });
+  for (const dependency of module.dependencies) await copyModule(dependency, module.dir, modules, done);
+}
+
+function parseEnvFile(text: string): Record<string, string | undefined> {
+  return Object.fromEntries([...text.matchAll(/^([A-Z_]+)=(.+)$/gm)].map(([, name = "", value]) => [name, value]));
+}
+
+export function lastLine(text: string): string {
+  return text.trim().split("\n").at(-1)?.trim() ?? "";
+}
+
+function pathOf(image: string): string {
+  return image.split("/").map(encodeURIComponent).join("/");
+}

@@ -1,0 +1,117 @@
+/** The compose project of a workspace: its name, its files in `.airy/docker`, and the variables of compose.yaml. */
+import { createHash } from "node:crypto";
+import path from "node:path";
+import { makePrivateDir, readText, writeAtomic } from "../../io/files.ts";
+import { fail } from "../../report/errors.ts";
+import type { PlatformSpec } from "../platform.ts";
+import type { ImageSet } from "./image.ts";
+import type { ServiceConfig, ServiceName } from "./service.ts";
+
+export interface Project {
+  name: string;
+  /** In the order in which they start. */
+  services: string[];
+  /** Arguments of `docker compose` before its command. */
+  args: string[];
+  /** Variables of the compose files; no secrets. */
+  env: Record<string, string>;
+}
+
+export interface ProjectOptions {
+  spec: PlatformSpec;
+  images: ImageSet;
+  /** `uid:gid` of the containers that read our files. */
+  user: string;
+  /** The folder `compose` of the package. */
+  composeDir: string;
+  /** Engine 25 and later can check often at the start and seldom afterwards. */
+  startInterval: boolean;
+}
+
+/** `airy-` and 8 hex digits that follow from the path. */
+export function projectName(workspace: string): string {
+  return `airy-${createHash("sha256").update(workspace).digest("hex").slice(0, 8)}`;
+}
+
+export function dockerDir(workspace: string): string {
+  return path.join(workspace, ".airy", "docker");
+}
+
+/** Writes the files that the containers mount (0600) and returns what compose has to be told. */
+export async function writeProject(options: ProjectOptions): Promise<Project> {
+  const { spec, images, composeDir } = options;
+  const { ports } = spec;
+  const dir = dockerDir(spec.workspace);
+  const configs = configsOf(spec);
+  const services = ["postgres", ...Object.keys(configs)];
+  const env: Record<string, string> = {
+    AIRY_WORKSPACE: spec.workspace,
+    AIRY_FILES: dir,
+    AIRY_USER: options.user,
+    AIRY_IMAGE: images.own,
+    AIRY_NODE_IMAGE: images.node,
+    AIRY_POSTGRES_IMAGE: images.postgres,
+    AIRY_BUILD_CONTEXT: path.join(dir, "image"),
+    AIRY_PLATFORM_PORT: String(ports.platform),
+    AIRY_EDGE_SSH_PORT: String(ports.edgeSsh),
+    AIRY_EDGE_HTTP_PORT: String(ports.edgeHttp),
+    AIRY_FACEBOOK_PORT: String(ports.facebook),
+  };
+  await makePrivateDir(dir);
+  await write(path.join(dir, "database-password"), spec.secrets.databasePassword);
+  for (const [service, config] of Object.entries(configs)) {
+    const text = JSON.stringify(config, null, 2);
+    await write(path.join(dir, `${service}.json`), text);
+    env[`AIRY_${service.toUpperCase()}_CONFIG`] = createHash("sha256").update(text).digest("hex").slice(0, 16);
+  }
+  const files = [path.join(composeDir, "basic/compose.yaml")];
+  if (spec.sandbox) files.push(path.join(composeDir, "sandbox/compose.yaml"));
+  if (options.startInterval) {
+    const healthcheck = { interval: "15s", start_interval: "300ms" };
+    const override = path.join(dir, "start-interval.json");
+    await write(override, JSON.stringify({ services: Object.fromEntries(services.map((name) => [name, { healthcheck }])) }));
+    files.push(override);
+  }
+  return { name: projectName(spec.workspace), services, args: files.flatMap((file) => ["-f", file]), env };
+}
+
+type Configs = { [N in ServiceName]?: ServiceConfig<N> };
+
+/** What each container of ours reads. Containers reach each other by service name. */
+function configsOf(spec: PlatformSpec): Configs {
+  const { ports, secrets, sandbox } = spec;
+  const password = encodeURIComponent(secrets.databasePassword);
+  const platform: ServiceConfig<"platform"> = {
+    databaseUrl: `postgres://airy:${password}@postgres:5432/airy`,
+    listen: { host: "0.0.0.0", port: ports.platform },
+    allowedHosts: ["platform"],
+    facebook: spec.facebook && {
+      appId: spec.facebook.appId,
+      appSecret: spec.facebook.appSecret,
+      verifyToken: secrets.verifyToken,
+      graphUrl: sandbox ? `http://facebook:${ports.facebook}` : spec.facebook.graphUrl,
+    },
+  };
+  if (!sandbox) return { platform };
+  if (!spec.facebook) return fail("INTERNAL", { reason: "a sandbox needs the app of its stand-in for Facebook" });
+  const edge: ServiceConfig<"edge"> = {
+    domain: sandbox.domain,
+    ssh: { host: "0.0.0.0", port: ports.edgeSsh },
+    http: { host: "0.0.0.0", port: ports.edgeHttp },
+    dataDir: "/data",
+    hostKey: sandbox.edgeHostKey,
+  };
+  const facebook: ServiceConfig<"facebook"> = {
+    listen: { host: "0.0.0.0", port: ports.facebook },
+    app: { id: spec.facebook.appId, secret: spec.facebook.appSecret, name: "Airy Sandbox" },
+    page: sandbox.page,
+    commandToken: sandbox.commandToken,
+    localhost: "edge",
+  };
+  return { platform, edge, facebook };
+}
+
+/** 0600. What has not changed stays untouched: running containers have the file mounted. */
+async function write(file: string, text: string): Promise<void> {
+  if ((await readText(file)) !== text) await writeAtomic(file, text);
+}

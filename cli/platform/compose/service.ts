@@ -1,0 +1,64 @@
+/** What runs in a container of ours: one service, its configuration from a file that only this container can see. */
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { startPlatform } from "../../../compose/basic/src/index.ts";
+import { startFacebookSandbox } from "../../../compose/sandbox/src/index.ts";
+import { startEdge } from "../../../edge/index.ts";
+import type { Context } from "../../commands/command.ts";
+import { createHttpClient } from "../../io/http.ts";
+
+const listen = z.object({ host: z.string(), port: z.int().min(1).max(65_535) });
+
+const schemas = {
+  platform: z.strictObject({
+    databaseUrl: z.string(),
+    listen,
+    allowedHosts: z.array(z.string()),
+    facebook: z.object({ appId: z.string(), appSecret: z.string(), verifyToken: z.string(), graphUrl: z.string() }).nullable(),
+  }),
+  edge: z.strictObject({ domain: z.string(), ssh: listen, http: listen, dataDir: z.string(), hostKey: z.string() }),
+  facebook: z.strictObject({
+    listen,
+    app: z.object({ id: z.string(), secret: z.string(), name: z.string() }),
+    page: z.object({ id: z.string(), name: z.string(), token: z.string() }),
+    commandToken: z.string(),
+    /** Where `*.localhost` is, seen from this container: the edge's service name. */
+    localhost: z.string(),
+  }),
+};
+
+export type ServiceName = keyof typeof schemas;
+export type ServiceConfig<N extends ServiceName> = z.input<(typeof schemas)[N]>;
+
+export function isServiceName(name: string): name is ServiceName {
+  return name in schemas;
+}
+
+/** Runs the service until the signal of the context. Throws what its front door throws, or a plain error for a wrong file. */
+export async function runService(name: ServiceName, configFile: string, ctx: Pick<Context, "io" | "signal">): Promise<void> {
+  const { signal } = ctx;
+  const json: unknown = JSON.parse(await readFile(configFile, "utf8"));
+  const log = (line: string): void => ctx.io.stdout(`${line}\n`);
+  const running = await startService(name, json, path.join(path.dirname(ctx.io.script), "web"), log);
+  log(`${name} is up`);
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  log(`${name} stops`);
+  await running.close();
+}
+
+function startService(name: ServiceName, json: unknown, webDir: string, log: (line: string) => void): Promise<{ close(): Promise<void> }> {
+  switch (name) {
+    case "platform":
+      return startPlatform({ ...schemas.platform.parse(json), webDir, log });
+    case "edge":
+      return startEdge({ ...schemas.edge.parse(json), admin: null, publicPort: null, log });
+    case "facebook": {
+      const { localhost, ...config } = schemas.facebook.parse(json);
+      return startFacebookSandbox({ ...config, http: createHttpClient(localhost), log });
+    }
+  }
+}

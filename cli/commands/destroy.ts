@@ -50,7 +50,7 @@ async function confirm(paths: WorkspacePaths, { io, out }: Context): Promise<voi
 
 /** The key makes the URL, which a source may still point to; host keys pinned for it stay with it. The lock is released later. */
 async function clear(paths: WorkspacePaths): Promise<void> {
-  const kept = new Set([paths.identity, `${paths.identity}.pub`, paths.knownEdges, paths.lock]);
+  const kept = new Set([path.join(paths.dir, ".gitignore"), paths.identity, `${paths.identity}.pub`, paths.knownEdges, paths.lock]);
   for (const name of await readdir(paths.dir)) {
     const file = path.join(paths.dir, name);
     if (!kept.has(file)) await rm(file, { recursive: true, force: true });

@@ -32,7 +32,9 @@ export async function runDown(options: Options<"down">, ctx: Context): Promise<v
     const kept = state.engine === "docker" ? "the volumes of its compose project" : paths.dir;
     out.result(
       { stopped, kept: [kept] },
-      { text: `Stopped. Messages and the public name are kept (${kept}).\nstart again: airy up   delete the data: airy destroy` },
+      {
+        text: `Stopped. Messages and the public name are kept (${kept}).\nstart again: airy up${state.sandbox ? " --sandbox" : ""}   delete the data: airy destroy`,
+      },
     );
   } finally {
     await lock.release();

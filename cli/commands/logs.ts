@@ -3,7 +3,7 @@ import { findWorkspace } from "../config/paths.ts";
 import { readState } from "../config/state.ts";
 import { tailLines } from "../io/files.ts";
 import { loadEngine } from "../launch/engines.ts";
-import type { LogLine } from "../platform/platform.ts";
+import type { LogLine, Platform } from "../platform/platform.ts";
 import { fail } from "../report/errors.ts";
 import type { Context } from "./command.ts";
 import type { Options } from "./table.ts";
@@ -17,29 +17,38 @@ export async function runLogs(options: Options<"logs">, ctx: Context): Promise<v
   const { engine: name } = await readState(paths);
   const { service = null } = options;
   const tail = options.tail ?? TAIL;
-  let count = 0;
-  const show = ({ service: from, at, line }: LogLine): void => {
-    count += 1;
-    out.item({ type: "log", service: from, at, line });
-    out.line(service === null ? `${from} | ${line}` : line);
-  };
+  const lines: LogLine[] = [];
   if (name && service !== "agent") {
     const engine = await loadEngine(name, io);
-    if (service !== null) {
-      const known = (await engine.status(paths.root)).map((s) => s.name);
-      if (known.length > 0 && !known.includes(service)) {
-        fail("INVALID_ARGUMENT", {
-          command: "logs",
-          reason: `There is no service "${service}" here; there are: ${[...known, "agent"].join(", ")}.`,
-        });
-      }
+    if (service !== null) await requireService(engine, paths.root, service);
+    for await (const line of engine.logs(paths.root, { service, tail, follow: false, signal: ctx.signal })) {
+      if (line.service !== "agent") lines.push(line);
     }
-    for await (const line of engine.logs(paths.root, { service, tail, follow: false, signal: ctx.signal })) show(line);
   }
   if (service === null || service === "agent") {
-    for (const line of await tailLines(paths.agentLog, tail)) show(agentLine(line));
+    for (const text of await tailLines(paths.agentLog, tail)) lines.push(agentLine(text));
   }
-  out.result({ lines: count }, count === 0 ? { text: "There are no log lines." } : {});
+  for (const { service: from, at, line } of inOrder(lines).slice(tail === 0 ? lines.length : -tail)) {
+    out.item({ type: "log", service: from, at, line });
+    out.line(service === null ? `${from} | ${line}` : line);
+  }
+  out.result({ lines: Math.min(lines.length, tail) }, lines.length === 0 ? { text: "There are no log lines." } : {});
+}
+
+async function requireService(engine: Platform, workspace: string, service: string): Promise<void> {
+  const known = (await engine.status(workspace)).map((s) => s.name);
+  if (known.length === 0 || known.includes(service)) return;
+  fail("INVALID_ARGUMENT", {
+    command: "logs",
+    reason: `There is no service "${service}" here; there are: ${[...known, "agent"].join(", ")}.`,
+  });
+}
+
+/** By time; a line without one stays behind the line before it. */
+function inOrder(lines: readonly LogLine[]): LogLine[] {
+  let last = "";
+  const timed = lines.map((line) => ({ line, at: (last = line.at ?? last) }));
+  return timed.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)).map(({ line }) => line);
 }
 
 /** The agent process begins its lines with the time; what Node prints when it dies has none. */

@@ -80,7 +80,9 @@ function collect(command: Command, spec: CommandSpec, env: Env): Record<string, 
   for (const option of spec.options) {
     const key = camel(option.name);
     options[key] =
-      given[key] ?? fromEnv(option, env[envName(option)]) ?? (option.kind === "flag" ? false : option.kind === "list" ? [] : undefined);
+      given[key] ??
+      fromEnv(command.name(), option, env[envName(option)]) ??
+      (option.kind === "flag" ? false : option.kind === "list" ? [] : undefined);
   }
   for (const [i, argument] of (spec.arguments ?? []).entries()) {
     const text: unknown = command.processedArgs[i];
@@ -95,19 +97,19 @@ function collect(command: Command, spec: CommandSpec, env: Env): Record<string, 
   return options;
 }
 
-function fromEnv(option: OptionSpec, text: string | undefined): unknown {
+function fromEnv(command: string, option: OptionSpec, text: string | undefined): unknown {
   if (text === undefined || text === "") return undefined;
   if (option.kind === "flag") {
     if (/^(1|true|yes|on)$/i.test(text)) return true;
     if (/^(0|false|no|off)$/i.test(text)) return false;
-    return fail("INVALID_ARGUMENT", { command: "", reason: `${envName(option)} is 1 or 0; got "${text}".` });
+    return fail("INVALID_ARGUMENT", { command, reason: `${envName(option)} is 1 or 0; got "${text}".` });
   }
   if (option.kind === "list") return text.split(/[\s,]+/).filter(Boolean);
   try {
     return value(option, text, undefined);
   } catch (error) {
     if (!(error instanceof InvalidArgumentError)) throw error;
-    return fail("INVALID_ARGUMENT", { command: "", reason: `${envName(option)}: ${error.message}` });
+    return fail("INVALID_ARGUMENT", { command, reason: `${envName(option)}: ${error.message}` });
   }
 }
 

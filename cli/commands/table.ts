@@ -71,7 +71,7 @@ export const commands = {
   logs: {
     summary: "Show the log of all services or of one",
     arguments: [{ name: "service", description: "name of the service, as airy status shows it" }],
-    options: [{ name: "tail", kind: "count", value: "N", description: "how many lines of each service (default: 100)" }, json, workspace],
+    options: [{ name: "tail", kind: "count", value: "N", description: "how many lines, the latest ones (default: 100)" }, json, workspace],
     examples: [
       ["airy logs platform --tail 20", "the last 20 lines of the platform"],
       ["airy logs agent", "the tunnel and the webhook registration"],

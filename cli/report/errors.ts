@@ -287,7 +287,7 @@ export const catalogue = {
     category: "state",
     exit: 14,
     retryable: false,
-    what: (d) => `This workspace belongs to the ${d.stored} engine; --engine ${d.asked} was asked for.`,
+    what: (d) => `This workspace belongs to the ${d.stored} engine; ${d.asked} was asked for.`,
     why: (d) => `Its messages are in the ${d.stored} engine's database, and the other engine would start with an empty one.`,
     actions: (d) => ["airy up", `airy destroy && airy up --engine ${d.asked}`],
   },

@@ -95,7 +95,8 @@ export class Output {
   #envelope(part: Pick<Envelope, "status" | "data" | "error">): void {
     if (this.#done) return;
     this.#done = true;
-    const envelope: Envelope = { schemaVersion: 1, command: this.#command, ...part, warnings: this.#warnings };
+    const { status, data, error } = part;
+    const envelope: Envelope = { schemaVersion: 1, command: this.#command, status, data, warnings: this.#warnings, error };
     this.item(this.#stream ? { type: "result", ...envelope } : { ...envelope });
   }
 }

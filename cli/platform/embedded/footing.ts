@@ -70,7 +70,9 @@ export async function findFooting(input: FootingInput): Promise<Footing> {
   if (nobody) {
     const ids = ["--reuid", String(nobody.uid), "--regid", String(nobody.gid), "--clear-groups"];
     const only = ["--inh-caps", "--ambient-caps", "--bounding-set"].flatMap((set) => [set, "-all,+dac_override"]);
-    ways.push({ ...plain, way: "capability", prefix: ["setpriv", ...ids, ...only], owner: nobody });
+    // access(2) ignores the capabilities of whoever is not root unless this bit is set, and initdb looks for its programs with it.
+    const kept = ["--securebits", "+no_setuid_fixup"];
+    ways.push({ ...plain, way: "capability", prefix: ["setpriv", ...kept, ...ids, ...only], owner: nobody });
   }
   const failures: string[] = [];
   for (const way of ways) {
@@ -79,8 +81,12 @@ export async function findFooting(input: FootingInput): Promise<Footing> {
     failures.push(tried);
   }
   const elsewhere = await stat(path.join(input.base, "data")).catch(() => null);
-  if (!nobody || elsewhere) return fail("POSTGRES_UNUSABLE", { reason: failures.join("; "), root: true });
-  return proven(await besideEverything(nobody, binaries, input), input);
+  if (nobody && !elsewhere) {
+    const tried = await prove(await besideEverything(nobody, binaries, input), input);
+    if (typeof tried === "object") return tried;
+    failures.push(tried);
+  }
+  return fail("POSTGRES_UNUSABLE", { reason: failures.join("; "), root: true });
 }
 
 /** Starts one of the Postgres programs; the environment is empty but for what they need, so that no PG variable of the user changes anything. */
@@ -123,13 +129,18 @@ async function proven(candidate: Candidate, input: FootingInput): Promise<Footin
 
 /** Tries the way with the real programs and folder; a string says why it does not work. */
 async function prove(candidate: Candidate, input: FootingInput): Promise<Footing | string> {
-  const said = await output(launch(candidate, "postgres", ["--version"], input));
-  const version = / (\d+(?:\.\d+)*)/.exec(said.code === 0 ? said.text : "")?.[1];
-  if (version === undefined) return `${candidate.way}: ${said.text.trim().split("\n").at(-1)}`;
-  // "/." asks for the right to pass through the folder itself, not only to see it.
-  const reached = await output(begin(candidate, [...candidate.prefix, "ls", "-d", `${candidate.base}/.`], input));
-  if (reached.code !== 0) return `${candidate.way}: ${reached.text.trim()}`;
-  return { ...candidate, version };
+  try {
+    // Checks the user, the server program beside it and the shared files, says the version, and changes nothing.
+    const said = await output(launch(candidate, "initdb", ["--show", "-D", candidate.base], input));
+    const version = /^VERSION=(\S+)/m.exec(said.code === 0 ? said.text : "")?.[1];
+    if (version === undefined) return `${candidate.way}: ${said.text.trim().split("\n")[0]}`;
+    // "/." asks for the right to pass through the folder itself, not only to see it.
+    const reached = await output(begin(candidate, [...candidate.prefix, "ls", "-d", `${candidate.base}/.`], input));
+    return reached.code === 0 ? { ...candidate, version } : `${candidate.way}: ${reached.text.trim()}`;
+  } catch (error) {
+    // Without CAP_SETUID, starting a child as another user fails at once.
+    return `${candidate.way}: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }
 
 /** Where the third way keeps the data of the workspace whose `.airy/postgres` is `base`. */

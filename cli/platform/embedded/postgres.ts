@@ -135,7 +135,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
     const before = await logSize(logFile);
     const args = ["-D", dataDir, "-p", String(port), ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])];
     const started = launch(footing, "postgres", args, { path: host.path, logFile });
-    const ended = exitOf(started);
+    const ended = endOf(started);
     child = started;
     try {
       await ready(started, ended, before, until);
@@ -145,14 +145,14 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
       throw error;
     }
     runningSince = Date.now();
-    void ended.then(() => (revival = revive(port, before)));
+    void ended.then((ending) => (revival = revive(port, before, ending)));
   }
 
-  async function ready(started: ChildProcess, ended: Promise<number | null>, before: number, until: AbortSignal): Promise<void> {
-    const over = { done: false, code: null as number | null };
-    void ended.then((code) => Object.assign(over, { done: true, code }));
+  async function ready(started: ChildProcess, ended: Promise<Ending>, before: number, until: AbortSignal): Promise<void> {
+    let over: Ending | null = null;
+    void ended.then((ending) => (over = ending));
     for (const end = Date.now() + readyWithinMs; Date.now() < end; await delay(20, undefined, { signal: until })) {
-      if (over.done) fail("SERVICE_EXITED", { service: "postgres", exitCode: over.code, log: await logTail(logFile, 10, before) });
+      if (over) fail("SERVICE_EXITED", { service: "postgres", ...(over as Ending), log: await logTail(logFile, 10, before) });
       const file = await readPidFile(dataDir);
       if (file?.ready && file.pid === started.pid) return;
     }
@@ -161,24 +161,28 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   }
 
   /** Until it runs again or is not wanted any more. The port stays the same, because the platform knows it. */
-  async function revive(port: number, before: number): Promise<void> {
+  async function revive(port: number, before: number, first: Ending): Promise<void> {
     if (closing.signal.aborted) return;
     if (Date.now() - runningSince > steadyAfterMs) restarts = 0;
-    let since = before;
+    let error = new AiryError("SERVICE_EXITED", { service: "postgres", ...first, log: await logTail(logFile, 5, before) });
     for (;;) {
-      const log = await logTail(logFile, 5, since);
-      const error = new AiryError("SERVICE_EXITED", { service: "postgres", log });
-      report("exited", "none", log.at(-1));
-      emit({ type: "warning", code: error.code, message: [error.message, ...log].join("\n"), action: "airy logs postgres" });
+      const log = error.details.log;
+      report("exited", "none", error.message);
+      emit({
+        type: "warning",
+        code: error.code,
+        message: [error.message, ...(Array.isArray(log) ? log : [])].join("\n"),
+        action: "airy logs postgres",
+      });
       try {
         await delay(restartDelays[Math.min(restarts++, restartDelays.length - 1)], undefined, { signal: closing.signal });
         report("starting", "starting");
-        since = await logSize(logFile);
         await startOnce(port, closing.signal);
         report("running", "healthy");
         return;
-      } catch {
+      } catch (cause) {
         if (closing.signal.aborted) return;
+        error = asAiryError(cause);
       }
     }
   }
@@ -186,17 +190,23 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   async function close(): Promise<void> {
     closing.abort();
     await revival;
-    if (child) await stopChild(child, exitOf(child));
+    if (child) await stopChild(child, endOf(child));
     report("exited", "none");
   }
 }
 
-/** The exit code, null when a signal ended it or it could not be started. */
-function exitOf(child: ChildProcess): Promise<number | null> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode);
+/** As SERVICE_EXITED wants it; both null when it could not be started. */
+interface Ending {
+  exitCode: number | null;
+  signal: string | null;
+}
+
+function endOf(child: ChildProcess): Promise<Ending> {
+  const { exitCode, signalCode } = child;
+  if (exitCode !== null || signalCode !== null) return Promise.resolve({ exitCode, signal: signalCode });
   return new Promise((resolve) => {
-    child.once("error", () => resolve(null));
-    child.once("exit", resolve);
+    child.once("error", () => resolve({ exitCode: null, signal: null }));
+    child.once("exit", (exitCode, signal) => resolve({ exitCode, signal }));
   });
 }
 

@@ -1,0 +1,296 @@
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { airyId } from "../../../compose/basic/src/ids.ts";
+import { type BuiltInbox, buildInbox, findBrowser, launchBrowser } from "../../support/browser.ts";
+import { startPostgres, type TestPostgres } from "../../support/postgres.ts";
+import { delivery, pageId, startTestPlatform, type TestPlatform, textEvent } from "../basic/fixture.ts";
+
+const executable = findBrowser();
+
+/** The inbox page in a real browser, served by the real platform on a real Postgres. */
+describe.skipIf(executable === null)("the inbox page", () => {
+  let browser: Browser;
+  let built: BuiltInbox;
+  let postgres: TestPostgres;
+  let platform: TestPlatform;
+  let complaints: string[];
+
+  beforeAll(async () => {
+    [browser, built, postgres] = await Promise.all([launchBrowser(executable!), buildInbox(), startPostgres()]);
+  });
+  afterAll(async () => {
+    await browser.close();
+    await Promise.all([postgres.close(), built[Symbol.asyncDispose]()]);
+  });
+  beforeEach(async () => {
+    complaints = [];
+    platform = await startTestPlatform(await postgres.createDatabase(), { webDir: built.dir });
+    await platform.connect();
+  });
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+    await platform.close();
+  });
+
+  /** Opens the page; what it asks of other hosts, and what the browser refuses it, is noted. */
+  async function open(options: BrowserContextOptions = {}, hash = ""): Promise<Page> {
+    const context = await browser.newContext({ viewport: { width: 1100, height: 700 }, ...options });
+    const page = await context.newPage();
+    page.on("request", (request) => {
+      if (!request.url().startsWith(platform.url) && !request.url().startsWith("data:")) complaints.push(`asks ${request.url()}`);
+    });
+    page.on("console", (line) => {
+      if (/content security policy|uncaught/i.test(line.text())) complaints.push(line.text());
+    });
+    page.on("pageerror", (error) => complaints.push(error.message));
+    await page.goto(`${platform.url}/${hash}`);
+    return page;
+  }
+
+  async function live(options: BrowserContextOptions = {}, hash = ""): Promise<Page> {
+    const page = await open(options, hash);
+    await page.locator(".connection.live").waitFor({ state: "attached" });
+    return page;
+  }
+
+  let mid = 0;
+  /** A customer writes; times go up by a second a message. */
+  async function write(text: string, from = "2002"): Promise<void> {
+    mid += 1;
+    const answer = await platform.deliver(delivery([textEvent(`m_${mid}`, text, { from, at: Date.now() - 3_600_000 + mid * 1000 })]));
+    expect(answer.status).toBe(200);
+  }
+
+  const conversationOf = (from: string) => airyId(airyId("facebook", pageId), from);
+  const entries = (page: Page) => page.locator("button.entry");
+  const bubbles = (page: Page) => page.locator(".message .text");
+
+  it("says what to do while there is nothing", async () => {
+    const page = await live();
+    await expect.poll(() => page.locator("nav").innerText()).toContain('airy trigger message --text "hello"');
+    expect(await page.locator("nav").innerText()).toContain("no messages yet: run");
+    expect(complaints).toEqual([]);
+  });
+
+  it("shows a message the moment it arrives: name, text, channel, unread count, and the count in the title", async () => {
+    const page = await live();
+    await write("hello there");
+    await entries(page).first().waitFor();
+    const text = await entries(page).first().innerText();
+    expect(text).toContain("Facebook ");
+    expect(text).toContain("hello there");
+    expect(text).toContain("Test Page");
+    await expect.poll(() => page.locator(".unread").first().innerText()).toContain("1");
+    await write("and again");
+    await expect.poll(() => page.locator(".unread").first().innerText()).toContain("2");
+    await expect.poll(() => page.title()).toBe("(2) Airy inbox");
+    expect(await page.locator(".hint").count()).toBe(0);
+  });
+
+  it("puts the conversation with the newest message first", async () => {
+    const page = await live();
+    await write("from one", "2001");
+    await write("from two", "2002");
+    await expect.poll(() => page.locator(".last").allInnerTexts()).toEqual(["from two", "from one"]);
+    await write("one again", "2001");
+    await expect.poll(() => page.locator(".last").allInnerTexts()).toEqual(["one again", "from two"]);
+  });
+
+  it("opens a conversation, which reads it, here and on the platform", async () => {
+    await write("first");
+    await write("second");
+    const page = await live();
+    await entries(page).first().click();
+    await expect.poll(() => bubbles(page).allInnerTexts()).toEqual(["first", "second"]);
+    await expect.poll(() => page.title()).toBe("Airy inbox");
+    await expect.poll(async () => (await platform.call("/conversations.list", {})).json.data[0].metadata.unread_count).toBe(0);
+    await write("third");
+    await expect.poll(() => bubbles(page).allInnerTexts()).toEqual(["first", "second", "third"]);
+    await expect.poll(async () => (await platform.call("/conversations.list", {})).json.data[0].metadata.unread_count).toBe(0);
+    expect(complaints).toEqual([]);
+  });
+
+  it("sends with Enter, breaks the line with Shift+Enter, and says that the reply is pending", async () => {
+    await write("question");
+    const graphCall = platform.graph.next("/me/messages");
+    // Facebook's answer stays away, so that the page goes on saying "pending".
+    platform.graph.onSend = () => "hang";
+    const page = await live({}, `#${conversationOf("2002")}`);
+    await bubbles(page).first().waitFor();
+    const box = page.getByRole("textbox");
+    await box.pressSequentially("line one");
+    await box.press("Shift+Enter");
+    await box.pressSequentially("line two");
+    await box.press("Enter");
+    expect(await box.inputValue()).toBe("");
+    await expect.poll(() => bubbles(page).allInnerTexts()).toEqual(["question", "line one\nline two"]);
+    await expect.poll(() => page.locator(".ours .meta").innerText()).toContain("pending");
+    expect((await graphCall).body).toMatchObject({ recipient: { id: "2002" }, message: { text: "line one\nline two" } });
+    // Or the platform would wait for the answer when it closes.
+    await platform.graph.close();
+  });
+
+  it("says delivered when it is", async () => {
+    await write("question");
+    const page = await live({}, `#${conversationOf("2002")}`);
+    await page.getByRole("textbox").fill("answer");
+    await page.getByRole("button", { name: "Send" }).click();
+    await expect.poll(() => page.locator(".ours .meta").innerText()).toContain("delivered");
+    expect(await page.locator(".ours").count()).toBe(1);
+    await expect.poll(() => page.locator(".last").first().innerText()).toBe("You: answer");
+  });
+
+  it("shows why Facebook refused a reply, also after a reload", async () => {
+    await write("question");
+    platform.graph.onSend = () => ({
+      status: 400,
+      body: { error: { message: "(#10) Outside of allowed window", type: "OAuthException", code: 10 } },
+    });
+    const page = await live({}, `#${conversationOf("2002")}`);
+    await page.getByRole("textbox").fill("too late");
+    await page.getByRole("textbox").press("Enter");
+    await expect.poll(() => page.locator(".ours .failed").innerText()).toContain("Outside of allowed window");
+    await page.reload();
+    await expect.poll(() => page.locator(".ours .failed").innerText()).toContain("Outside of allowed window");
+  });
+
+  it("keeps a reply that the platform did not take, and sends it again on demand", async () => {
+    await write("question");
+    const page = await live({}, `#${conversationOf("2002")}`);
+    await bubbles(page).first().waitFor();
+    await page.route("**/messages.send", (route) => route.abort());
+    await page.getByRole("textbox").fill("do not lose me");
+    await page.getByRole("textbox").press("Enter");
+    await expect.poll(() => page.locator(".ours .failed").innerText()).toContain("not sent");
+    expect(await page.locator(".ours .text").innerText()).toBe("do not lose me");
+    await page.unroute("**/messages.send");
+    await page.getByRole("button", { name: "Send again" }).click();
+    await expect.poll(() => page.locator(".ours .meta").allInnerTexts()).toEqual([expect.stringContaining("delivered")]);
+  });
+
+  it("begins at the newest message and reads older ones when scrolled up", async () => {
+    for (let n = 1; n <= 75; n++) await write(`message ${n}`);
+    const page = await live({}, `#${conversationOf("2002")}`);
+    const scroller = page.locator(".scroller");
+    await page.getByText("message 75", { exact: true }).and(page.locator(".text")).waitFor();
+    await expect.poll(() => scroller.evaluate((e) => Math.round(e.scrollTop))).toBe(0);
+    const before = await bubbles(page).count();
+    expect(before).toBeLessThan(75);
+    await expect
+      .poll(async () => {
+        await scroller.evaluate((e) => e.scrollTo(0, -e.scrollHeight));
+        return bubbles(page).count();
+      })
+      .toBe(75);
+    expect(await bubbles(page).allInnerTexts()).toEqual(Array.from({ length: 75 }, (_, i) => `message ${i + 1}`));
+  });
+
+  it("reads further conversations when the list is scrolled to its end", async () => {
+    await Promise.all(Array.from({ length: 60 }, (_, n) => write(`hello ${n}`, `30${n}`)));
+    const page = await live();
+    await entries(page).first().waitFor();
+    await expect
+      .poll(async () => {
+        await page.locator("nav").evaluate((e) => e.scrollTo(0, e.scrollHeight));
+        return entries(page).count();
+      })
+      .toBe(60);
+  });
+
+  it("says that the connection is lost, comes back by itself, and catches up on what it missed", async () => {
+    await write("before", "2001");
+    const page = await live({}, `#${conversationOf("2001")}`);
+    await bubbles(page).first().waitFor();
+    // What was committed while nobody was listening has to come from the API.
+    const { port } = platform;
+    const down = page.locator(".connection.lost").waitFor();
+    await platform.restart({ listen: { host: "127.0.0.1", port } });
+    await down;
+    await write("while away", "2001");
+    await write("a new one while away", "2009");
+    await page.locator(".connection.live").waitFor();
+    await expect.poll(() => bubbles(page).allInnerTexts()).toEqual(["before", "while away"]);
+    await expect.poll(() => entries(page).count()).toBe(2);
+  });
+
+  it("says so when the platform does not answer, and tries again on demand", async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.route("**/conversations.list", (route) => route.abort());
+    await page.goto(platform.url);
+    const notice = page.getByRole("alert");
+    await expect.poll(() => notice.innerText()).toContain("The platform does not answer.");
+    expect(await notice.innerText()).toContain("airy status");
+    await page.unroute("**/conversations.list");
+    await notice.getByRole("button", { name: "Try again" }).click();
+    await expect.poll(() => page.locator("nav").innerText()).toContain("no messages yet");
+    expect(await page.getByRole("alert").count()).toBe(0);
+  });
+
+  it("works with the keyboard alone", async () => {
+    await write("from one", "2001");
+    await write("from two", "2002");
+    const page = await live();
+    await entries(page).nth(1).waitFor();
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await expect.poll(() => bubbles(page).allInnerTexts()).toEqual(["from one"]);
+    for (let n = 0; n < 6; n++) {
+      if (await page.getByRole("textbox").evaluate((e) => e === document.activeElement)) break;
+      await page.keyboard.press("Tab");
+    }
+    await page.keyboard.type("typed");
+    await page.keyboard.press("Enter");
+    await expect.poll(() => bubbles(page).allInnerTexts()).toEqual(["from one", "typed"]);
+    await page.keyboard.press("Escape");
+    await expect.poll(() => page.locator(".thread").count()).toBe(0);
+  });
+
+  it("shows one thing at a time on a phone, and nothing is cut off", async () => {
+    await write(`a word ${"w".repeat(200)} that is long`, "2002");
+    const page = await live({ viewport: { width: 320, height: 600 } });
+    await entries(page).first().click();
+    await bubbles(page).first().waitFor();
+    expect(await page.locator("nav").isVisible()).toBe(false);
+    expect(await page.getByRole("textbox").isVisible()).toBe(true);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
+    await page.getByRole("button", { name: "Back" }).click();
+    await expect.poll(() => page.locator("nav").isVisible()).toBe(true);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
+  });
+
+  it("follows the reader's choice of light and dark", async () => {
+    const brightness = async (colorScheme: "light" | "dark") => {
+      const page = await live({ colorScheme });
+      return page.evaluate(() => Number(/\d+/.exec(getComputedStyle(document.body).backgroundColor)?.[0]));
+    };
+    expect(await brightness("light")).toBeGreaterThan(200);
+    expect(await brightness("dark")).toBeLessThan(60);
+  });
+
+  it("shows pictures, files and pressed buttons, and never makes a link of anything but http", async () => {
+    const at = Date.now();
+    const item = (n: number, rest: object) => ({ sender: { id: "2002" }, recipient: { id: pageId }, timestamp: at + n, ...rest });
+    const attachment = (type: string, url: string) => ({ attachments: [{ type, payload: { url } }] });
+    const answer = await platform.deliver(
+      delivery([
+        item(1, { message: { mid: "a1", ...attachment("image", `${platform.url}/picture.png`) } }),
+        item(2, { message: { mid: "a2", ...attachment("file", `${platform.url}/paper.pdf`) } }),
+        item(3, { message: { mid: "a3", ...attachment("file", "javascript:alert(1)") } }),
+        item(4, { postback: { mid: "a4", title: "Get started", payload: "GO" } }),
+        item(5, { message: { mid: "a5", text: "<img src=x onerror=alert(1)>" } }),
+      ]),
+    );
+    expect(answer.status).toBe(200);
+    const page = await live({}, `#${conversationOf("2002")}`);
+    await expect.poll(() => page.locator(".message").count()).toBe(5);
+    expect(await page.locator(".message img").getAttribute("src")).toBe(`${platform.url}/picture.png`);
+    const links = await page.locator(".message a").evaluateAll((all) => all.map((a) => a.getAttribute("href")));
+    expect(links).toEqual([`${platform.url}/picture.png`, `${platform.url}/paper.pdf`]);
+    const text = await page.locator(".messages").innerText();
+    expect(text).toContain("Get started");
+    expect(text).toContain("<img src=x onerror=alert(1)>");
+    expect(complaints).toEqual([]);
+  });
+});

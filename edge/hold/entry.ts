@@ -29,8 +29,9 @@ export function keyOf(identifier: string, id: string): string {
   return `${identifier}/${id}`;
 }
 
+/** Throws on a record that could not be read back. */
 export function encodeRecord(record: EntryRecord): Buffer {
-  return sealed([Buffer.from(JSON.stringify(record))]);
+  return sealed([Buffer.from(JSON.stringify(RecordOnDisk.parse(record)))]);
 }
 
 /** Null for bytes that are not as they were written. */

@@ -1,0 +1,98 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { faultIn } from "../../../edge/hold/verify.ts";
+import { openHoldStore } from "../../../edge/hold/store.ts";
+import { buildStoreProgram, startStore } from "./process.ts";
+
+let program: { file: string; dispose: () => void };
+let dir: string;
+
+beforeAll(async () => {
+  program = await buildStoreProgram();
+});
+afterAll(() => program.dispose());
+beforeEach(() => {
+  dir = mkdtempSync(path.join(tmpdir(), "airy-crash-"));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+it("kill -9 at any moment loses nothing that was acknowledged, and brings nothing back that was removed", async () => {
+  const stored = new Map<string, { identifier: string; n: number }>();
+  const goingOrGone = new Set<string>();
+  const gone = new Set<string>();
+  const buried = new Set<string>();
+  for (let round = 0; round < 8; round++) {
+    const writer = startStore(program.file, dir, ["storm", String(round * 1_000_000)]);
+    const wanted = 200 + Math.floor(Math.random() * 2000);
+    while (writer.lines.length < wanted) await new Promise((done) => writer.child.stdout!.once("data", done));
+    writer.child.kill("SIGKILL");
+    expect(await writer.exited).toMatchObject({ signal: "SIGKILL" });
+    for (const line of writer.lines) {
+      const [what, identifier = "", n = "", id = ""] = line.split(" ");
+      if (what === "stored") stored.set(id, { identifier, n: Number(n) });
+      if (what === "removing" || what === "burying") goingOrGone.add(id);
+      if (what === "removed") gone.add(id);
+      if (what === "buried") buried.add(id);
+    }
+
+    expect(faultIn(path.join(dir, "hold", "data.mdb"))).toBeNull();
+    const store = openHoldStore({ dataDir: dir });
+    const present = new Set<string>();
+    for (const identifier of ["anna", "boris", "clara"]) {
+      const entries = store.peek(identifier, null, 1_000_000);
+      const numbers = entries.map((entry) => Number(entry.body.toString("latin1").split(" ")[0]));
+      expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
+      entries.forEach((entry, i) => expect(entry.rawHead.toString()).toBe(String(numbers[i])));
+      for (const entry of entries) present.add(entry.deliveryId);
+      const dead = store.dead(identifier).map((letter) => letter.deliveryId);
+      expect(dead.filter((id) => !goingOrGone.has(id))).toEqual([]);
+      expect([...buried].filter((id) => stored.get(id)!.identifier === identifier && !dead.includes(id))).toEqual([]);
+    }
+    expect([...stored.keys()].filter((id) => !goingOrGone.has(id) && !present.has(id))).toEqual([]);
+    expect([...gone].filter((id) => present.has(id))).toEqual([]);
+    expect([...buried].filter((id) => present.has(id))).toEqual([]);
+    expect(gone.size).toBeGreaterThan(0);
+    await store.close();
+  }
+});
+
+it("one folder belongs to one process; a killed one lets go of it by itself", async () => {
+  const first = startStore(program.file, dir);
+  expect(await first.ask({ what: "append", identifier: "anna", id: "a" })).toMatchObject({ ok: true });
+
+  const second = startStore(program.file, dir);
+  expect(await second.exited).toMatchObject({ code: 7 });
+  expect(second.lines[0]).toMatch(new RegExp(`^failed EDGE_DATA_LOCKED .*process ${first.child.pid}`));
+  expect(() => openHoldStore({ dataDir: dir })).toThrow(expect.objectContaining({ code: "EDGE_DATA_LOCKED" }));
+
+  expect(await first.ask({ what: "append", identifier: "anna", id: "b" })).toMatchObject({ ok: true });
+  first.child.kill("SIGKILL");
+  await first.exited;
+  const store = openHoldStore({ dataDir: dir });
+  expect(store.peek("anna", null, 9).map((entry) => entry.deliveryId)).toEqual(["a", "b"]);
+  expect(() => openHoldStore({ dataDir: dir })).toThrow(expect.objectContaining({ code: "EDGE_DATA_LOCKED" }));
+  const third = startStore(program.file, dir);
+  expect(await third.exited).toMatchObject({ code: 7 });
+  await store.close();
+  await openHoldStore({ dataDir: dir }).close();
+});
+
+it("of many processes that start together at most one gets the folder", async () => {
+  const all = Array.from({ length: 6 }, () => startStore(program.file, dir));
+  const winners: typeof all = [];
+  await Promise.all(
+    all.map(async (process) => {
+      const answer = await process.ask({ what: "stats", identifier: "x" }).catch(() => null);
+      if (answer) winners.push(process);
+      else expect(process.lines[0]).toMatch(/^failed EDGE_DATA_LOCKED/);
+    }),
+  );
+  expect(winners.length).toBeLessThanOrEqual(1);
+  for (const winner of winners) {
+    winner.child.kill("SIGKILL");
+    await winner.exited;
+  }
+  await openHoldStore({ dataDir: dir }).close();
+});

@@ -1,0 +1,67 @@
+/** Bundled and run by process.ts. `<dataDir>` answers commands; `<dataDir> storm <seed>` writes as fast as it can until it is killed. */
+import { writeSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { EdgeError } from "../../../edge/errors.ts";
+import { openHoldStore, type HoldStore } from "../../../edge/hold/store.ts";
+
+const [dataDir = "", mode, seed = "0"] = process.argv.slice(2);
+
+const say = (text: string) => writeSync(1, `${text}\n`);
+
+try {
+  const store = openHoldStore({ dataDir });
+  say("open");
+  if (mode === "storm") await storm(store, Number(seed));
+  else serve(store);
+} catch (error) {
+  if (!(error instanceof EdgeError)) throw error;
+  say(`failed ${error.code} ${error.detail}`);
+  process.exitCode = 7;
+}
+
+function serve(store: HoldStore): void {
+  const lines = createInterface({ input: process.stdin });
+  lines.on("line", (line) => {
+    const { n, what, identifier, id, size = 10 } = JSON.parse(line) as Record<string, never>;
+    const answer = (value: object) => say(JSON.stringify({ n, ...value }));
+    const run = async (): Promise<unknown> => {
+      if (what === "append") {
+        return store.append(identifier, id, { rawHead: Buffer.from(id), body: Buffer.alloc(size, 65), source: id, receivedAt: Date.now() });
+      }
+      if (what === "remove") return store.remove(identifier, id);
+      if (what === "dead") return store.moveToDead(identifier, id, "TEST");
+      if (what === "list") return store.peek(identifier, null, 100_000).map((entry) => entry.deliveryId);
+      if (what === "stats") return store.stats(identifier);
+      return store.close();
+    };
+    run().then(
+      (result) => answer({ ok: true, result }),
+      (error: { code?: string; message: string }) => answer({ ok: false, code: error.code ?? error.message }),
+    );
+  });
+}
+
+/** Says what it is about to do and what is done; every body begins with its number, and numbers grow along a queue. */
+async function storm(store: HoldStore, first: number): Promise<void> {
+  let number = first;
+  const worker = async (identifier: string): Promise<void> => {
+    for (;;) {
+      const n = ++number;
+      const id = store.newDeliveryId();
+      const body = Buffer.alloc(16 + (n % 7) * 900, `${n}`);
+      body.write(`${n} `, 0);
+      await store.append(identifier, id, { rawHead: Buffer.from(`${n}`), body, source: `${n}`, receivedAt: Date.now() });
+      say(`stored ${identifier} ${n} ${id}`);
+      if (n % 3 === 0) {
+        say(`removing ${identifier} ${n} ${id}`);
+        await store.remove(identifier, id);
+        say(`removed ${identifier} ${n} ${id}`);
+      } else if (n % 11 === 0) {
+        say(`burying ${identifier} ${n} ${id}`);
+        await store.moveToDead(identifier, id, "TEST");
+        say(`buried ${identifier} ${n} ${id}`);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: 30 }, (_, i) => worker(["anna", "boris", "clara"][i % 3]!)));
+}

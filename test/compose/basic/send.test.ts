@@ -1,0 +1,165 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { airyId } from "../../../compose/basic/src/ids.ts";
+import type { TestPostgres } from "../../support/postgres.ts";
+import { startPostgres } from "../../support/postgres.ts";
+import type { Json, TestPlatform } from "./fixture.ts";
+import { delivery, pageId, pageToken, startTestPlatform, textEvent } from "./fixture.ts";
+
+let postgres: TestPostgres;
+let platform: TestPlatform;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres.close());
+beforeEach(async () => {
+  platform = await startTestPlatform(await postgres.createDatabase());
+  await platform.connect();
+  await platform.deliver(delivery([textEvent("m_1", "hi")]));
+});
+afterEach(() => platform.close());
+
+const channelId = airyId("facebook", pageId);
+const conversationId = airyId(channelId, "2002");
+
+const reply = (text: string) => platform.call("/messages.send", { conversation_id: conversationId, message: { text } });
+
+async function replies(): Promise<Json[]> {
+  const answer = await platform.call("/messages.list", { conversation_id: conversationId, page_size: 1000 });
+  return answer.json.data.filter((message: Json) => !message.from_contact).reverse();
+}
+
+/** The replies once none of them is pending. */
+const settled = () =>
+  vi.waitFor(
+    async () => {
+      const all = await replies();
+      expect(all.map((message) => message.delivery_state)).not.toContain("pending");
+      return all;
+    },
+    { timeout: 10_000, interval: 20 },
+  );
+
+test("a reply is pending, goes out with the channel's token, and is delivered", async () => {
+  const before = Date.now();
+  const answer = await reply("hello \u0000 back");
+  expect(answer.status).toBe(200);
+  expect(answer.json).toEqual({
+    id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-4/),
+    content: { text: "hello \u0000 back" },
+    sent_at: expect.stringMatching(/\.\d{3}Z$/),
+    delivery_state: "pending",
+    from_contact: false,
+    source: "facebook",
+    metadata: {},
+    sender: { id: "airy-core-anonymous", name: null, avatar_url: null },
+  });
+  expect(Date.parse(answer.json.sent_at)).toBeGreaterThanOrEqual(before);
+  const [message] = await settled();
+  expect(message).toEqual({
+    ...answer.json,
+    delivery_state: "delivered",
+    metadata: { source: { id: "m_sent_1", delivery_state: "delivered" } },
+  });
+  const call = platform.graph.calls.at(-1)!;
+  expect(call).toEqual({
+    method: "POST",
+    path: "/v26.0/me/messages",
+    authorization: `Bearer ${pageToken}`,
+    body: { recipient: { id: "2002" }, messaging_type: "RESPONSE", message: { text: "hello \u0000 back" } },
+  });
+  const list = await platform.call("/conversations.list", {});
+  expect(list.json.data[0].last_message.id).toBe(answer.json.id);
+  expect(list.json.data[0].metadata.unread_count).toBe(1);
+});
+
+test("a reply can be addressed by channel and recipient", async () => {
+  const answer = await platform.call("/messages.send", { channel_id: channelId, source_recipient_id: "2002", message: { text: "hi" } });
+  expect(answer.status).toBe(200);
+  expect((await settled()).map((message) => message.id)).toEqual([answer.json.id]);
+});
+
+test("an error of Facebook is kept with the message", async () => {
+  const error = { error: { message: "(#10) outside the allowed window", type: "OAuthException", code: 10, error_subcode: 2018278 } };
+  platform.graph.onSend = () => ({ status: 400, body: error });
+  await reply("late");
+  const [message] = await settled();
+  expect(message!.delivery_state).toBe("failed");
+  expect(message!.metadata.error).toBe("(#10) outside the allowed window");
+  expect(JSON.parse(message!.metadata.source.error)).toEqual(error);
+});
+
+test("a dropped connection fails the message and says that the outcome is not known; it is not sent twice", async () => {
+  platform.graph.onSend = () => "drop";
+  await reply("lost");
+  const [message] = await settled();
+  expect(message!.delivery_state).toBe("failed");
+  expect(message!.metadata.error).toContain("not known");
+  expect(platform.graph.calls.filter((call) => call.path.endsWith("/me/messages"))).toHaveLength(1);
+});
+
+test("replies of one conversation go out in their order", async () => {
+  const texts = Array.from({ length: 10 }, (_, index) => `reply ${index}`);
+  for (const text of texts) await reply(text);
+  await settled();
+  const sent = platform.graph.calls.filter((call) => call.path.endsWith("/me/messages"));
+  expect(sent.map((call) => (call.body as Json).message.text)).toEqual(texts);
+});
+
+test("the echo of a reply makes no second message, also when it comes before Facebook's answer", async () => {
+  const echo = {
+    sender: { id: pageId },
+    recipient: { id: "2002" },
+    timestamp: Date.now(),
+    message: { mid: "m_sent_1", text: "hello", is_echo: true },
+  };
+  platform.graph.onSend = () => "hang";
+  const called = platform.graph.next("/me/messages");
+  await reply("hello");
+  await called;
+  await platform.deliver(delivery([echo]));
+  // The answer arrives after the echo: the row that is pending is completed by the platform itself when it records the outcome.
+  expect(await replies()).toHaveLength(2);
+  platform.graph.onSend = () => ({ status: 200, body: { recipient_id: "2002", message_id: "m_sent_1" } });
+  const second = await reply("hello again");
+  // One conversation is served in order: closing gives the first call up, and the second one is then sent after the restart.
+  await platform.restart();
+  await vi.waitFor(async () =>
+    expect((await replies()).find((message) => message.id === second.json.id)?.delivery_state).toBe("delivered"),
+  );
+  const all = await replies();
+  expect(all.map((message) => message.delivery_state)).toEqual(["failed", "delivered"]);
+  await platform.deliver(delivery([{ ...echo, timestamp: echo.timestamp + 1 }]));
+  expect(await replies()).toHaveLength(2);
+});
+
+test("after a crash the ones never attempted are sent, the ones in doubt fail", async () => {
+  const insert = `insert into message (id, conversation_id, channel_id, sent_at, from_contact, sender_id, delivery_state, attempted_at, content)
+    values ($1, $2, $3, $4, false, 'airy-core-anonymous', 'pending', $5, $6)`;
+  const rows: [string, Date, Date | null][] = [
+    ["never attempted", new Date(), null],
+    ["in doubt", new Date(), new Date()],
+    ["too old", new Date(Date.now() - 6 * 60_000), null],
+  ];
+  for (const [index, [text, at, attempted]] of rows.entries()) {
+    const id = `00000000-0000-4000-8000-00000000000${index}`;
+    await platform.sql(insert, [id, conversationId, channelId, at, attempted, JSON.stringify({ text })]);
+  }
+  await platform.restart();
+  const outcome = Object.fromEntries(
+    (await settled()).map((message) => [message.content.text, [message.delivery_state, message.metadata.error]]),
+  );
+  expect(outcome["never attempted"]).toEqual(["delivered", undefined]);
+  expect(outcome["in doubt"]).toEqual(["failed", expect.stringContaining("not known")]);
+  expect(outcome["too old"]).toEqual(["failed", expect.stringContaining("too long")]);
+  const sent = platform.graph.calls.filter((call) => call.path.endsWith("/me/messages"));
+  expect(sent.map((call) => (call.body as Json).message.text)).toEqual(["never attempted"]);
+});
+
+test("nothing is sent for a channel that is not connected any more", async () => {
+  await platform.sql("update channel set connected = false");
+  const answer = await reply("hi");
+  expect(answer.status).toBe(409);
+  expect(answer.json.message).toContain("not connected");
+  expect(await replies()).toEqual([]);
+});

@@ -2,12 +2,12 @@
 import path from "node:path";
 import type { Io } from "../io/io.ts";
 import type { Platform } from "../platform/platform.ts";
-import { fail } from "../report/errors.ts";
 import type { EngineName } from "./events.ts";
 
 export async function loadEngine(name: EngineName, io: Io): Promise<Platform> {
   if (name === "docker") {
-    return fail("DOCKER_DOWN", { reason: "the docker engine is not part of this build yet" });
+    const { createCompose } = await import("../platform/compose/compose.ts");
+    return createCompose({ env: io.env, uid: io.uid, os: io.os, distDir: path.dirname(io.script) });
   }
   const { createEmbedded } = await import("../platform/embedded/embedded.ts");
   return createEmbedded({

@@ -1,5 +1,6 @@
 /** Engine "docker": the services in containers, driven through docker compose, watched through the engine's socket. */
 import { rm } from "node:fs/promises";
+import path from "node:path";
 import { z } from "zod";
 import type { Io } from "../../io/io.ts";
 import type { Emit } from "../../launch/events.ts";
@@ -13,21 +14,20 @@ import { projectLogs } from "./logs.ts";
 import { dockerDir, projectName, writeProject, type Project } from "./project.ts";
 import { createReporter, watchUntilHealthy } from "./watch.ts";
 
-export interface ComposeOptions extends Package {
-  env: Io["env"];
-  uid: Io["uid"];
-  os: Io["os"];
+export interface ComposeOptions extends Pick<Io, "env" | "uid" | "os"> {
+  /** Folder of the bundle, absolute; `compose/` of the package is beside it. */
+  distDir: string;
 }
 
-export function composePlatform(options: ComposeOptions): Platform {
-  const { os } = options;
+export function createCompose({ env, uid, os, distDir }: ComposeOptions): Platform {
+  const pack: Package = { distDir, composeDir: path.join(distDir, "../compose") };
 
   return {
     engine: "docker",
 
     async facts() {
       try {
-        const [engine, version, images] = await Promise.all([connectEngine(os), requireCompose(), imagesOf(options, options.env)]);
+        const [engine, version, images] = await Promise.all([connectEngine(os), requireCompose(), imagesOf(pack, env)]);
         for (const image of await neededImages(engine, images)) {
           const reason = await whyUnavailable(engine, image);
           if (reason !== null) return { usable: false, code: "IMAGE_PULL_FAILED", reason: `${image} cannot be pulled: ${reason}` };
@@ -40,12 +40,12 @@ export function composePlatform(options: ComposeOptions): Platform {
     },
 
     async up(spec, emit, signal) {
-      const [engine, , images] = await Promise.all([connectEngine(os), requireCompose(), imagesOf(options, options.env)]);
+      const [engine, , images] = await Promise.all([connectEngine(os), requireCompose(), imagesOf(pack, env)]);
       const project = await writeProject({
         spec,
         images,
-        user: userOf(engine, options.uid),
-        composeDir: options.composeDir,
+        user: userOf(engine, uid),
+        composeDir: pack.composeDir,
         startInterval: Number(engine.version.split(".")[0]) >= 25,
       });
       const expected = await configHashes(project);
@@ -112,7 +112,7 @@ export function composePlatform(options: ComposeOptions): Platform {
     });
     const context = project.env.AIRY_BUILD_CONTEXT ?? dockerDir(spec.workspace);
     try {
-      await stageContext(options, context);
+      await stageContext(pack, context);
       await buildImage(project, signal, () => undefined);
     } finally {
       await rm(context, { recursive: true, force: true });

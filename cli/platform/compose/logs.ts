@@ -68,7 +68,7 @@ export function parseLog(body: Buffer, service: string): TimedLine[] {
       if (line === "") continue;
       const space = line.indexOf(" ");
       const time = line.slice(0, space);
-      lines.push({ service, time, at: `${time.slice(0, 23)}Z`, line: line.slice(space + 1).replace(/\r$/, "") });
+      lines.push({ service, time, at: new Date(time).toISOString(), line: line.slice(space + 1).replace(/\r$/, "") });
     }
   }
   return lines;

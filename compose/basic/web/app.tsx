@@ -15,10 +15,10 @@ export function App() {
   }, [unread]);
 
   return (
-    <div className={selected === null ? "page listing" : "page reading"}>
+    <div className={`page ${selected === null ? "listing" : "reading"} ${inbox.connection}`}>
       <header>
         <h1>Airy inbox</h1>
-        <p className={`connection ${inbox.connection}`} role="status">
+        <p className="connection" role="status">
           {inbox.connection === "live" && "live"}
           {inbox.connection === "connecting" && "connecting"}
           {inbox.connection === "lost" && (

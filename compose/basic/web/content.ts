@@ -2,8 +2,8 @@
 
 export interface Attachment {
   kind: "image" | "audio" | "video" | "link";
-  /** Only ever http or https. */
-  url: string;
+  /** Only ever http or https; null when there is nothing that may be opened. */
+  url: string | null;
   title: string;
 }
 
@@ -42,10 +42,11 @@ export function preview(content: unknown): string {
 
 function readAttachment(item: unknown): Attachment | null {
   const { type, payload, title } = bag(item);
-  const url = text(bag(payload)["url"]);
-  if (url === null || !/^https?:\/\//i.test(url)) return null;
+  if (text(type) === null) return null;
+  const address = text(bag(payload)["url"]);
+  const url = address !== null && /^https?:\/\//i.test(address) ? address : null;
   const kind = type === "image" || type === "audio" || type === "video" ? type : "link";
-  return { kind, url, title: text(title) ?? text(bag(payload)["title"]) ?? text(type) ?? "attachment" };
+  return { kind, url, title: text(title) ?? text(bag(payload)["title"]) ?? String(type) };
 }
 
 function bag(value: unknown): Bag {

@@ -17,7 +17,7 @@ export function MessageItem({ message }: { message: Message }) {
             {postback} <span className="aside">(button pressed)</span>
           </p>
         )}
-        {!deleted && attachments.map((attachment) => <AttachmentView key={attachment.url} attachment={attachment} />)}
+        {!deleted && attachments.map((attachment, index) => <AttachmentView key={index} attachment={attachment} />)}
         {!supported && (
           <details>
             <summary>Message of a kind this page cannot show</summary>
@@ -68,6 +68,7 @@ function DeliveryState({ message }: { message: Message }) {
 
 function AttachmentView({ attachment }: { attachment: Attachment }) {
   const { kind, url, title } = attachment;
+  if (url === null) return <p className="aside">[{title}]</p>;
   const link = (
     <a href={url} target="_blank" rel="noreferrer noopener">
       {kind === "image" ? "Open image" : title}

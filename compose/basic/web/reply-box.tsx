@@ -28,13 +28,17 @@ export function ReplyBox({ name, onSend }: { name: string; onSend: (text: string
         value={text}
         rows={Math.min(6, text.split("\n").length)}
         aria-label={`Reply to ${name}`}
-        placeholder="Reply (Enter sends, Shift+Enter new line)"
+        placeholder="Write a reply"
+        aria-describedby="reply-keys"
         onChange={(event) => setText(event.target.value)}
         onKeyDown={onKeyDown}
       />
       <button type="submit" disabled={text.trim() === ""}>
         Send
       </button>
+      <p id="reply-keys" className="keys">
+        Enter sends, Shift+Enter begins a new line
+      </p>
     </form>
   );
 }

@@ -72,12 +72,7 @@ export function reduce(inbox: Inbox, action: Action): Inbox {
     case "drafted":
       return onThread(inbox, action.id, (thread) => ({ ...thread, drafts: [...thread.drafts, action.draft] }));
     case "sent":
-      return withMessage(
-        onThread(inbox, action.id, (thread) => without(thread, action.key)),
-        action.id,
-        action.message,
-        false,
-      );
+      return sent(inbox, action.id, action.key, action.message);
     case "sendFailed":
       return onThread(inbox, action.id, (thread) => ({
         ...thread,
@@ -111,22 +106,39 @@ export function channelName(channel: Channel): string {
 }
 
 function listed(inbox: Inbox, page: ConversationPage, refresh: boolean): Inbox {
-  const conversations = newestFirst(merge(inbox.conversations ?? [], page.data));
-  const next = page.pagination_data.next_cursor;
+  const known = inbox.conversations ?? [];
+  const fresh = page.data.map((conversation) => {
+    const before = find(known, conversation.id)?.last_message;
+    // An event that came while the list was on its way may have told of a newer message.
+    const newer = before && conversation.last_message && before.sent_at > conversation.last_message.sent_at;
+    return newer ? { ...conversation, last_message: before } : conversation;
+  });
   // After a refresh the next page begins where it did, unless nothing beyond the first was read yet.
-  const readFurther = refresh && (inbox.conversations?.length ?? 0) > page.data.length;
-  return { ...inbox, conversations, moreCursor: readFurther ? inbox.moreCursor : next, listError: null };
+  const readFurther = refresh && known.length > page.data.length;
+  const moreCursor = readFurther ? inbox.moreCursor : page.pagination_data.next_cursor;
+  return { ...inbox, conversations: newestFirst(merge(known, fresh)), moreCursor, listError: null };
 }
 
 function loaded(thread: Thread, page: MessagePage, older: boolean): Thread {
-  const messages = oldestFirst(merge(thread.messages, page.data));
   const next = page.pagination_data.next_cursor;
-  const reached = thread.messages.some((known) => page.data.some((message) => message.id === known.id));
+  const fresh = page.data.toReversed().map((message) => answered(find(thread.messages, message.id), message));
+  const others = thread.messages.filter((known) => !find(fresh, known.id));
   // A first page that does not touch what is known leaves a gap; what is older is then read again from this page on.
-  if (!older && thread.messages.length > 0 && !reached)
-    return { ...thread, messages: oldestFirst(page.data), olderCursor: next, loading: false, error: null };
-  const olderCursor = older || thread.messages.length === 0 ? next : thread.olderCursor;
-  return { ...thread, messages, olderCursor, loading: false, error: null };
+  const gap = !older && others.length === thread.messages.length;
+  if (gap) return { ...thread, messages: fresh, olderCursor: next, loading: false, error: null };
+  // Messages of the same millisecond keep the order of the platform.
+  const messages = oldestFirst(older ? [...fresh, ...others] : [...others, ...fresh]);
+  return { ...thread, messages, olderCursor: older ? next : thread.olderCursor, loading: false, error: null };
+}
+
+function sent(inbox: Inbox, id: string, key: string, message: Message): Inbox {
+  const known = find(threadOf(inbox, id).messages, message.id);
+  return withMessage(
+    onThread(inbox, id, (thread) => without(thread, key)),
+    id,
+    answered(known, message),
+    false,
+  );
 }
 
 function live(inbox: Inbox, event: LiveEvent): Inbox {
@@ -187,6 +199,19 @@ function merge<T extends { id: string; metadata: Message["metadata"] }>(known: T
   const byId = new Map(known.map((item) => [item.id, item]));
   for (const item of fresh) byId.set(item.id, keepMetadata(byId.get(item.id), item));
   return [...byId.values()];
+}
+
+/**
+ * What an answer of the API says of a message, in the light of events that may have overtaken it: a message that was delivered or has
+ * failed does not become pending again.
+ */
+function answered(known: Message | undefined, message: Message): Message {
+  if (!known || known.delivery_state === "pending" || message.delivery_state !== "pending") return keepMetadata(known, message);
+  return { ...message, delivery_state: known.delivery_state, metadata: known.metadata };
+}
+
+function find<T extends { id: string }>(items: T[], id: string): T | undefined {
+  return items.find((item) => item.id === id);
 }
 
 function keepMetadata<T extends { metadata: Message["metadata"] }>(old: T | undefined, item: T): T {

@@ -49,7 +49,7 @@ describe.skipIf(executable === null)("the inbox page", () => {
 
   async function live(options: BrowserContextOptions = {}, hash = ""): Promise<Page> {
     const page = await open(options, hash);
-    await page.locator(".connection.live").waitFor({ state: "attached" });
+    await page.locator(".page.live").waitFor({ state: "attached" });
     return page;
   }
 
@@ -197,18 +197,28 @@ describe.skipIf(executable === null)("the inbox page", () => {
       .toBe(60);
   });
 
+  it("says on a phone too that the connection is lost", async () => {
+    await write("before");
+    const page = await live({ viewport: { width: 375, height: 667 } }, `#${conversationOf("2002")}`);
+    await bubbles(page).first().waitFor();
+    expect(await page.locator("header").isVisible()).toBe(false);
+    await platform.restart();
+    await expect.poll(() => page.locator("header").innerText()).toContain("airy status");
+    expect(await page.getByRole("textbox").isVisible()).toBe(true);
+  });
+
   it("says that the connection is lost, comes back by itself, and catches up on what it missed", async () => {
     await write("before", "2001");
     const page = await live({}, `#${conversationOf("2001")}`);
     await bubbles(page).first().waitFor();
     // What was committed while nobody was listening has to come from the API.
     const { port } = platform;
-    const down = page.locator(".connection.lost").waitFor();
+    const down = page.locator(".page.lost").waitFor();
     await platform.restart({ listen: { host: "127.0.0.1", port } });
     await down;
     await write("while away", "2001");
     await write("a new one while away", "2009");
-    await page.locator(".connection.live").waitFor();
+    await page.locator(".page.live").waitFor();
     await expect.poll(() => bubbles(page).allInnerTexts()).toEqual(["before", "while away"]);
     await expect.poll(() => entries(page).count()).toBe(2);
   });
@@ -291,6 +301,7 @@ describe.skipIf(executable === null)("the inbox page", () => {
     const text = await page.locator(".messages").innerText();
     expect(text).toContain("Get started");
     expect(text).toContain("<img src=x onerror=alert(1)>");
+    expect(text).toContain("[file]");
     expect(complaints).toEqual([]);
   });
 });

@@ -241,6 +241,14 @@ export const catalogue = {
     why: () => "Postgres does not open data of another major version, and airy does not convert it by itself. Nothing was changed.",
     actions: () => ["Use the airy that wrote it", "airy destroy && airy up (starts empty)"],
   },
+  DATA_NEWER: {
+    category: "state",
+    exit: 14,
+    retryable: false,
+    what: () => "The messages of this workspace were written by a newer airy.",
+    why: (d) => `${d.reason}`,
+    actions: () => ["Use the newer airy again", "airy destroy && airy up (starts empty)"],
+  },
   POSTGRES_PASSWORD: {
     category: "state",
     exit: 14,

@@ -69,8 +69,10 @@ export function createEmbedded({ host, pid, webDir }: EmbeddedOptions): Platform
       const { startStack } = await import("./stack.ts");
       running = { stack: await startStack({ spec, host, webDir, emit, signal }), spec: wanted };
       const { ports } = spec;
-      const services = [{ name: "platform", port: ports.platform }];
-      if (spec.sandbox) services.push({ name: "edge", port: ports.edgeHttp }, { name: "facebook", port: ports.facebook });
+      const services = [{ name: "platform", port: ports.platform, path: "/health" }];
+      if (spec.sandbox) {
+        services.push({ name: "edge", port: ports.edgeHttp, path: "/" }, { name: "facebook", port: ports.facebook, path: "/" });
+      }
       await writeRecord(spec.workspace, pid, services);
     },
 
@@ -118,9 +120,10 @@ async function databaseStatus(workspace: string): Promise<ServiceStatus> {
   return { name: "postgres", state: "exited", health: "none" };
 }
 
-async function serviceStatus({ name, port }: StackRecord["services"][number], alive: boolean): Promise<ServiceStatus> {
+async function serviceStatus(service: StackRecord["services"][number], alive: boolean): Promise<ServiceStatus> {
+  const { name } = service;
   if (!alive) return { name, state: "exited", health: "none" };
-  const url = `http://127.0.0.1:${port}/`;
+  const url = `http://127.0.0.1:${service.port}${service.path}`;
   const answered = await createHttpClient()({ url, timeoutMs: answerWithinMs }).then(
     (response) => response.status < 500,
     () => false,

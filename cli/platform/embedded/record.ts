@@ -9,8 +9,8 @@ const recordSchema = z.object({
   pid: z.int().positive(),
   /** Start time of the process, see io/process.ts. */
   started: z.string(),
-  /** HTTP port of each service that runs inside the process. */
-  services: z.array(z.object({ name: z.string(), port: z.int() })),
+  /** Where each service that runs inside the process answers over HTTP. */
+  services: z.array(z.object({ name: z.string(), port: z.int(), path: z.string() })),
 });
 
 export type StackRecord = z.output<typeof recordSchema>;

@@ -3,7 +3,7 @@ import path from "node:path";
 import { startPlatform, type FacebookConfig } from "../../../compose/basic/src/index.ts";
 import { startFacebookSandbox } from "../../../compose/sandbox/src/index.ts";
 import { startEdge } from "../../../edge/index.ts";
-import { holderOf, holderText } from "../../checks/ports.ts";
+import { holderOf, holderText, isFree } from "../../checks/ports.ts";
 import { createHttpClient } from "../../io/http.ts";
 import type { Emit, ServiceStatus } from "../../launch/events.ts";
 import { AiryError, fail } from "../../report/errors.ts";
@@ -62,7 +62,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
     const database = await startPostgres({ workspace, password: secrets.databasePassword, host, emit, signal });
     const port = spec.ports.platform;
     try {
-      const platform = await part("platform", port, (log) =>
+      const platform = await part("platform", [port], (log) =>
         startPlatform({
           databaseUrl: database.url,
           listen: { host: "127.0.0.1", port },
@@ -82,7 +82,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
   async function startLocalEdge(): Promise<Part[]> {
     const { workspace, sandbox, ports } = spec;
     if (!sandbox) return [];
-    const edge = await part("edge", ports.edgeHttp, async (log) => {
+    const edge = await part("edge", [ports.edgeHttp, ports.edgeSsh], async (log) => {
       const running = await startEdge({
         domain: sandbox.domain,
         ssh: { host: "127.0.0.1", port: ports.edgeSsh },
@@ -103,7 +103,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
     if (!sandbox) return [];
     if (!facebook) return fail("INTERNAL", { reason: "a sandbox needs the app of its stand-in for Facebook" });
     const port = ports.facebook;
-    const stand = await part("facebook", port, (log) =>
+    const stand = await part("facebook", [port], (log) =>
       startFacebookSandbox({
         listen: { host: "127.0.0.1", port },
         app: { id: facebook.appId, secret: facebook.appSecret, name: "Airy Sandbox" },
@@ -119,7 +119,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
   /** One service: its log file, its events, and what went wrong in the catalogue's words. */
   async function part(
     name: string,
-    port: number,
+    ports: readonly number[],
     start: (log: (line: string) => void) => Promise<{ close(): Promise<void> }>,
   ): Promise<Part> {
     let status: ServiceStatus = { name, state: "starting", health: "starting" };
@@ -141,7 +141,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
     } catch (error) {
       log.close();
       report("exited", "none");
-      throw await explain(error, name, port, spec.workspace);
+      throw await explain(error, name, ports, spec.workspace);
     }
   }
 }
@@ -150,15 +150,17 @@ function facebookOf(spec: PlatformSpec): FacebookConfig | null {
   return spec.facebook && { ...spec.facebook, verifyToken: spec.secrets.verifyToken };
 }
 
-async function explain(error: unknown, service: string, port: number, workspace: string): Promise<AiryError> {
+async function explain(error: unknown, service: string, ports: readonly number[], workspace: string): Promise<AiryError> {
   if (error instanceof AiryError) return error;
-  if (!(error instanceof Error)) return new AiryError("SERVICE_EXITED", { service, reason: String(error) });
-  const { code, port: asked } = error as Error & { code?: string; port?: number };
-  if (code === "EADDRINUSE") {
-    const taken = asked ?? port;
-    const holder = await holderOf(taken);
-    return new AiryError("PORT_TAKEN", { port: taken, service, holder: holder && holderText(holder) }, { cause: error });
+  // Asked instead of read from the error, whose shape differs from service to service.
+  for (const port of ports) {
+    if (await isFree(port)) continue;
+    const holder = await holderOf(port);
+    return new AiryError("PORT_TAKEN", { port, service, holder: holder && holderText(holder) }, { cause: error });
   }
+  const reason = error instanceof Error ? error.message : String(error);
+  const { code } = error as { code?: string };
+  if (code === "DATA_NEWER") return new AiryError("DATA_NEWER", { service, reason }, { cause: error });
   const log = await logTail(logFileOf(workspace, service), 10);
-  return new AiryError("SERVICE_EXITED", { service, reason: error.message, log }, { cause: error });
+  return new AiryError("SERVICE_EXITED", { service, reason, log }, { cause: error });
 }

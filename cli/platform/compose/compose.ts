@@ -5,7 +5,7 @@ import { z } from "zod";
 import type { Io } from "../../io/io.ts";
 import type { Emit } from "../../launch/events.ts";
 import { AiryError, whyOf } from "../../report/errors.ts";
-import type { Platform, PlatformSpec } from "../platform.ts";
+import type { Platform } from "../platform.ts";
 import { buildImage, composeDown, composeUp, configHashes, requireCompose } from "./cli.ts";
 import { listContainers } from "./containers.ts";
 import { connectEngine, type Engine } from "./engine.ts";
@@ -50,14 +50,15 @@ export function createCompose({ env, uid, os, distDir }: ComposeOptions): Platfo
       });
       const expected = await configHashes(project);
       if (await isUpToDate(engine, project, expected, emit)) return;
-      await provideImages(engine, project, images, spec, emit, signal);
-      const failed = new AbortController();
-      const started = composeUp(project, AbortSignal.any([signal, failed.signal]));
+      const provide = (): Promise<void> => provideImages(engine, project, images, emit, signal);
+      await provide();
       try {
-        await watchUntilHealthy({ engine, project: project.name, expected, emit, signal }, started);
-      } finally {
-        failed.abort(); // a service crashed: compose need not wait for it any longer
-        await started.catch(() => undefined);
+        await start(engine, project, expected, emit, signal);
+      } catch (error) {
+        // In between, the `destroy` of another workspace may have removed our image, which nothing used yet.
+        if (signal.aborted || (await isPresent(engine, images.own))) throw error;
+        await provide();
+        await start(engine, project, expected, emit, signal);
       }
     },
 
@@ -87,14 +88,7 @@ export function createCompose({ env, uid, os, distDir }: ComposeOptions): Platfo
     return (await isPresent(engine, images.own)) ? [images.postgres] : [images.postgres, images.node];
   }
 
-  async function provideImages(
-    engine: Engine,
-    project: Project,
-    images: ImageSet,
-    spec: PlatformSpec,
-    emit: Emit,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async function provideImages(engine: Engine, project: Project, images: ImageSet, emit: Emit, signal: AbortSignal): Promise<void> {
     for (const image of await neededImages(engine, images)) {
       if (await isPresent(engine, image)) continue;
       const name = image === images.postgres ? "postgres" : "platform";
@@ -110,14 +104,30 @@ export function createCompose({ env, uid, os, distDir }: ComposeOptions): Platfo
       service: { name: "platform", state: "created", health: "none" },
       detail: `building the image ${images.own}`,
     });
-    const context = project.env.AIRY_BUILD_CONTEXT ?? dockerDir(spec.workspace);
     try {
-      await stageContext(pack, context);
+      await stageContext(pack, project.buildContext);
       await buildImage(project, signal, () => undefined);
     } finally {
-      await rm(context, { recursive: true, force: true });
+      await rm(project.buildContext, { recursive: true, force: true });
     }
     await removeOldImages(engine, images.own);
+  }
+}
+
+async function start(
+  engine: Engine,
+  project: Project,
+  expected: ReadonlyMap<string, string>,
+  emit: Emit,
+  signal: AbortSignal,
+): Promise<void> {
+  const over = new AbortController();
+  const started = composeUp(project, AbortSignal.any([signal, over.signal]));
+  try {
+    await watchUntilHealthy({ engine, project: project.name, expected, emit, signal }, started);
+  } finally {
+    over.abort(); // a service crashed: compose need not wait for it any longer
+    await started.catch(() => undefined);
   }
 }
 

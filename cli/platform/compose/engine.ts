@@ -59,7 +59,7 @@ async function findEndpoint(os: string): Promise<string> {
 }
 
 /** Throws DOCKER_REMOTE for an engine on another machine. */
-export function addressOf(endpoint: string, os: string): { socketPath: string } | { host: string; port: string } {
+function addressOf(endpoint: string, os: string): { socketPath: string } | { host: string; port: string } {
   if (endpoint.startsWith("unix://")) return { socketPath: endpoint.slice("unix://".length) };
   if (endpoint.startsWith("npipe://") && os === "win32") return { socketPath: endpoint.slice("npipe://".length) };
   const url = URL.canParse(endpoint) ? new URL(endpoint) : null;

@@ -8,7 +8,7 @@ import { createCompose } from "../../../../cli/platform/compose/compose.ts";
 import type { AiryEventBody, ServiceStatus } from "../../../../cli/launch/events.ts";
 import type { Platform, PlatformSpec } from "../../../../cli/platform/platform.ts";
 
-export const distDir = path.resolve(import.meta.dirname, "../../../../dist");
+const distDir = path.resolve(import.meta.dirname, "../../../../dist");
 
 export const secrets = {
   databasePassword: "canary-database-password",

@@ -1,7 +1,8 @@
 /** The launcher's side of the control API. */
 import http from "node:http";
-import { createInterface } from "node:readline";
 import { z } from "zod";
+import { errno } from "../io/files.ts";
+import { joinSignals } from "../io/signals.ts";
 import type { StatusData } from "../launch/events.ts";
 import type { AgentRecord } from "./record.ts";
 import type { JournalEvent } from "./journal.ts";
@@ -66,13 +67,17 @@ export async function requestStop(agent: Address): Promise<void> {
 /** Events after `since` as they come; ends when the agent process ends or the signal is aborted. Rejects when it cannot be reached. */
 export async function* followEvents(agent: Address, since: number, signal: AbortSignal): AsyncGenerator<JournalEvent> {
   const response = await open(agent, "GET", `/events?since=${since}`, signal);
-  const lines = createInterface({ input: response, crlfDelay: Infinity });
-  // A connection that breaks off is the end of the stream: the process at the other end is gone.
-  response.on("error", () => lines.close());
+  let rest = "";
+  response.setEncoding("utf8");
   try {
-    for await (const line of lines) {
-      if (line !== "") yield eventSchema.parse(JSON.parse(line)) as unknown as JournalEvent;
+    for await (const chunk of response) {
+      const lines = `${rest}${String(chunk)}`.split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) yield eventSchema.parse(JSON.parse(line)) as unknown as JournalEvent;
     }
+  } catch (error) {
+    // A connection that breaks off is the end of the stream as well: the process at the other end is gone, or nobody listens any more.
+    if (!signal.aborted && errno(error) !== "ECONNRESET") throw error;
   } finally {
     response.destroy();
   }
@@ -84,12 +89,17 @@ async function request(
   path: string,
   timeoutMs: number,
 ): Promise<{ response: http.IncomingMessage; body: string }> {
-  const response = await open(agent, method, path, AbortSignal.timeout(timeoutMs));
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk as Buffer);
-  const body = Buffer.concat(chunks).toString("utf8");
-  if ((response.statusCode ?? 500) >= 300) throw new Error(`${path} answered ${response.statusCode}`);
-  return { response, body };
+  const given = joinSignals([], timeoutMs);
+  try {
+    const response = await open(agent, method, path, given.signal);
+    const chunks: Buffer[] = [];
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+    const body = Buffer.concat(chunks).toString("utf8");
+    if ((response.statusCode ?? 500) >= 300) throw new Error(`${path} answered ${response.statusCode}`);
+    return { response, body };
+  } finally {
+    given.release();
+  }
 }
 
 function open(agent: Address, method: string, path: string, signal: AbortSignal): Promise<http.IncomingMessage> {

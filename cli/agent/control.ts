@@ -4,6 +4,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import type { RequestRecord, StatusData } from "../launch/events.ts";
 import { errno } from "../io/files.ts";
+import { joinSignals } from "../io/signals.ts";
 import type { Journal } from "./journal.ts";
 
 export interface ControlConfig {
@@ -80,10 +81,14 @@ async function answer(config: ControlConfig, ended: AbortSignal, req: http.Incom
 
 async function stream(journal: Journal, since: number, ended: AbortSignal, res: http.ServerResponse): Promise<void> {
   const gone = new AbortController();
-  res.on("close", () => gone.abort());
+  const either = joinSignals([gone.signal, ended]);
+  res.on("close", () => {
+    gone.abort();
+    either.release();
+  });
   res.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store", connection: "close" });
   res.flushHeaders();
-  for await (const event of journal.follow(since, AbortSignal.any([gone.signal, ended]))) {
+  for await (const event of journal.follow(since, either.signal)) {
     if (!res.write(`${JSON.stringify(event)}\n`)) await Promise.race([drained(res), aborted(gone.signal)]);
   }
   res.end();

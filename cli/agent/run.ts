@@ -5,6 +5,7 @@ import { workspacePaths, type WorkspacePaths } from "../config/paths.ts";
 import { readState, writeState } from "../config/state.ts";
 import { createHttpClient } from "../io/http.ts";
 import { startTime } from "../io/process.ts";
+import { joinSignals } from "../io/signals.ts";
 import { loadEngine } from "../launch/engines.ts";
 import type { Emit, TunnelStatus, WebhookStatus } from "../launch/events.ts";
 import { asAiryError, errorBody, exitCode, whyOf, type AiryError } from "../report/errors.ts";
@@ -31,7 +32,7 @@ export async function runAgent(ctx: Context): Promise<void> {
   const paths = workspacePaths(settings.spec.workspace);
   const journal = createJournal({ file: paths.events, now: ctx.io.now, secrets: secretsOf(settings), log });
   const stopping = new AbortController();
-  const signal = AbortSignal.any([ctx.signal, stopping.signal]);
+  const { signal } = joinSignals([ctx.signal, stopping.signal]);
   const agent = await build({ ctx, settings, paths, journal, log, signal });
 
   const control = await startControl({

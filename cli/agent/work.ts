@@ -1,10 +1,11 @@
 /** The agent's part of a start: platform (embedded), tunnel, probe from outside, page, webhook; then it keeps watch. */
 import { randomUUID } from "node:crypto";
 import type { HttpClient } from "../io/http.ts";
+import { joinSignals } from "../io/signals.ts";
 import { apply, type Job, type Outcome } from "../launch/apply.ts";
 import type { Emit, TunnelStatus, WebhookStatus } from "../launch/events.ts";
 import type { Platform } from "../platform/platform.ts";
-import { fail } from "../report/errors.ts";
+import { AiryError, fail } from "../report/errors.ts";
 import { probeCallback } from "../sources/facebook/callback.ts";
 import { connectPage } from "../sources/facebook/connect.ts";
 import type { Source, SourceTarget } from "../sources/source.ts";
@@ -64,25 +65,26 @@ async function openTunnel(tunnel: RunningTunnel, settings: AgentSettings, signal
 
 /** Rejects with SSH_UNREACHABLE when the edge could not be reached in time. */
 async function firstOpen(tunnel: RunningTunnel, settings: AgentSettings, signal: AbortSignal): Promise<TunnelStatus> {
-  const edge = `${settings.edge.host}:${settings.edge.port}`;
-  const timeout = AbortSignal.timeout(TUNNEL_START_MS);
-  const given = AbortSignal.any([signal, timeout]);
-  const gaveUp = new Promise<never>((_, reject) => {
-    given.addEventListener("abort", () => {
-      if (signal.aborted) return reject(signal.reason);
-      const { reason } = tunnel.status();
-      try {
-        fail("SSH_UNREACHABLE", {
-          edge,
-          reason: reason ? `The last attempt ended with ${reason}.` : `No answer within ${TUNNEL_START_MS / 1000} s.`,
-        });
-      } catch (error) {
-        reject(error);
-      }
+  const given = joinSignals([signal], TUNNEL_START_MS, () => {
+    const { reason } = tunnel.status();
+    const seconds = TUNNEL_START_MS / 1000;
+    return new AiryError("SSH_UNREACHABLE", {
+      edge: `${settings.edge.host}:${settings.edge.port}`,
+      reason: reason ? `The last attempt within ${seconds} s ended with ${reason}.` : `No answer within ${seconds} s.`,
     });
   });
-  tunnel.opened.catch(() => {});
-  return Promise.race([tunnel.opened, gaveUp]);
+  try {
+    return await Promise.race([tunnel.opened, rejected(given.signal)]);
+  } finally {
+    given.release();
+  }
+}
+
+function rejected(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
 }
 
 async function probe(work: WorkContext, target: SourceTarget): Promise<Outcome> {

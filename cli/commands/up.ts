@@ -6,6 +6,7 @@ import { acquireLock } from "../config/lock.ts";
 import { findWorkspace, type WorkspacePaths } from "../config/paths.ts";
 import { prepareStateDir } from "../config/state.ts";
 import { appendBounded } from "../io/files.ts";
+import { joinSignals } from "../io/signals.ts";
 import { loadEngine } from "../launch/engines.ts";
 import type { AiryEvent, Emit } from "../launch/events.ts";
 import { launch, withLog, type Launched } from "../launch/launch.ts";
@@ -55,10 +56,9 @@ async function locked(
   );
   await prepareStateDir(paths);
   const lock = await acquireLock(paths.lock, "up", io);
-  const patience = new AbortController();
   const seconds = options.timeout ?? TIMEOUT_S;
   let waitingFor = "the checks";
-  const timer = setTimeout(() => patience.abort(new AiryError("READY_TIMEOUT", { seconds, waitingFor })), seconds * 1000);
+  const given = joinSignals([interrupt], seconds * 1000, () => new AiryError("READY_TIMEOUT", { seconds, waitingFor }));
   const note = (event: AiryEvent): void => {
     if (event.type === "step" && event.state === "running") waitingFor = event.id;
     show(event);
@@ -71,7 +71,6 @@ async function locked(
   let engine: Launched["status"]["engine"] = null;
   try {
     if (await writeDefaultConfig(paths.config)) out.note(`Wrote ${paths.config}`);
-    const signal = AbortSignal.any([interrupt, patience.signal]);
     return await launch({
       asked: options,
       config,
@@ -80,7 +79,7 @@ async function locked(
       build: ctx.build,
       emit,
       relay: note,
-      signal,
+      signal: given.signal,
       hide: (secret) => out.hide(secret),
       chosen: (name) => (engine = name),
     });
@@ -88,7 +87,7 @@ async function locked(
     const failure = asAiryError(error);
     throw engine === null ? failure : await withLog(failure, await loadEngine(engine, io), paths.root);
   } finally {
-    clearTimeout(timer);
+    given.release();
     await lock.release();
   }
 }
@@ -99,7 +98,7 @@ async function runInteractive(options: Options<"up">, ctx: Context, paths: Works
   const feed = createFeed<AiryEvent>();
   const cancel = new AbortController();
   const watching = new AbortController();
-  const interrupt = AbortSignal.any([ctx.signal, cancel.signal]);
+  const interrupt = joinSignals([ctx.signal, cancel.signal]).signal;
   let started: Launched | null = null;
   const starting = locked(options, ctx, paths, interrupt, feed.push).then(
     async (launched) => {

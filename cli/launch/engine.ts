@@ -24,14 +24,14 @@ export async function chooseEngine(input: EngineInput, io: Io, emit: Emit): Prom
     if (!input.running) await requireUsable(engine, emit, stored === null ? "as asked" : "as before");
     return engine;
   }
-  const docker = await loadEngine("docker", io).catch(() => null);
-  const facts = (await docker?.facts()) ?? { usable: false, code: "", reason: "not built yet" };
-  if (facts.usable && docker) {
+  const docker = await loadEngine("docker", io);
+  const facts = await docker.facts();
+  if (facts.usable) {
     emit({ type: "check", id: "engine", status: "ok", message: `engine docker: ${facts.detail}` });
     return docker;
   }
   const embedded = await loadEngine("embedded", io);
-  await requireUsable(embedded, emit, `docker cannot be used: ${"reason" in facts ? facts.reason : ""}`);
+  await requireUsable(embedded, emit, `docker cannot be used: ${facts.reason}`);
   return embedded;
 }
 

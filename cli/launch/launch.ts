@@ -11,6 +11,7 @@ import type { Build } from "../io/build.ts";
 import { tailLines } from "../io/files.ts";
 import type { Io } from "../io/io.ts";
 import { gone } from "../io/process.ts";
+import { joinSignals } from "../io/signals.ts";
 import type { Platform } from "../platform/platform.ts";
 import { AiryError, fail, fromErrorBody } from "../report/errors.ts";
 import { apply } from "./apply.ts";
@@ -108,14 +109,14 @@ async function attach(input: LaunchInput, prepared: Prepared, agent: AgentRecord
 /** The process that runs goes on trying whatever comes of this. Throws SSH_UNREACHABLE. */
 async function waitTunnel(input: LaunchInput, agent: AgentRecord, since: number): Promise<void> {
   let { tunnel } = (await fetchState(agent)).status;
-  const patience = AbortSignal.any([input.signal, AbortSignal.timeout(TUNNEL_MS)]);
-  if (tunnel?.state !== "open") {
-    for await (const { seq: _, ...event } of followEvents(agent, since, patience)) {
-      input.relay(event as AiryEvent);
-      if (event.type === "tunnel") tunnel = event.tunnel;
-      if (tunnel?.state === "open") break;
-    }
+  if (tunnel?.state === "open") return;
+  const patience = joinSignals([input.signal], TUNNEL_MS);
+  for await (const { seq: _, ...event } of followEvents(agent, since, patience.signal)) {
+    input.relay(event as AiryEvent);
+    if (event.type === "tunnel") tunnel = event.tunnel;
+    if (tunnel?.state === "open") break;
   }
+  patience.release();
   input.signal.throwIfAborted();
   if (tunnel?.state === "open") return;
   const reason = `The tunnel is ${tunnel?.state ?? "not there"}${tunnel?.reason ? ` (${tunnel.reason})` : ""}. What runs was left running and goes on trying.`;
@@ -155,11 +156,14 @@ export async function withLog(error: AiryError, platform: Platform, workspace: s
   const { service, log } = error.details;
   if (typeof service !== "string" || log !== undefined) return error;
   const lines: string[] = [];
+  const given = joinSignals([], 3000);
   try {
-    const options = { service, tail: 20, follow: false, signal: AbortSignal.timeout(3000) };
+    const options = { service, tail: 20, follow: false, signal: given.signal };
     for await (const { line } of platform.logs(workspace, options)) lines.push(line);
   } catch {
     return error;
+  } finally {
+    given.release();
   }
   return new AiryError(error.code, { ...error.details, log: lines.slice(-20) }, { cause: error });
 }

@@ -41,6 +41,8 @@ export function createLines(): Lines {
         }
         case "tunnel": {
           const { state, edge, reason } = event.tunnel;
+          // Attempt after attempt with the same end says nothing new.
+          if (state === "connecting" && reason) return null;
           return once("tunnel", `      tunnel: ${state}${reason ? ` (${reason})` : ""}, edge ${edge}`);
         }
         case "webhook": {

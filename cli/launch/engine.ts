@@ -38,6 +38,7 @@ export async function chooseEngine(input: EngineInput, io: Io, emit: Emit): Prom
 async function requireUsable(engine: Platform, emit: Emit, because: string): Promise<void> {
   const facts = await engine.facts();
   if (!facts.usable) {
+    if (facts.error) throw facts.error;
     const code: ErrorCode = facts.code in catalogue ? (facts.code as ErrorCode) : "INTERNAL";
     fail(code, { reason: facts.reason });
   }

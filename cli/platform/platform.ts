@@ -1,5 +1,6 @@
 /** What brings the platform's services up. Two engines implement it: docker compose, and embedded (no docker). */
 import type { Emit, EngineName, ServiceStatus } from "../launch/events.ts";
+import type { AiryError } from "../report/errors.ts";
 
 /** Everything an engine needs; ports are decided before (launch), secrets come from `.airy/`. */
 export interface PlatformSpec {
@@ -32,8 +33,8 @@ export interface SandboxSpec {
 
 export interface Platform {
   readonly engine: EngineName;
-  /** Whether this engine can be used here, read-only; `reason` says why not. */
-  facts(): Promise<{ usable: true; detail: string } | { usable: false; code: string; reason: string }>;
+  /** Whether this engine can be used here, read-only; `reason` says why not, `error` is what to throw where it was asked for. */
+  facts(): Promise<{ usable: true; detail: string } | { usable: false; code: string; reason: string; error?: AiryError }>;
   /** Brings all services up and returns when they are healthy. Repeating it when all runs changes nothing. Throws AiryError. */
   up(spec: PlatformSpec, emit: Emit, signal: AbortSignal): Promise<void>;
   /** Stops the services; data stays. */

@@ -4,7 +4,7 @@ import path from "node:path";
 import { z } from "zod";
 import type { Io } from "../../io/io.ts";
 import type { Emit } from "../../launch/events.ts";
-import { AiryError, whyOf } from "../../report/errors.ts";
+import { AiryError, fail, whyOf } from "../../report/errors.ts";
 import type { Platform } from "../platform.ts";
 import { buildImage, composeDown, composeUp, configHashes, requireCompose } from "./cli.ts";
 import { listContainers } from "./containers.ts";
@@ -30,12 +30,12 @@ export function createCompose({ env, uid, os, distDir }: ComposeOptions): Platfo
         const [engine, version, images] = await Promise.all([connectEngine(os), requireCompose(), imagesOf(pack, env)]);
         for (const image of await neededImages(engine, images)) {
           const reason = await whyUnavailable(engine, image);
-          if (reason !== null) return { usable: false, code: "IMAGE_PULL_FAILED", reason: `${image} cannot be pulled: ${reason}` };
+          if (reason !== null) fail("IMAGE_PULL_FAILED", { image, reason });
         }
         return { usable: true, detail: `docker ${engine.version}, compose ${version}` };
       } catch (error) {
-        if (error instanceof AiryError) return { usable: false, code: error.code, reason: whyOf(error) };
-        throw error;
+        if (!(error instanceof AiryError)) throw error;
+        return { usable: false, code: error.code, reason: `${error.message} ${whyOf(error)}`, error };
       }
     },
 

@@ -72,7 +72,8 @@ describe("the docker engine is not usable", () => {
     expect(await createDocker().facts()).toMatchObject({
       usable: false,
       code: "COMPOSE_MISSING",
-      reason: "docker: 'compose' is not a docker command.",
+      reason: expect.stringContaining("docker: 'compose' is not a docker command."),
+      error: { code: "COMPOSE_MISSING" },
     });
     engine.close();
   });

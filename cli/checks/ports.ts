@@ -115,8 +115,9 @@ async function commandOf(pid: string): Promise<string | null> {
   const program = path.basename(args[0] ?? "").split(" ")[0] ?? "";
   if (program === "") return null;
   if (!/^(node|bun|deno|python[\d.]*|ruby|perl|java|php)$/.test(program)) return program;
-  const script = args.slice(1).find((arg) => arg !== "" && !arg.startsWith("-"));
-  return script !== undefined && script.length < 200 ? `${program} ${path.basename(script)}` : program;
+  // Behind an option could be anything, such as code.
+  const script = args[1] ?? "";
+  return script === "" || script.startsWith("-") ? program : `${program} ${path.basename(script)}`;
 }
 
 /** macOS. `-F pc` prints one field a line: p for the pid, c for the command's name. */

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { startAdmin, type RunningAdmin } from "./admin/server.ts";
 import { EdgeError } from "./errors.ts";
+import { openHold } from "./hold/hold.ts";
 import { startIngress } from "./ingress/server.ts";
 import { openClaims } from "./names/claims.ts";
 import { identifierOf } from "./names/identifier.ts";
@@ -18,6 +19,8 @@ const RETURN_WITHIN_MS = 60_000;
 /** Requests in flight of one tunnel. */
 const MAX_IN_FLIGHT = 1_000;
 const DRAIN_MS = 30_000;
+/** How long webhooks wait for their tunnel. */
+const HOLD_HOURS = 36;
 
 export interface EdgeConfig {
   /** Names are `<identifier>.<domain>`. */
@@ -52,6 +55,7 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 }).catch((error: Error) => {
     throw new EdgeError("EDGE_DATA", error.message);
   });
+  let stopping = false;
   const undo: (() => void | Promise<void>)[] = [];
   try {
     const hostKey = await loadHostKey(config.hostKey, config.dataDir);
@@ -59,11 +63,14 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
     undo.push(() => claims.close());
     const routes = new Routes();
     const lostAt = new Map<string, number>();
+    const hold = await openHold({ dataDir: config.dataDir, routes, stopping: () => stopping, log: config.log });
+    undo.push(() => hold.close());
 
     const ingress = await startIngress({
       ...config.http,
       domain,
       routes,
+      hold,
       isKnown: (name) => claims.isKnown(name),
       mayReturn: (name) => Date.now() - (lostAt.get(name) ?? 0) < RETURN_WITHIN_MS,
       gapMs: GAP_MS,
@@ -87,11 +94,17 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
         return claim.ok ? { name: claim.name } : { refused: claim.reason };
       },
       urlOf,
-      holdHours: 0,
+      prepare: async (name, hello) => {
+        // A name that is forgotten cannot come back for what was kept.
+        if (hello.ephemeral) return 0;
+        await hold.setRules(name, { prefixes: hello.hold, requireSignature: hello.holdSigned });
+        return hello.hold.length > 0 ? HOLD_HOURS : 0;
+      },
       onTunnel: (tunnel) => {
         config.log(`tunnel ${tunnel.name} open (${tunnel.client})`);
         lostAt.delete(tunnel.name);
         routes.attach(tunnel);
+        tunnel.tellStatus?.(hold.statusOf(tunnel.name));
       },
       onTunnelClosed: (tunnel, lost) => {
         config.log(`tunnel ${tunnel.name} ${lost ? "lost" : "closed"}`);
@@ -99,15 +112,17 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
         if (routes.get(tunnel.name) === tunnel && lost) lostAt.set(tunnel.name, Date.now());
         routes.detach(tunnel);
       },
-      onCall: async () => null,
+      onCall: async ({ name }, { method }) => {
+        if (method === "dead.list") return hold.deadOf(name);
+        return method === "dead.replay" ? hold.replay(name) : hold.purge(name);
+      },
       log: config.log,
     });
     undo.push(() => ssh.close());
 
-    let stopping = false;
     let admin: RunningAdmin | null = null;
     if (config.admin) {
-      admin = await startAdmin({ ...config.admin, routes, ingress, ssh, stopping: () => stopping });
+      admin = await startAdmin({ ...config.admin, routes, ingress, ssh, hold, stopping: () => stopping });
       undo.push(() => admin?.close());
     }
     config.log(`edge for *.${domain}: ssh ${config.ssh.host}:${ssh.port}, http ${config.http.host}:${ingress.port}`);

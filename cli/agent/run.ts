@@ -13,6 +13,7 @@ import { createFacebookSource } from "../sources/facebook/registrar.ts";
 import type { Source, SourceTarget } from "../sources/source.ts";
 import { loadOrCreateIdentity } from "../tunnel/identity.ts";
 import { startTunnel, type RunningTunnel } from "../tunnel/tunnel.ts";
+import { claimWorkspace } from "./claim.ts";
 import { startControl } from "./control.ts";
 import { createJournal, type Journal } from "./journal.ts";
 import { removeRecord, writeRecord, type AgentRecord } from "./record.ts";
@@ -30,6 +31,8 @@ export async function runAgent(ctx: Context): Promise<void> {
   for (const secret of secretsOf(settings)) ctx.out.hide(secret);
   const log = (line: string): void => ctx.out.note(`${ctx.io.now().toISOString()} ${line}`);
   const paths = workspacePaths(settings.spec.workspace);
+  const claim = await claimWorkspace(paths, settings.startId, ctx.io);
+  if (!claim) return log("a later start has taken over before this one began");
   const journal = createJournal({ file: paths.events, now: ctx.io.now, secrets: secretsOf(settings), log });
   const stopping = new AbortController();
   const { signal } = joinSignals([ctx.signal, stopping.signal]);
@@ -68,6 +71,7 @@ export async function runAgent(ctx: Context): Promise<void> {
   await journal.close();
   await control.close();
   await removeRecord(paths, settings.startId);
+  await claim.release();
   log("stopped");
   ctx.out.exit = failure ? exitCode(failure) : 0;
 }
@@ -112,6 +116,7 @@ async function build({ ctx, settings, paths, journal, log, signal }: Parts) {
       target: { host: "127.0.0.1", port: settings.spec.ports.platform },
       paths: WEBHOOK_PATHS,
       hold: WEBHOOK_PATHS,
+      holdSigned: true,
       onStatus,
       onRequest: (request) => emit({ type: "request", request }),
       onRefused: "retry",

@@ -60,6 +60,7 @@ export async function runProxy(options: Options<"proxy">, ctx: Context): Promise
     target,
     paths: options.path,
     hold: options.hold,
+    holdSigned: false,
     onRefused: "close",
     onStatus,
     onRequest: (request) => {

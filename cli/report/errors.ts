@@ -391,6 +391,14 @@ export const catalogue = {
     actions: (d) =>
       d.mode ? [`chmod 600 ${d.file}`] : [`Put the right key at ${d.file}, or move it away to get a new one (and a new public URL)`],
   },
+  TUNNEL_NOT_OPEN: {
+    category: "tunnel",
+    exit: 20,
+    retryable: true,
+    what: (d) => `The edge ${d.edge} cannot be asked, because the tunnel is not open.`,
+    why: (d) => `Its state is ${d.state}.`,
+    actions: () => ["airy status", "airy up"],
+  },
   EDGE_START: {
     category: "tunnel",
     exit: 20,

@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import net from "node:net";
 import ssh2, { type Client } from "ssh2";
 import { FrameType, SUBSYSTEM } from "../../edge/wire/frames.ts";
-import { GoAway, Refused, Status, Welcome, type Hello } from "../../edge/wire/messages.ts";
+import { GoAway, Refused, Reply, Status, Welcome, type Call, type Hello } from "../../edge/wire/messages.ts";
 import { SshChannel } from "../../edge/transport/channel.ts";
 import { SSH2_WINDOW, SshConnection } from "../../edge/transport/connection.ts";
 import { Mux, MUX_CHANNEL_WINDOW, type MuxHandler } from "../../edge/transport/mux.ts";
@@ -32,6 +32,8 @@ export interface ConnectOptions {
 
 export interface Connected {
   mux: Mux;
+  /** Asks the edge about this tunnel; rejects when the connection goes first. */
+  call: (method: Call["method"]) => Promise<unknown>;
   connection: SshConnection;
   welcome: Welcome;
   /** What the edge showed, `ssh-ed25519 AAAA...`. */
@@ -91,8 +93,8 @@ export async function connect(options: ConnectOptions): Promise<Connected> {
     const channel = await openChannel(client, connection).catch((error: unknown) => {
       throw new AiryError("EDGE_REFUSED", { edge, code: "NOT_AN_EDGE", reason: reasonOf(error) });
     });
-    const { mux, welcome } = await greet(channel, connection, options, edge);
-    return { mux, connection, welcome, hostKey: shown };
+    const greeted = await greet(channel, connection, options, edge);
+    return { ...greeted, connection, hostKey: shown };
   } catch (error) {
     connection.destroy();
     throw error;
@@ -143,9 +145,18 @@ function greet(
   connection: SshConnection,
   options: ConnectOptions,
   edge: string,
-): Promise<{ mux: Mux; welcome: Welcome }> {
+): Promise<Pick<Connected, "mux" | "welcome" | "call">> {
   return new Promise((resolve, reject) => {
     let welcomed = false;
+    const calls = new Map<number, { resolve: (result: unknown) => void; reject: (error: Error) => void }>();
+    let lastCall = 0;
+    const call: Connected["call"] = (method) =>
+      new Promise((resolveCall, rejectCall) => {
+        lastCall += 1;
+        calls.set(lastCall, { resolve: resolveCall, reject: rejectCall });
+        mux.send(FrameType.CALL, { id: lastCall, method } satisfies Call);
+        if (mux.closed) rejectCall(new Error("the tunnel is not open"));
+      });
     const timer = setTimeout(
       () => reject(new AiryError("SSH_UNREACHABLE", { edge, reason: "the edge did not welcome this client" })),
       DEADLINE_MS,
@@ -160,15 +171,21 @@ function greet(
           if (type === FrameType.WELCOME) {
             welcomed = true;
             clearTimeout(timer);
-            resolve({ mux, welcome: Welcome.parse(message) });
+            resolve({ mux, call, welcome: Welcome.parse(message) });
           } else if (type === FrameType.REFUSED) {
             clearTimeout(timer);
             reject(refusalOf(Refused.parse(message), edge, options.hello.name));
           } else if (type === FrameType.GOAWAY) options.onGoAway(GoAway.parse(message));
           else if (type === FrameType.STATUS) options.onStatus(Status.parse(message));
+          else if (type === FrameType.REPLY) {
+            const { id, result } = Reply.parse(message);
+            calls.get(id)?.resolve(result);
+            calls.delete(id);
+          }
         },
         onClose: (error) => {
           clearTimeout(timer);
+          for (const { reject: rejectCall } of calls.values()) rejectCall(new Error("the tunnel was lost"));
           if (welcomed) options.onClose(error ?? connection.error);
           else reject(new AiryError("SSH_UNREACHABLE", { edge, reason: reasonOf(error ?? connection.error) }));
         },

@@ -25,15 +25,48 @@ export function createForwarder(target: { host: string; port: number }, paths: r
     bodyTimeout: 0,
     connect: { timeout: 5_000, noDelay: true },
   });
+  const ordered = new OrderedQueue();
   return {
     onRequest: (stream, head) => {
       const exchange = new LocalExchange(stream, head, recorder);
       const verdict = verdictOf(head.target, paths);
-      if (verdict === "exposed") exchange.dispatch(pool);
-      else exchange.refuse(verdict);
+      const start = () => (verdict === "exposed" ? exchange.dispatch(pool) : exchange.refuse(verdict));
+      if (head.ordered) ordered.add(exchange, start);
+      else start();
     },
     close: () => pool.destroy(),
   };
+}
+
+/** Held webhooks on their way to the local service: one at a time, and none past one that was not accepted. */
+class OrderedQueue {
+  readonly #waiting: { exchange: LocalExchange; start: () => void }[] = [];
+  #busy = false;
+
+  add(exchange: LocalExchange, start: () => void): void {
+    exchange.onFinished = (accepted) => this.#finished(exchange, accepted);
+    this.#waiting.push({ exchange, start });
+    this.#next();
+  }
+
+  #next(): void {
+    if (this.#busy) return;
+    const first = this.#waiting[0];
+    if (!first) return;
+    this.#busy = true;
+    first.start();
+  }
+
+  #finished(exchange: LocalExchange, accepted: boolean): void {
+    const index = this.#waiting.findIndex((one) => one.exchange === exchange);
+    if (index < 0) return;
+    this.#waiting.splice(index, 1);
+    // One that was taken back while it waited changes nothing for the one that is under way.
+    if (index > 0) return;
+    this.#busy = false;
+    if (!accepted) for (const { exchange: behind } of this.#waiting.splice(0)) behind.giveBack();
+    this.#next();
+  }
 }
 
 /** One request between the tunnel (whose events it takes) and the local service (whose events {@link ServiceHandler} brings). */
@@ -54,6 +87,8 @@ class LocalExchange implements StreamHandler {
   #bytesIn = 0;
   #bytesOut = 0;
   #over = false;
+  /** Called once, with whether the local service answered 2xx. */
+  onFinished: ((accepted: boolean) => void) | null = null;
 
   constructor(stream: MuxStream, head: RequestHead, recorder: Recorder) {
     this.#stream = stream;
@@ -61,11 +96,20 @@ class LocalExchange implements StreamHandler {
     this.#recorder = recorder;
     this.#id = recorder.nextId();
     stream.handler = this;
+    // Here already: the body may arrive while an ordered request waits for its turn.
+    if (!head.end && !head.upgrade) this.#body = new Readable({ read: () => this.#giveCredit(), highWaterMark: 64 * 1024 });
+  }
+
+  /** Gives an ordered request back untried. */
+  giveBack(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#body?.destroy();
+    this.#stream.reset(ResetCode.ORDER);
   }
 
   dispatch(pool: Pool): void {
-    const { method, target, headers, end, upgrade } = this.#head;
-    if (!end && !upgrade) this.#body = new Readable({ read: () => this.#giveCredit(), highWaterMark: 64 * 1024 });
+    const { method, target, headers, upgrade } = this.#head;
     try {
       pool.dispatch(
         {
@@ -186,6 +230,7 @@ class LocalExchange implements StreamHandler {
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
     });
+    this.onFinished?.(this.#status >= 200 && this.#status < 300);
   }
 }
 

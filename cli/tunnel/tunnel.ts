@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { RequestRecord, TunnelStatus } from "../launch/events.ts";
 import type { GoAway } from "../../edge/wire/messages.ts";
-import { AiryError } from "../report/errors.ts";
+import { AiryError, fail } from "../report/errors.ts";
 import { connect, type Connected } from "./connect.ts";
 import { createForwarder, type Forwarder } from "./forward.ts";
 import { pinKey, pinnedKey } from "./host-keys.ts";
@@ -32,6 +32,8 @@ export interface TunnelConfig {
   paths: string[];
   /** Path prefixes whose POSTs the edge may acknowledge and keep while they cannot be delivered. */
   hold: string[];
+  /** Hold only what carries a well-formed `X-Hub-Signature-256`, so that strangers cannot fill the store. */
+  holdSigned: boolean;
   /** When the edge refuses for good: `close` the tunnel, or show it and `retry` slowly. */
   onRefused: "close" | "retry";
   onStatus: (status: TunnelStatus) => void;
@@ -47,6 +49,12 @@ export interface RunningTunnel {
   opened: Promise<TunnelStatus>;
   /** Resolves when the tunnel is closed for good; the code says why, null when it was told to. */
   closed: Promise<AiryError | null>;
+  /** Webhooks that the local service refused for good, as the edge keeps them. Throws TUNNEL_NOT_OPEN. */
+  deadLetters(): Promise<unknown>;
+  /** Sends all of these again; resolves with how many. Throws TUNNEL_NOT_OPEN. */
+  replayDead(): Promise<number>;
+  /** Makes the edge forget what it holds for this tunnel, and hold nothing more; resolves with how many. Throws TUNNEL_NOT_OPEN. */
+  purgeHeld(): Promise<number>;
   /** Lets requests in flight finish (at most 5 s), then ends the connection. */
   close(): Promise<void>;
 }
@@ -113,6 +121,24 @@ class Tunnel implements RunningTunnel {
     return this.#recorder.list();
   }
 
+  deadLetters(): Promise<unknown> {
+    return this.#call("dead.list");
+  }
+
+  async replayDead(): Promise<number> {
+    return Number(await this.#call("dead.replay"));
+  }
+
+  async purgeHeld(): Promise<number> {
+    return Number(await this.#call("hold.purge"));
+  }
+
+  async #call(method: Parameters<Connected["call"]>[0]): Promise<unknown> {
+    const connected = this.#connected;
+    if (!connected) return fail("TUNNEL_NOT_OPEN", { edge: this.#status.edge, state: this.#status.state });
+    return connected.call(method).catch((error: Error) => fail("TUNNEL_NOT_OPEN", { edge: this.#status.edge, state: error.message }));
+  }
+
   async close(): Promise<void> {
     if (this.#status.state === "closed") return;
     this.#end(null);
@@ -137,7 +163,7 @@ class Tunnel implements RunningTunnel {
         hostKey: known,
         hostKeyFile: config.hostKey.kind === "pin" ? config.hostKey.file : null,
         identity: config.identity,
-        hello: { agent: "airy", name: null, ephemeral: false, instance: this.#instance, hold: config.hold, holdSigned: true },
+        hello: { agent: "airy", name: null, ephemeral: false, instance: this.#instance, hold: config.hold, holdSigned: config.holdSigned },
         onRequest: (stream, head) => this.#forwarder.onRequest(stream, head),
         onGoAway: (goAway) => this.#onGoAway(connected, goAway),
         onStatus: ({ held }) => this.#update({ held }),

@@ -2,6 +2,7 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { EdgeError } from "../errors.ts";
+import type { Hold } from "../hold/hold.ts";
 import type { RunningIngress } from "../ingress/server.ts";
 import type { Routes } from "../ssh/routes.ts";
 import type { RunningSshServer } from "../ssh/server.ts";
@@ -12,6 +13,7 @@ export interface AdminOptions {
   routes: Routes;
   ingress: RunningIngress;
   ssh: RunningSshServer;
+  hold: Hold;
   stopping: () => boolean;
 }
 
@@ -47,13 +49,18 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   };
 }
 
-function metrics({ routes, ingress, ssh }: AdminOptions): string {
+function metrics({ routes, ingress, ssh, hold }: AdminOptions): string {
+  const held = hold.counts();
   const rows: [string, string, string, number][] = [
     ["airy_edge_tunnels", "gauge", "Tunnels that are open.", routes.size],
     ["airy_edge_requests_total", "counter", "HTTP requests received.", ingress.counters.requests],
     ["airy_edge_requests_refused_total", "counter", "HTTP requests answered by the edge itself.", ingress.counters.refused],
     ["airy_edge_requests_in_flight", "gauge", "HTTP requests under way.", ingress.inFlight()],
     ["airy_edge_ssh_unauthenticated", "gauge", "SSH connections that have not proven a key.", ssh.unauthenticated()],
+    ["airy_edge_held_webhooks", "gauge", "Webhooks acknowledged and not delivered yet.", held.entries],
+    ["airy_edge_held_bytes", "gauge", "Bytes of held webhooks, dead letters included.", held.bytes],
+    ["airy_edge_dead_letters", "gauge", "Webhooks set aside.", held.dead],
+    ["airy_edge_held_acknowledged_total", "counter", "Webhooks acknowledged after they were stored.", held.acknowledged],
     ["process_resident_memory_bytes", "gauge", "Resident memory.", process.memoryUsage.rss()],
   ];
   return rows.map(([name, type, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`).join("");

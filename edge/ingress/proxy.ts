@@ -14,6 +14,8 @@ export interface ProxyOptions {
   /** Waits for the next tunnel of the name; calls back with null when none came in time. Returns a function that stops waiting. */
   wait: (done: (tunnel: Tunnel | null) => void) => () => void;
   onDone: (status: number) => void;
+  /** What somebody else has read of the body already. */
+  sofar?: Buffer[];
 }
 
 export class ProxiedRequest implements StreamHandler {
@@ -40,6 +42,7 @@ export class ProxiedRequest implements StreamHandler {
     if (this.#head.end || this.#bodyStarted) return;
     this.#bodyStarted = true;
     const request = this.#request;
+    for (const chunk of this.#options.sofar ?? []) this.#exchange.write(chunk);
     request.on("data", (chunk: Buffer) => {
       if (this.#exchange && !this.#exchange.write(chunk)) request.pause();
     });

@@ -3,6 +3,7 @@ import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { EdgeError, type AnswerCode } from "../errors.ts";
+import type { Hold } from "../hold/hold.ts";
 import type { Routes } from "../ssh/routes.ts";
 import type { RequestHead } from "../wire/frames.ts";
 import { answer, answerRaw } from "./answer.ts";
@@ -18,6 +19,7 @@ export interface IngressOptions {
   routes: Routes;
   /** Whether somebody owns this name. */
   isKnown: (name: string) => boolean;
+  hold: Hold;
   /** Whether a tunnel of this name was lost so recently that it may well come back within the wait. */
   mayReturn: (name: string) => boolean;
   /** How long a request waits for a tunnel that is between two connections. */
@@ -67,6 +69,7 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
       headers: requestHeaders(request.rawHeaders, peer, upgrade),
       end: upgrade === null && !hasBody,
       upgrade: upgrade !== null,
+      ordered: false,
     };
     return { name: route.name, head };
   }
@@ -74,18 +77,31 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     counters.requests += 1;
     if (stopping) response.setHeader("Connection", "close");
-    const refuse = (code: AnswerCode) => {
-      counters.refused += 1;
-      answer(response, code);
-      request.resume();
-    };
     const examined = examine(request, null);
     if ("error" in examined) {
-      refuse(examined.error);
+      refuseRequest(request, response, examined.error);
       return;
     }
     const { name, head } = examined;
+    if (options.hold.wants(name, request)) {
+      inFlight += 1;
+      options.hold.take(request, response, head, {
+        name,
+        address: plainAddress(request.socket.remoteAddress),
+        onTooLarge: (sofar) => forward(name, head, request, response, sofar),
+        onDone: () => {
+          inFlight -= 1;
+        },
+      });
+      return;
+    }
+    forward(name, head, request, response);
+  });
+
+  /** Sends a request down the tunnel, or says why not. */
+  function forward(name: string, head: RequestHead, request: IncomingMessage, response: ServerResponse, sofar: Buffer[] = []): void {
     const tunnel = routes.get(name);
+    const refuse = (code: AnswerCode) => refuseRequest(request, response, code);
     if (!tunnel && !options.isKnown(name)) {
       refuse("TUNNEL_NOT_FOUND");
       return;
@@ -104,10 +120,17 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
       onDone: () => {
         inFlight -= 1;
       },
+      sofar,
     });
     if (tunnel) proxied.forward(tunnel);
     else proxied.waitForTunnel();
-  });
+  }
+
+  function refuseRequest(request: IncomingMessage, response: ServerResponse, code: AnswerCode): void {
+    counters.refused += 1;
+    answer(response, code);
+    request.resume();
+  }
 
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, first: Buffer) => {
     counters.requests += 1;

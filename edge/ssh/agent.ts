@@ -63,7 +63,7 @@ export class AgentTunnel implements Tunnel {
     return this.#mux.open(head, handler);
   }
 
-  sendStatus(status: Status): void {
+  tellStatus(status: Status): void {
     this.#mux.send(FrameType.STATUS, status);
   }
 

@@ -44,7 +44,8 @@ export interface SshServerOptions {
   /** Finds or claims the name; durable before it answers. */
   nameFor: (request: NameRequest) => Promise<{ name: string } | { refused: RefusalCode }>;
   urlOf: (name: string) => string;
-  holdHours: number;
+  /** Sets up what the client asked for under its name, before it is welcomed; resolves with how long webhooks are held, hours. */
+  prepare: (name: string, hello: Hello) => Promise<number>;
   onTunnel: (tunnel: Tunnel, key: Buffer) => void;
   /** `lost`: the connection broke, so the client may come back at once. */
   onTunnelClosed: (tunnel: Tunnel, lost: boolean) => void;
@@ -210,7 +211,8 @@ export async function startSshServer(options: SshServerOptions): Promise<Running
       welcome: async (hello) => {
         const named = await options.nameFor({ key, name: hello.name, ephemeral: hello.ephemeral });
         if ("refused" in named) return named;
-        const welcome: Welcome = { identifier: named.name, url: options.urlOf(named.name), holdHours: options.holdHours };
+        const holdHours = await options.prepare(named.name, hello);
+        const welcome: Welcome = { identifier: named.name, url: options.urlOf(named.name), holdHours };
         return { welcome };
       },
       onOpen: served,

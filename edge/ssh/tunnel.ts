@@ -2,6 +2,7 @@
 import type { RequestHead, ResetCode } from "../wire/frames.ts";
 import type { StreamHandler } from "../transport/mux.ts";
 import type { RefusalCode } from "../errors.ts";
+import type { Status } from "../wire/messages.ts";
 
 /** The far half of one request; {@link StreamHandler} is the near one. */
 export interface Exchange {
@@ -26,4 +27,6 @@ export interface Tunnel {
   /** Takes no more requests and ends when those in flight are done, at the latest after `graceMs`. */
   drain(code: Extract<RefusalCode, "TAKEN_OVER" | "EDGE_STOPPING">, retryAfterMs: number, graceMs: number): void;
   destroy(): void;
+  /** Tells the client what is held for it; a plain `ssh -R` has no ear for that. */
+  tellStatus?(status: Status): void;
 }

@@ -260,6 +260,7 @@ export class Mux {
     const stream = new MuxStream(this, id);
     stream.handler = handler;
     this.#streams.set(id, stream);
+    if (this.#closed) queueMicrotask(() => stream.gotReset(ResetCode.FAILED, true));
     this.writer.request(id, head);
     if (head.end) stream.noBody();
     this.wrote();
@@ -401,7 +402,7 @@ export class Mux {
   #close(error: Error | null): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const stream of [...this.#streams.values()]) stream.gotReset(ResetCode.FAILED, true);
+    for (const stream of this.#streams.values()) stream.gotReset(ResetCode.FAILED, true);
     this.#handler.onClose(error);
   }
 }

@@ -35,10 +35,10 @@ export const FrameType = {
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
-export const HeadFlag = { END: 1, UPGRADE: 2 } as const;
+export const HeadFlag = { END: 1, UPGRADE: 2, ORDERED: 4 } as const;
 
-/** Why a stream was reset; one byte on the wire. */
-export const ResetCode = { CANCEL: 0, REFUSED: 1, FAILED: 2, TIMEOUT: 3, PROTOCOL: 4 } as const;
+/** Why a stream was reset; one byte on the wire. ORDER: not tried, because an ordered request before it was not accepted. */
+export const ResetCode = { CANCEL: 0, REFUSED: 1, FAILED: 2, TIMEOUT: 3, PROTOCOL: 4, ORDER: 5 } as const;
 export type ResetCode = (typeof ResetCode)[keyof typeof ResetCode];
 
 export interface RequestHead {
@@ -50,6 +50,8 @@ export interface RequestHead {
   /** No body follows. */
   end: boolean;
   upgrade: boolean;
+  /** Taken to the local service one at a time, in order, and only while those before are accepted (2xx). */
+  ordered: boolean;
 }
 
 export interface ResponseHead {
@@ -77,8 +79,8 @@ export function responseText(head: ResponseHead): string {
   return text;
 }
 
-export function flagsOf(head: { end: boolean; upgrade: boolean }): number {
-  return (head.end ? HeadFlag.END : 0) | (head.upgrade ? HeadFlag.UPGRADE : 0);
+export function flagsOf(head: { end: boolean; upgrade: boolean; ordered?: boolean }): number {
+  return (head.end ? HeadFlag.END : 0) | (head.upgrade ? HeadFlag.UPGRADE : 0) | (head.ordered ? HeadFlag.ORDERED : 0);
 }
 
 export function decodeRequest(payload: Buffer): RequestHead {
@@ -86,7 +88,14 @@ export function decodeRequest(payload: Buffer): RequestHead {
   const parts = payload.toString("latin1", 1).split("\n");
   const [method, target] = parts;
   if (parts.length < 2 || parts.length % 2 !== 0 || !method || !target) throw new WireError("malformed request head");
-  return { method, target, headers: parts.slice(2), end: (flags & HeadFlag.END) !== 0, upgrade: (flags & HeadFlag.UPGRADE) !== 0 };
+  return {
+    method,
+    target,
+    headers: parts.slice(2),
+    end: (flags & HeadFlag.END) !== 0,
+    upgrade: (flags & HeadFlag.UPGRADE) !== 0,
+    ordered: (flags & HeadFlag.ORDERED) !== 0,
+  };
 }
 
 export function decodeResponse(payload: Buffer): ResponseHead {

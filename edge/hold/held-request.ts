@@ -1,0 +1,240 @@
+/**
+ * One POST on a held path. It always gets an answer within 3 s of its last byte, because Meta gives up after 5: the local service's own
+ * where that comes in time, else 200 from the edge once the request is on disk, else 503 so that the sender tries again.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { EdgeError, type AnswerCode } from "../errors.ts";
+import { answer } from "../ingress/answer.ts";
+import { responseHeaders } from "../ingress/headers.ts";
+import type { Exchange, Tunnel } from "../ssh/tunnel.ts";
+import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
+import type { StreamHandler } from "../transport/mux.ts";
+import type { Drainer } from "./drainer.ts";
+import { encodeHead } from "./head.ts";
+import { MAX_BODY_BYTES } from "./policy.ts";
+import type { HoldStore } from "./store.ts";
+
+const LIVE_MS = 2_500;
+const ANSWER_MS = 2_950;
+/** A live request that was stored in the meantime keeps its queue waiting for at most this long. */
+const LATE_MS = 30_000;
+
+export interface HeldRequestOptions {
+  name: string;
+  /** Of the sender. */
+  address: string;
+  store: HoldStore;
+  drainer: Drainer;
+  /** The tunnel that may take it live; null: none is open, it is about to leave, or earlier ones still wait. */
+  liveTunnel: () => Tunnel | null;
+  /** The body turned out to be too large to be held: it goes on as an ordinary request. */
+  onTooLarge: (sofar: Buffer[]) => void;
+  /** It is on disk, and the sender has been told so. */
+  onStored: () => void;
+  onChange: () => void;
+  onDone: () => void;
+  log: (line: string) => void;
+}
+
+type Phase = "receiving" | "live" | "storing" | "answered";
+
+export class HeldRequest implements StreamHandler {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #head: RequestHead;
+  readonly #options: HeldRequestOptions;
+  readonly #id: string;
+  #phase: Phase = "receiving";
+  #chunks: Buffer[] = [];
+  #size = 0;
+  #body = Buffer.alloc(0);
+  #receivedAt = 0;
+  #exchange: Exchange | null = null;
+  /** The local service's answer is on its way to the sender. */
+  #passing = false;
+  /** Stored while the local service still had it. */
+  #late = false;
+  #unconsumed = 0;
+  #timers: NodeJS.Timeout[] = [];
+
+  constructor(request: IncomingMessage, response: ServerResponse, head: RequestHead, options: HeldRequestOptions) {
+    this.#request = request;
+    this.#response = response;
+    this.#head = head;
+    this.#options = options;
+    this.#id = options.store.newDeliveryId();
+    request.on("data", this.#onBody);
+    request.once("end", () => this.#onComplete());
+    response.once("close", () => this.#onSenderGone());
+  }
+
+  readonly #onBody = (chunk: Buffer): void => {
+    this.#chunks.push(chunk);
+    this.#size += chunk.length;
+    if (this.#size <= MAX_BODY_BYTES || this.#phase !== "receiving") return;
+    this.#phase = "answered";
+    this.#request.off("data", this.#onBody);
+    this.#options.onTooLarge(this.#chunks);
+    this.#options.onDone();
+  };
+
+  #onComplete(): void {
+    if (this.#phase !== "receiving") return;
+    this.#body = Buffer.concat(this.#chunks, this.#size);
+    this.#chunks = [];
+    this.#receivedAt = Date.now();
+    this.#timers.push(setTimeout(() => this.#refuse("HOLD_FAILED"), ANSWER_MS));
+    const tunnel = this.#options.liveTunnel();
+    if (tunnel) this.#tryLive(tunnel);
+    else void this.#store(0);
+  }
+
+  #tryLive(tunnel: Tunnel): void {
+    this.#phase = "live";
+    const headers = [...this.#head.headers, "Airy-Delivery", this.#id];
+    this.#exchange = tunnel.exchange({ ...this.#head, headers, end: this.#size === 0 }, this);
+    if (this.#size > 0) {
+      this.#exchange.write(this.#body);
+      this.#exchange.end();
+    }
+    this.#timers.push(setTimeout(() => this.#onSlow(), LIVE_MS));
+  }
+
+  /** The local service takes too long: stored now; should it still accept, the stored copy goes. */
+  #onSlow(): void {
+    if (this.#phase !== "live" || this.#passing) return;
+    this.#late = true;
+    this.#options.drainer.liveStarted();
+    this.#timers.push(setTimeout(() => this.#giveUpLate(), LATE_MS));
+    void this.#store(1);
+  }
+
+  // ------------------------------------------------------------------ the local service
+
+  onHead(head: ResponseHead): void {
+    if (this.#late) {
+      this.#endLate(head.status >= 200 && head.status < 300);
+      return;
+    }
+    if (this.#phase !== "live") return;
+    if (head.status === 502 || head.status === 503 || head.status === 504) {
+      this.#exchange?.reset(ResetCode.CANCEL);
+      void this.#store(1);
+      return;
+    }
+    this.#passing = true;
+    this.#response.writeHead(head.status, head.reason, responseHeaders(head.headers));
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#passing && !this.#response.write(chunk)) {
+      if (this.#unconsumed === 0) this.#response.once("drain", () => this.#consume());
+      this.#unconsumed += chunk.length;
+      return;
+    }
+    this.#exchange?.consumed(chunk.length);
+  }
+
+  onEnd(): void {
+    if (!this.#passing) return;
+    this.#response.end();
+    this.#finish();
+  }
+
+  onReset(_code: ResetCode, _lost: boolean): void {
+    if (this.#late) this.#endLate(false);
+    else if (this.#passing) {
+      this.#response.destroy();
+      this.#finish();
+    } else if (this.#phase === "live") void this.#store(1);
+  }
+
+  onDrain(): void {}
+
+  // ------------------------------------------------------------------ the store
+
+  async #store(attempts: number): Promise<void> {
+    if (this.#phase === "storing" || this.#phase === "answered") return;
+    this.#phase = "storing";
+    const { name, store, drainer, address, onStored, log } = this.#options;
+    const webhook = { rawHead: encodeHead(this.#head), body: this.#body, source: address, receivedAt: this.#receivedAt };
+    let stored = false;
+    try {
+      await store.append(name, this.#id, webhook);
+      stored = true;
+      if (attempts > 0) await store.recordAttempt(name, this.#id);
+    } catch (error) {
+      if (!stored) {
+        this.#refuse(codeOf(error, log, name));
+        return;
+      }
+    }
+    if (this.#hasBeenAnswered()) {
+      // Too late: the sender was told to send it again, and gets a new id then.
+      await store.remove(name, this.#id).catch((error: Error) => log(`${name}: ${error.message}`));
+      return;
+    }
+    this.#response.writeHead(200, { "Content-Type": "text/plain", "Content-Length": 0, "Airy-Delivery": this.#id });
+    this.#response.end();
+    this.#finish();
+    onStored();
+    drainer.wake();
+  }
+
+  #hasBeenAnswered(): boolean {
+    return this.#phase === "answered";
+  }
+
+  #refuse(code: AnswerCode): void {
+    if (this.#phase === "answered" || this.#passing) return;
+    if (this.#late) this.#endLate(false);
+    else if (this.#phase === "live") this.#exchange?.reset(ResetCode.CANCEL);
+    answer(this.#response, code);
+    this.#finish();
+  }
+
+  /** What became of the live request after its copy was stored is known now. */
+  #endLate(accepted: boolean): void {
+    if (!this.#late) return;
+    this.#late = false;
+    const { name, store, drainer, onChange, log } = this.#options;
+    const settled = accepted ? store.remove(name, this.#id) : Promise.resolve();
+    void settled
+      .catch((error: Error) => log(`${name}: ${error.message}`))
+      .then(() => {
+        onChange();
+        drainer.liveEnded();
+      });
+  }
+
+  #giveUpLate(): void {
+    if (!this.#late) return;
+    this.#exchange?.reset(ResetCode.TIMEOUT);
+    this.#endLate(false);
+  }
+
+  #consume(): void {
+    const bytes = this.#unconsumed;
+    this.#unconsumed = 0;
+    this.#exchange?.consumed(bytes);
+  }
+
+  #onSenderGone(): void {
+    if (this.#phase === "answered") return;
+    if (this.#phase === "live" && !this.#late) this.#exchange?.reset(ResetCode.CANCEL);
+    this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#phase === "answered") return;
+    this.#phase = "answered";
+    if (!this.#late) for (const timer of this.#timers) clearTimeout(timer);
+    this.#options.onDone();
+  }
+}
+
+function codeOf(error: unknown, log: (line: string) => void, name: string): AnswerCode {
+  if (error instanceof EdgeError && error.code === "HOLD_FULL") return "HOLD_FULL";
+  log(`${name}: a webhook could not be stored: ${(error as Error).message}`);
+  return "HOLD_FAILED";
+}

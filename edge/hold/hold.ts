@@ -1,0 +1,184 @@
+/** Holding as the rest of the edge sees it: which requests it takes over, which tunnels drain, what is waiting. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Routes } from "../ssh/routes.ts";
+import type { Tunnel } from "../ssh/tunnel.ts";
+import type { RequestHead } from "../wire/frames.ts";
+import type { Status } from "../wire/messages.ts";
+import { Drainer } from "./drainer.ts";
+import { HeldRequest } from "./held-request.ts";
+import { holdable, type HoldRules } from "./policy.ts";
+import { openRules, type Rules } from "./rules.ts";
+import { openHoldStore, type DeadLetter, type HoldStore } from "./store.ts";
+
+const EXPIRE_EVERY_MS = 60_000;
+/** The owner hears of changes at most this often. */
+const STATUS_EVERY_MS = 1_000;
+
+export interface HoldOptions {
+  dataDir: string;
+  routes: Routes;
+  stopping: () => boolean;
+  log: (line: string) => void;
+}
+
+export interface HeldCounts {
+  entries: number;
+  bytes: number;
+  dead: number;
+  acknowledged: number;
+}
+
+/** Throws EDGE_DATA, EDGE_DATA_LOCKED or HOLD_CORRUPT. */
+export async function openHold(options: HoldOptions): Promise<Hold> {
+  const store = openHoldStore({ dataDir: options.dataDir });
+  try {
+    return new Hold(store, openRules(options.dataDir), options);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+export class Hold {
+  readonly #store: HoldStore;
+  readonly #rules: Rules;
+  readonly #options: HoldOptions;
+  readonly #drainers = new Map<string, Drainer>();
+  readonly #announcing = new Map<string, NodeJS.Timeout>();
+  readonly #expiry: NodeJS.Timeout;
+  #acknowledged = 0;
+
+  constructor(store: HoldStore, rules: Rules, options: HoldOptions) {
+    this.#store = store;
+    this.#rules = rules;
+    this.#options = options;
+    options.routes.onChange((name, tunnel) => this.#onRoute(name, tunnel));
+    this.#expiry = setInterval(() => this.#expire(), EXPIRE_EVERY_MS);
+    this.#expiry.unref();
+  }
+
+  /** The owner of the name has said which paths are to be held; none ends it for what comes from now on. */
+  setRules(name: string, rules: HoldRules): Promise<void> {
+    return this.#rules.set(name, rules);
+  }
+
+  /** Whether this request gets an answer from here, whatever the tunnel does. */
+  wants(name: string, request: IncomingMessage): boolean {
+    const rules = this.#rules.of(name);
+    if (!rules || request.method !== "POST") return false;
+    const signatures = request.headersDistinct["x-hub-signature-256"] ?? [];
+    const bodyBytes = Number(request.headers["content-length"] ?? 0);
+    return holdable({ method: "POST", target: request.url ?? "", bodyBytes, signatures }, rules) === true;
+  }
+
+  /** Takes the request over. `onTooLarge` hands it back with what was read of its body. */
+  take(
+    request: IncomingMessage,
+    response: ServerResponse,
+    head: RequestHead,
+    context: { name: string; address: string; onTooLarge: (sofar: Buffer[]) => void; onDone: () => void },
+  ): void {
+    const { name, address, onTooLarge, onDone } = context;
+    const held = new HeldRequest(request, response, head, {
+      name,
+      address,
+      store: this.#store,
+      drainer: this.#drainerOf(name),
+      liveTunnel: () => {
+        // Earlier ones wait: this one goes behind them.
+        if (this.#options.stopping() || this.#store.stats(name).entries > 0) return null;
+        return this.#options.routes.get(name) ?? null;
+      },
+      onTooLarge,
+      onStored: () => {
+        this.#acknowledged += 1;
+        this.#announce(name);
+      },
+      onChange: () => this.#announce(name),
+      onDone,
+      log: this.#options.log,
+    });
+    void held;
+  }
+
+  statusOf(name: string): Status {
+    const { entries, bytes, dead, oldest } = this.#store.stats(name);
+    if (!this.#rules.of(name) && entries === 0 && dead === 0) return { held: null };
+    return { held: { entries, bytes, dead, oldest: oldest === null ? null : new Date(oldest).toISOString() } };
+  }
+
+  deadOf(name: string): DeadLetter[] {
+    return this.#store.dead(name);
+  }
+
+  /** Sends all dead letters of a tunnel again; resolves with how many. */
+  async replay(name: string): Promise<number> {
+    const count = await this.#store.replayDead(name, "all");
+    this.#drainerOf(name).wake();
+    this.#announce(name);
+    return count;
+  }
+
+  /** Forgets what is held for a tunnel, and holds nothing for it any more; resolves with how many webhooks that were. */
+  async purge(name: string): Promise<number> {
+    await this.#rules.set(name, { prefixes: [], requireSignature: true });
+    const count = await this.#store.purge(name);
+    this.#announce(name);
+    return count;
+  }
+
+  counts(): HeldCounts {
+    const total = { entries: 0, bytes: 0, dead: 0, acknowledged: this.#acknowledged };
+    for (const name of this.#store.identifiers()) {
+      const { entries, bytes, dead } = this.#store.stats(name);
+      total.entries += entries;
+      total.bytes += bytes;
+      total.dead += dead;
+    }
+    return total;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#expiry);
+    for (const timer of this.#announcing.values()) clearTimeout(timer);
+    for (const drainer of this.#drainers.values()) drainer.close();
+    await this.#store.close();
+    await this.#rules.close();
+  }
+
+  #drainerOf(name: string): Drainer {
+    let drainer = this.#drainers.get(name);
+    if (!drainer) {
+      drainer = new Drainer({ name, store: this.#store, onChange: () => this.#announce(name), log: this.#options.log });
+      this.#drainers.set(name, drainer);
+      drainer.setTunnel(this.#options.routes.get(name) ?? null);
+    }
+    return drainer;
+  }
+
+  #onRoute(name: string, tunnel: Tunnel | null): void {
+    if (tunnel === null && !this.#drainers.has(name)) return;
+    const { entries } = this.#store.stats(name);
+    if (entries === 0 && !this.#drainers.has(name)) return;
+    this.#drainerOf(name).setTunnel(tunnel);
+    if (entries > 0 && tunnel) this.#options.log(`${name}: delivering ${entries} held webhooks`);
+  }
+
+  #announce(name: string): void {
+    if (this.#announcing.has(name)) return;
+    this.#announcing.set(
+      name,
+      setTimeout(() => {
+        this.#announcing.delete(name);
+        this.#options.routes.get(name)?.tellStatus?.(this.statusOf(name));
+      }, STATUS_EVERY_MS),
+    );
+  }
+
+  #expire(): void {
+    for (const { identifier, expired, deleted } of this.#store.expire()) {
+      this.#options.log(`${identifier}: ${expired} held webhooks expired and were set aside, ${deleted} dead letters deleted`);
+      this.#announce(identifier);
+    }
+  }
+}

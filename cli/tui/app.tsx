@@ -30,8 +30,9 @@ export interface DashboardOptions {
 export type DashboardResult = "quit" | "interrupted" | "failed" | "stopped" | "ended";
 
 /**
- * Renders until the user leaves or the stream says that it is over, then restores the terminal and leaves a short record of the
- * outcome in the scrollback. Call it only where `canRender` says yes. Rejects with what the event stream throws, after restoring.
+ * Renders until the user leaves or the stream says that it is over, then restores the terminal and leaves a short record in the
+ * scrollback: the steps of the start and, when it keeps running, its URLs. What follows from the outcome is for the caller to say.
+ * Call it only where `canRender` says yes. Rejects with what the event stream throws, after restoring.
  */
 export async function runDashboard(options: DashboardOptions): Promise<DashboardResult> {
   // Ink's chalk refuses NO_COLOR by convention of its own and reads FORCE_COLOR once, while it is loaded.

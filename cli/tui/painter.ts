@@ -7,6 +7,8 @@
 
 const enterScreen = "\u001B[?1049h\u001B[2J\u001B[H\u001B[?25l\u001B[?7l";
 const leaveScreen = "\u001B[?7h\u001B[?25h\u001B[?1049l";
+/** Where the cursor rests: a terminal that gets lower then drops rows below it, instead of scrolling the top rows away. */
+const homeCursor = "\u001B[H";
 const clearScreen = "\u001B[2J";
 /** Terminals that know synchronised output show what is between the two at once; others ignore them. */
 const [beginUpdate, endUpdate] = ["\u001B[?2026h", "\u001B[?2026l"];
@@ -54,7 +56,7 @@ export class Painter {
     });
     if (before.length > lines.length) out += `\u001B[${lines.length + 1};1H\u001B[J`;
     this.#painted = lines;
-    if (out !== "") this.#stdout.write(beginUpdate + out + endUpdate);
+    if (out !== "") this.#stdout.write(beginUpdate + out + homeCursor + endUpdate);
   }
 }
 

@@ -61,6 +61,8 @@ export async function show(options: DashboardOptions): Promise<DashboardResult> 
   };
   const aborted = () => settle("interrupted");
 
+  // Ink does this too, but only after its first frame: a Ctrl-C typed at once would be a signal rather than a key.
+  options.stdin.setRawMode(true);
   painter.enter();
   const instance = render(screen(), {
     stdin: options.stdin,
@@ -84,6 +86,7 @@ export async function show(options: DashboardOptions): Promise<DashboardResult> 
     // Not awaited: a source that waits for its next event may answer only then.
     source.return?.().catch(() => {});
     instance.unmount();
+    options.stdin.setRawMode(false);
     painter.leave();
     options.stdout.write(recordOf(view, frame(), options, result));
   }
@@ -115,8 +118,6 @@ function tickMs(view: View): number | null {
 function recordOf(view: View, frame: Frame, options: DashboardOptions, result: DashboardResult | null): string {
   const lines = options.mode === "start" ? startRecord(view, frame) : [];
   if (result === "quit") lines.push(...dashboardRecord(view, options.publicPaths));
-  if (result === "stopped") lines.push([span("Airy was stopped. Start it again: airy up")]);
-  if (result === "interrupted") lines.push([span("The start was interrupted. Go on: airy up")]);
   if (lines.length === 0) return "";
   const text = fit(lines, { ...frame, height: Infinity, width: Infinity });
   // Wider than any line, so that a long URL is wrapped by the terminal, which lets it be copied whole.

@@ -58,19 +58,15 @@ export function dashboardScreen(view: View, frame: Frame, publicPaths: readonly 
   return [...base.slice(0, frame.height - 1), ...requests, ...gap, keys];
 }
 
-/** What stays in the scrollback after the dashboard was left: where everything is, and how to stop it. */
+/** What stays in the scrollback after the dashboard was left: where everything is. The caller says how to stop it. */
 export function dashboardRecord(view: View, publicPaths: readonly string[]): Line[] {
   const rows: [string, string | null][] = [
     ["Inbox", view.inboxUrl],
     ["Public URL", publicUrl(view, publicPaths)],
-    ["Look again", "airy up"],
-    ["Stop", "airy down"],
   ];
-  const lines = rows.filter((row): row is [string, string] => row[1] !== null);
-  return [
-    [span("Airy keeps running.", "strong")],
-    ...lines.map(([label, text]): Line => [span(`  ${label.padEnd(12)}`, "dim"), span(text)]),
-  ];
+  return rows
+    .filter((row): row is [string, string] => row[1] !== null)
+    .map(([name, text]): Line => [span(` ${name.padEnd(12)}`, "strong"), span(text, "link")]);
 }
 
 function headline(view: View, frame: Frame): Line {

@@ -54,7 +54,7 @@ export function startRecord(view: View, frame: Frame): Line[] {
 
 function progress(view: View, frame: Frame, shown: (item: StepView | ServiceView) => boolean): Line[] {
   const names = [...view.steps.map((s) => s.title.length + 2), ...view.services.map((s) => s.name.length + 4)];
-  const nameWidth = Math.min(Math.max(12, ...names), Math.floor(frame.width * 0.45));
+  const nameWidth = Math.min(Math.max(12, ...names), Math.max(Math.floor(frame.width * 0.45), frame.width - 32));
   const current = view.steps.findLastIndex((s) => s.state === "running" || s.state === "failed");
   const lines: Line[] = [];
   view.steps.forEach((step, index) => {

@@ -64,9 +64,13 @@ export async function requestStop(agent: Address): Promise<void> {
   await request(agent, "POST", "/stop", 3000);
 }
 
-/** Events after `since` as they come; ends when the agent process ends or the signal is aborted. Rejects when it cannot be reached. */
+/** Events after `since` as they come; ends when the agent process ends or the signal is aborted. Never rejects for either. */
 export async function* followEvents(agent: Address, since: number, signal: AbortSignal): AsyncGenerator<JournalEvent> {
-  const response = await open(agent, "GET", `/events?since=${since}`, signal);
+  const response = await open(agent, "GET", `/events?since=${since}`, signal).catch((error: unknown) => {
+    if (signal.aborted || isGone(error)) return null;
+    throw error;
+  });
+  if (!response) return;
   let rest = "";
   response.setEncoding("utf8");
   try {
@@ -77,7 +81,7 @@ export async function* followEvents(agent: Address, since: number, signal: Abort
     }
   } catch (error) {
     // A connection that breaks off is the end of the stream as well: the process at the other end is gone, or nobody listens any more.
-    if (!signal.aborted && errno(error) !== "ECONNRESET") throw error;
+    if (!signal.aborted && !isGone(error)) throw error;
   } finally {
     response.destroy();
   }
@@ -100,6 +104,10 @@ async function request(
   } finally {
     given.release();
   }
+}
+
+function isGone(error: unknown): boolean {
+  return ["ECONNRESET", "ECONNREFUSED", "EPIPE"].includes(errno(error) ?? "");
 }
 
 function open(agent: Address, method: string, path: string, signal: AbortSignal): Promise<http.IncomingMessage> {

@@ -9,6 +9,7 @@ import type { Io } from "../io/io.ts";
 import { gone, terminate } from "../io/process.ts";
 import { start } from "../io/spawn.ts";
 import { fail } from "../report/errors.ts";
+import { announceStart, withdrawStarts } from "./claim.ts";
 import { requestStop } from "./client.ts";
 import { findAgent, readRecord, type AgentRecord } from "./record.ts";
 import type { AgentSettings } from "./settings.ts";
@@ -45,6 +46,7 @@ export async function startAgent(
 ): Promise<AgentRecord> {
   const startId = randomUUID();
   await capLog(paths.agentLog);
+  await announceStart(paths, startId);
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(io.env)) {
     if (value !== undefined && (PASSED_ON.includes(name) || name.startsWith("LC_"))) env[name] = value;
@@ -85,8 +87,9 @@ export async function stopAgent(io: Pick<Io, "kill">, paths: WorkspacePaths): Pr
     );
     if (!asked || !(await gone(record.pid, record.started, STOP_MS))) await terminate(io.kill, record.pid, record.started, 5000);
   }
+  const another = await withdrawStarts(paths, io);
   await rm(paths.agent, { force: true });
-  return record !== null;
+  return record !== null || another;
 }
 
 function exitText(child: { exitCode: number | null; signalCode: NodeJS.Signals | null }): string {

@@ -37,6 +37,15 @@ export async function acquireLock(file: string, command: string, io: Pick<Io, "p
   }
 }
 
+export type LockHolder = z.output<typeof holderSchema>;
+
+/** The living process that holds the lock. */
+export async function lockHolder(file: string): Promise<LockHolder | null> {
+  const text = await readText(file);
+  const holder = text === null ? null : parse(text);
+  return holder && (await isAlive(holder.pid, holder.started)) ? holder : null;
+}
+
 async function removeStale(file: string, draft: string): Promise<void> {
   const text = await readText(file);
   if (text === null) return;
@@ -58,7 +67,7 @@ async function release(file: string, mine: string): Promise<void> {
   if ((await readText(file)) === mine) await rm(file, { force: true });
 }
 
-function parse(text: string): z.output<typeof holderSchema> | null {
+function parse(text: string): LockHolder | null {
   try {
     return holderSchema.parse(JSON.parse(text));
   } catch {

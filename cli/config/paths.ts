@@ -18,6 +18,10 @@ export interface WorkspacePaths {
   sandboxEdgeKey: string;
   lock: string;
   agent: string;
+  /** Held by the agent process as long as it lives. */
+  agentLock: string;
+  /** Which start is the latest: an agent process of an earlier one ends by itself. */
+  agentStart: string;
   events: string;
   logs: string;
   agentLog: string;
@@ -36,6 +40,8 @@ export function workspacePaths(root: string): WorkspacePaths {
     sandboxEdgeKey: path.join(dir, "sandbox_edge_key"),
     lock: path.join(dir, "up.lock"),
     agent: path.join(dir, "agent.json"),
+    agentLock: path.join(dir, "agent.lock"),
+    agentStart: path.join(dir, "agent.start"),
     events: path.join(dir, "events.ndjson"),
     logs: path.join(dir, "logs"),
     agentLog: path.join(dir, "logs", "agent.log"),

@@ -53,6 +53,7 @@ export const failures = {
   EDGE_ADDRESS: "An address of the edge cannot be listened on.",
   EDGE_DATA: "The edge's data folder cannot be used.",
   EDGE_DATA_LOCKED: "Another edge uses this data folder.",
+  EDGE_ACCESS: "The list of keys cannot be enforced.",
   EDGE_HOST_KEY: "The edge's host key cannot be read.",
   HOLD_FULL: "The store for this tunnel is full.",
   HOLD_BODY_TOO_LARGE: "A body is too large to be held.",

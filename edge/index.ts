@@ -1,14 +1,17 @@
 /** The public side of the tunnel: an SSH server for clients and an HTTP ingress for everybody else. `startEdge` is the one way in. */
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
+import { makeProbeKey, startProbe } from "./admin/probe.ts";
 import { startAdmin, type RunningAdmin } from "./admin/server.ts";
 import { EdgeError } from "./errors.ts";
 import { openHold } from "./hold/hold.ts";
 import { startIngress } from "./ingress/server.ts";
 import { openClaims } from "./names/claims.ts";
 import { identifierOf } from "./names/identifier.ts";
+import { openAccess, type AccessConfig } from "./ssh/access.ts";
 import { loadHostKey } from "./ssh/host-key.ts";
 import { Routes } from "./ssh/routes.ts";
+import type { Tunnel } from "./ssh/tunnel.ts";
 import { DEFAULT_SSH_LIMITS, startSshServer } from "./ssh/server.ts";
 
 export { EdgeError };
@@ -19,6 +22,7 @@ const RETURN_WITHIN_MS = 60_000;
 /** Requests in flight of one tunnel. */
 const MAX_IN_FLIGHT = 1_000;
 const DRAIN_MS = 30_000;
+const SWEEP_MS = 3_000;
 /** How long webhooks wait for their tunnel. */
 const HOLD_HOURS = 36;
 
@@ -34,6 +38,8 @@ export interface EdgeConfig {
   dataDir: string;
   /** Private host key in OpenSSH format; null: one is made in `dataDir` on first start. */
   hostKey: string | null;
+  /** Which keys may connect; default: every key. */
+  access?: AccessConfig;
   /** Port in the URLs that clients are told; null: the HTTP listener's own. */
   publicPort: number | null;
   log: (line: string) => void;
@@ -49,7 +55,7 @@ export interface RunningEdge {
   close(graceMs?: number): Promise<void>;
 }
 
-/** Starts an edge. Throws {@link EdgeError} (EDGE_ADDRESS, EDGE_DATA, EDGE_DATA_LOCKED, EDGE_HOST_KEY) and leaves nothing behind then. */
+/** Starts an edge. Throws {@link EdgeError} (EDGE_ADDRESS, EDGE_ACCESS, EDGE_DATA, EDGE_DATA_LOCKED, EDGE_HOST_KEY, HOLD_CORRUPT) and leaves nothing behind then. */
 export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
   const domain = config.domain.toLowerCase();
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 }).catch((error: Error) => {
@@ -59,10 +65,21 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
   const undo: (() => void | Promise<void>)[] = [];
   try {
     const hostKey = await loadHostKey(config.hostKey, config.dataDir);
+    const access = openAccess(config.access ?? { authorizedKeys: null, deniedKeys: null }, config.log);
+    const probeKey = config.admin ? makeProbeKey() : null;
     const claims = openClaims(config.dataDir);
     undo.push(() => claims.close());
     const routes = new Routes();
     const lostAt = new Map<string, number>();
+    const keys = new Map<Tunnel, Buffer>();
+    const allowed = (key: Buffer) => access.allows(key) || (probeKey?.blob.equals(key) ?? false);
+    const sweep = setInterval(() => {
+      for (const [name, at] of lostAt) if (Date.now() - at > RETURN_WITHIN_MS) lostAt.delete(name);
+      // A key that was taken off the list loses the tunnels it has, too.
+      for (const [tunnel, key] of keys) if (!allowed(key)) tunnel.destroy();
+    }, SWEEP_MS);
+    sweep.unref();
+    undo.push(() => clearInterval(sweep));
     const hold = await openHold({ dataDir: config.dataDir, routes, stopping: () => stopping, log: config.log });
     undo.push(() => hold.close());
 
@@ -85,7 +102,7 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
       ...config.ssh,
       hostKey: hostKey.privateKey,
       limits: DEFAULT_SSH_LIMITS,
-      allowed: () => true,
+      allowed,
       nameFor: async ({ key, name, ephemeral }) => {
         if (stopping) return { refused: "EDGE_STOPPING" };
         // Never written down, so it is forgotten with the connection.
@@ -100,7 +117,8 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
         await hold.setRules(name, { prefixes: hello.hold, requireSignature: hello.holdSigned });
         return hello.hold.length > 0 ? HOLD_HOURS : 0;
       },
-      onTunnel: (tunnel) => {
+      onTunnel: (tunnel, key) => {
+        keys.set(tunnel, key);
         config.log(`tunnel ${tunnel.name} open (${tunnel.client})`);
         lostAt.delete(tunnel.name);
         routes.attach(tunnel);
@@ -111,6 +129,7 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
         claims.touch(tunnel.name);
         if (routes.get(tunnel.name) === tunnel && lost) lostAt.set(tunnel.name, Date.now());
         routes.detach(tunnel);
+        keys.delete(tunnel);
       },
       onCall: async ({ name }, { method }) => {
         if (method === "dead.list") return hold.deadOf(name);
@@ -121,8 +140,16 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
     undo.push(() => ssh.close());
 
     let admin: RunningAdmin | null = null;
-    if (config.admin) {
-      admin = await startAdmin({ ...config.admin, routes, ingress, ssh, hold, stopping: () => stopping });
+    if (config.admin && probeKey) {
+      const probe = startProbe({
+        key: probeKey,
+        ssh: { host: config.ssh.host, port: ssh.port },
+        http: { host: config.http.host, port: ingress.port },
+        domain,
+        hostKey: hostKey.publicKey,
+      });
+      undo.push(() => probe.close());
+      admin = await startAdmin({ ...config.admin, routes, ingress, ssh, hold, probe, stopping: () => stopping });
       undo.push(() => admin?.close());
     }
     config.log(`edge for *.${domain}: ssh ${config.ssh.host}:${ssh.port}, http ${config.http.host}:${ingress.port}`);

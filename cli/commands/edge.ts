@@ -15,6 +15,10 @@ export async function runEdge(options: Options<"edge">, ctx: Context): Promise<v
     admin: options.admin ? parseListen(options.admin, "--admin") : null,
     dataDir: path.resolve(io.cwd, options.data ?? "airy-edge"),
     hostKey: null,
+    access: {
+      authorizedKeys: options.authorizedKeys ? path.resolve(io.cwd, options.authorizedKeys) : null,
+      deniedKeys: options.deniedKeys ? path.resolve(io.cwd, options.deniedKeys) : null,
+    },
     publicPort: options.publicPort ?? null,
     log: (line) => out.note(`${io.now().toISOString()} ${line}`),
   }).catch((error: unknown) => {

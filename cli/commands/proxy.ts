@@ -22,6 +22,8 @@ export async function runProxy(options: Options<"proxy">, ctx: Context): Promise
   for (const prefix of [...options.path, ...options.hold]) {
     if (!prefix.startsWith("/")) fail("INVALID_ARGUMENT", { command: "proxy", reason: `a path prefix begins with a slash: ${prefix}` });
   }
+  if (options.name && options.ephemeral)
+    fail("INVALID_ARGUMENT", { command: "proxy", reason: "--name and --ephemeral exclude each other" });
   const identityFile = options.identity
     ? path.resolve(io.cwd, options.identity)
     : path.join(xdg(io.env, "XDG_CONFIG_HOME", ".config"), "identity");
@@ -61,6 +63,8 @@ export async function runProxy(options: Options<"proxy">, ctx: Context): Promise
     paths: options.path,
     hold: options.hold,
     holdSigned: false,
+    name: options.name ?? null,
+    ephemeral: options.ephemeral,
     onRefused: "close",
     onStatus,
     onRequest: (request) => {

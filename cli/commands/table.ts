@@ -97,6 +97,8 @@ export const commands = {
         description: "let the edge keep POSTs with this prefix while they cannot be delivered",
       },
       { name: "identity", kind: "text", value: "FILE", description: "private key; the public name follows from it" },
+      { name: "name", kind: "text", value: "NAME", description: "a name of your choice, yours from the first time on" },
+      { name: "ephemeral", kind: "flag", description: "a random name, forgotten when the tunnel closes" },
       json,
     ],
     examples: [
@@ -111,6 +113,13 @@ export const commands = {
       { name: "ssh", kind: "text", value: "ADDR", description: "[host:]port of the SSH listener" },
       { name: "http", kind: "text", value: "ADDR", description: "[host:]port of the HTTP listener" },
       { name: "admin", kind: "text", value: "ADDR", description: "[host:]port of health and metrics" },
+      {
+        name: "authorized-keys",
+        kind: "text",
+        value: "FILE",
+        description: "admit only these keys (read again when it changes; default: every key)",
+      },
+      { name: "denied-keys", kind: "text", value: "FILE", description: "never admit these keys (read again when it changes)" },
       { name: "data", kind: "text", value: "DIR", description: "folder for claims, host key and held webhooks" },
       {
         name: "public-port",

@@ -34,6 +34,10 @@ export interface TunnelConfig {
   hold: string[];
   /** Hold only what carries a well-formed `X-Hub-Signature-256`, so that strangers cannot fill the store. */
   holdSigned: boolean;
+  /** A chosen name; default: the one that follows from the key. */
+  name?: string | null;
+  /** A random name, forgotten with the connection. */
+  ephemeral?: boolean;
   /** When the edge refuses for good: `close` the tunnel, or show it and `retry` slowly. */
   onRefused: "close" | "retry";
   onStatus: (status: TunnelStatus) => void;
@@ -163,7 +167,14 @@ class Tunnel implements RunningTunnel {
         hostKey: known,
         hostKeyFile: config.hostKey.kind === "pin" ? config.hostKey.file : null,
         identity: config.identity,
-        hello: { agent: "airy", name: null, ephemeral: false, instance: this.#instance, hold: config.hold, holdSigned: config.holdSigned },
+        hello: {
+          agent: "airy",
+          name: config.name ?? null,
+          ephemeral: config.ephemeral ?? false,
+          instance: this.#instance,
+          hold: config.hold,
+          holdSigned: config.holdSigned,
+        },
         onRequest: (stream, head) => this.#forwarder.onRequest(stream, head),
         onGoAway: (goAway) => this.#onGoAway(connected, goAway),
         onStatus: ({ held }) => this.#update({ held }),

@@ -5,6 +5,7 @@ import { EdgeError } from "../errors.ts";
 import type { Hold } from "../hold/hold.ts";
 import type { RunningIngress } from "../ingress/server.ts";
 import type { Routes } from "../ssh/routes.ts";
+import type { Probe } from "./probe.ts";
 import type { RunningSshServer } from "../ssh/server.ts";
 
 export interface AdminOptions {
@@ -14,6 +15,7 @@ export interface AdminOptions {
   ingress: RunningIngress;
   ssh: RunningSshServer;
   hold: Hold;
+  probe: Probe;
   stopping: () => boolean;
 }
 
@@ -30,8 +32,10 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
     };
     if (request.method !== "GET") send(405, "text/plain", "GET only\n");
     else if (request.url === "/healthz") send(200, "text/plain", "ok\n");
-    else if (request.url === "/readyz") send(options.stopping() ? 503 : 200, "text/plain", options.stopping() ? "stopping\n" : "ready\n");
-    else if (request.url === "/metrics") send(200, "text/plain; version=0.0.4", metrics(options));
+    else if (request.url === "/readyz") {
+      const [status, text] = readiness(options);
+      send(status, "text/plain", `${text}\n`);
+    } else if (request.url === "/metrics") send(200, "text/plain; version=0.0.4", metrics(options));
     else send(404, "text/plain", "There is /healthz, /readyz and /metrics.\n");
   });
   await new Promise<void>((resolve, reject) => {
@@ -49,10 +53,19 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   };
 }
 
+function readiness({ stopping, probe }: AdminOptions): [status: number, text: string] {
+  if (stopping()) return [503, "stopping"];
+  if (probe.fresh()) return [200, "ready"];
+  return [
+    503,
+    Number.isFinite(probe.age()) ? `no request has passed for ${Math.round(probe.age() / 1000)} s` : "no request has passed yet",
+  ];
+}
+
 function metrics({ routes, ingress, ssh, hold }: AdminOptions): string {
   const held = hold.counts();
   const rows: [string, string, string, number][] = [
-    ["airy_edge_tunnels", "gauge", "Tunnels that are open.", routes.size],
+    ["airy_edge_tunnels", "gauge", "Tunnels that are open, the edge's own probe included.", routes.size],
     ["airy_edge_requests_total", "counter", "HTTP requests received.", ingress.counters.requests],
     ["airy_edge_requests_refused_total", "counter", "HTTP requests answered by the edge itself.", ingress.counters.refused],
     ["airy_edge_requests_in_flight", "gauge", "HTTP requests under way.", ingress.inFlight()],

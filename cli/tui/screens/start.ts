@@ -47,9 +47,9 @@ export function startScreen(view: View, frame: Frame): Line[] {
   return [header, ...tight.slice(0, room - 1), [hidden], keys];
 }
 
-/** The record that stays in the scrollback after a start that ended early: all steps, no keys. */
+/** What stays of the start in the scrollback: its steps and, where they say why it did not end well, the services. */
 export function startRecord(view: View, frame: Frame): Line[] {
-  return progress(view, frame, () => true);
+  return progress(view.readyAt === null ? view : { ...view, services: [] }, frame, () => true);
 }
 
 function progress(view: View, frame: Frame, shown: (item: StepView | ServiceView) => boolean): Line[] {

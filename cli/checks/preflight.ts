@@ -98,7 +98,7 @@ async function checkPort(wish: PortWish): Promise<CheckResult> {
   const holder = await holderOf(wish.port);
   const error = new AiryError("PORT_TAKEN", { port: wish.port, holder: holder && holderText(holder), service: wish.name });
   if (wish.fixed) return failed(id, error);
-  return warn(id, `${error.message} ${whyOf(error)} Another one is taken for ${wish.name}.`);
+  return warn(id, `${error.message} ${whyOf(error)} For ${wish.name} the next free one is used.`);
 }
 
 async function checkEdge(edge: { host: string; port: number }): Promise<CheckResult> {

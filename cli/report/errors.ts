@@ -233,6 +233,15 @@ export const catalogue = {
     why: (d) => `Its owner has uid ${d.owner}, this is uid ${d.uid}; airy was run as that user (or with sudo) before.`,
     actions: (d) => [`sudo chown -R ${d.uid} ${d.dir}`, "airy up"],
   },
+  POSTGRES_FILESYSTEM: {
+    category: "service",
+    exit: 13,
+    retryable: false,
+    what: (d) => `The database cannot keep its files in ${d.dir}.`,
+    why: () =>
+      "That file system does not keep permissions (a Windows drive in WSL, for example), and Postgres insists on files nobody else can open.",
+    actions: () => ["airy up --workspace DIR (in your home folder)", "airy up --engine docker"],
+  },
   POSTGRES_DATA_VERSION: {
     category: "state",
     exit: 14,

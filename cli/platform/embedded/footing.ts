@@ -16,6 +16,7 @@ import type { ChildProcess } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { chmod, cp, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
+import { makePrivateDir } from "../../io/files.ts";
 import { start } from "../../io/spawn.ts";
 import { fail } from "../../report/errors.ts";
 import { findNative, mendBinaries, type Binaries } from "./binaries.ts";
@@ -51,11 +52,9 @@ export interface FootingInput {
   path: string;
 }
 
-/** Finds out how Postgres can run here. Throws POSTGRES_MISSING, POSTGRES_UNUSABLE, POSTGRES_OWNER. */
+/** Finds out how Postgres can run here. Throws POSTGRES_MISSING, POSTGRES_UNUSABLE, POSTGRES_OWNER, POSTGRES_FILESYSTEM. */
 export async function findFooting(input: FootingInput): Promise<Footing> {
-  await mkdir(input.base, { recursive: true, mode: 0o700 });
-  const { uid: owner } = await stat(input.base);
-  if (input.uid !== null && input.uid !== 0 && owner !== input.uid) fail("POSTGRES_OWNER", { dir: input.base, owner, uid: input.uid });
+  await makeBase(input);
   const binaries = await mendBinaries(findNative(input.os, input.arch), path.join(input.base, "lib"));
   const plain = { base: input.base, binaries, drop: null, owner: null };
   if (input.uid !== 0) return proven({ ...plain, way: "self", prefix: [] }, input);
@@ -87,6 +86,15 @@ export async function findFooting(input: FootingInput): Promise<Footing> {
     failures.push(tried);
   }
   return fail("POSTGRES_UNUSABLE", { reason: failures.join("; "), root: true });
+}
+
+async function makeBase({ base, uid }: FootingInput): Promise<void> {
+  await mkdir(base, { recursive: true, mode: 0o700 });
+  const { uid: owner } = await stat(base);
+  if (uid !== null && uid !== 0 && owner !== uid) fail("POSTGRES_OWNER", { dir: base, owner, uid });
+  // Where permissions are not kept, chmod fails or does nothing.
+  await makePrivateDir(base).catch(() => undefined);
+  if (((await stat(base)).mode & 0o077) !== 0) fail("POSTGRES_FILESYSTEM", { dir: base });
 }
 
 /** Starts one of the Postgres programs; the environment is empty but for what they need, so that no PG variable of the user changes anything. */

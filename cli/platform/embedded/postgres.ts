@@ -45,7 +45,7 @@ export interface RunningPostgres {
 const readyWithinMs = 60_000;
 const startAttempts = 4;
 /** Milliseconds before each attempt to start it again; the last one repeats. */
-const restartDelays = [200, 1000, 2000, 5000, 10_000];
+const restartDelays = [200, 1000, 2000, 5000, 10_000, 30_000];
 /** After running this long (milliseconds) the delays begin anew. */
 const steadyAfterMs = 60_000;
 

@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import type { Io } from "../../io/io.ts";
+import { joinSignals } from "../../io/signals.ts";
 import type { Emit } from "../../launch/events.ts";
 import { AiryError, fail, whyOf } from "../../report/errors.ts";
 import type { Platform } from "../platform.ts";
@@ -122,12 +123,14 @@ async function start(
   signal: AbortSignal,
 ): Promise<void> {
   const over = new AbortController();
-  const started = composeUp(project, AbortSignal.any([signal, over.signal]));
+  const either = joinSignals([signal, over.signal]);
+  const started = composeUp(project, either.signal);
   try {
     await watchUntilHealthy({ engine, project: project.name, expected, emit, signal }, started);
   } finally {
     over.abort(); // a service crashed: compose need not wait for it any longer
     await started.catch(() => undefined);
+    either.release();
   }
 }
 

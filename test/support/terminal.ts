@@ -92,6 +92,8 @@ export async function startInTerminal(
     hidden = hid > shown;
     terminal.write(data, () => changed());
   });
+  let over = false;
+  child.onExit(() => (over = true));
   const exit = new Promise<{ exitCode: number; signal?: number | undefined }>((resolve) => {
     // The last output may still be on its way into the terminal.
     child.onExit((status) => terminal.write("", () => resolve(status)));
@@ -112,7 +114,9 @@ export async function startInTerminal(
       terminal.resize(columns, rows);
       child.resize(columns, rows);
     },
-    kill: (signal) => child.kill(signal),
+    kill: (signal) => {
+      if (!over) child.kill(signal);
+    },
     until: (condition, timeoutMs = 10_000) =>
       new Promise((resolve, reject) => {
         const timer = setTimeout(() => {

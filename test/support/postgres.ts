@@ -20,6 +20,8 @@ export interface TestPostgres {
   kill9(): Promise<void>;
   /** Stops the server so that connections are refused; data stays. */
   stop(): Promise<void>;
+  /** Freezes every process of the server; the returned function thaws them. */
+  freeze(): () => void;
   /** Starts it again after {@link kill9} or {@link stop}, on the same port. */
   start(): Promise<void>;
   /** Stops it and deletes its data. */
@@ -80,6 +82,7 @@ export async function startPostgres(): Promise<TestPostgres> {
       databases += 1;
       const name = `test_${databases}`;
       const client = new Client({ connectionString: url(port, "postgres") });
+      client.on("error", () => {});
       await client.connect();
       await client.query(`create database ${name}`);
       await client.end();
@@ -87,6 +90,11 @@ export async function startPostgres(): Promise<TestPostgres> {
     },
     kill9: () => end("crash"),
     stop: () => end("shutdown"),
+    freeze() {
+      const frozen = server?.pid ? processTree(server.pid) : [];
+      signalAll(frozen, "SIGSTOP");
+      return () => signalAll(frozen, "SIGCONT");
+    },
     async close() {
       await end("shutdown");
       process.off("exit", exitHook);
@@ -119,18 +127,27 @@ async function run(child: ChildProcess): Promise<void> {
   if (code !== 0) throw new Error(`initdb ended with ${code}:\n${output}`);
 }
 
-/** Every process of the server; each is in a session of its own, so there is no group to signal. Returns whom it killed. */
-function killTree(postmaster: number): number[] {
+/** Every process of the server; each is in a session of its own, so there is no group to signal. */
+function processTree(postmaster: number): number[] {
   const rows = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n");
-  const children = rows.map((row) => row.trim().split(/\s+/).map(Number)).filter(([, parent]) => parent === postmaster);
-  const all = [postmaster, ...children.map(([pid]) => pid ?? 0)];
-  for (const pid of all) {
+  const pairs = rows.map((row) => row.trim().split(/\s+/).map(Number));
+  return [postmaster, ...pairs.filter(([, parent]) => parent === postmaster).map(([pid]) => pid!)];
+}
+
+function signalAll(pids: number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
     try {
-      process.kill(pid, "SIGKILL");
+      process.kill(pid, signal);
     } catch {
       // Gone already.
     }
   }
+}
+
+/** Returns whom it killed. */
+function killTree(postmaster: number): number[] {
+  const all = processTree(postmaster);
+  signalAll(all, "SIGKILL");
   return all;
 }
 

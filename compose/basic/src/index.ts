@@ -55,7 +55,9 @@ const CLOSE_WITHIN_MS = 5_000;
  * @throws Error with `code` "DATABASE_UNREACHABLE", "DATABASE_REFUSED" or "DATA_NEWER" (the message says why), or Node's listen error.
  */
 export async function startPlatform(config: PlatformConfig): Promise<RunningPlatform> {
-  const { databaseUrl, facebook, log } = config;
+  const { databaseUrl, facebook } = config;
+  // What is logged may quote what strangers sent.
+  const log = (line: string) => config.log(line.replaceAll(/\p{Cc}+/gu, " ").slice(0, 1_000));
   await waitForPostgres(databaseUrl, DATABASE_WITHIN_MS, log);
   await migrate(databaseUrl, log);
 
@@ -80,7 +82,7 @@ export async function startPlatform(config: PlatformConfig): Promise<RunningPlat
 
   try {
     await inbound.resume();
-    await outbox.resume();
+    const leftOver = await outbox.leftOver();
     const server = await startHttp({
       listen: config.listen,
       guard: createGuard(config.allowedHosts),
@@ -91,6 +93,7 @@ export async function startPlatform(config: PlatformConfig): Promise<RunningPlat
       upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
       log,
     });
+    outbox.resume(leftOver);
     return {
       port: server.port,
       async close() {

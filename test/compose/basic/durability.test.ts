@@ -29,10 +29,10 @@ const healthy = () =>
 test("kill -9 of Postgres under load loses nothing that was acknowledged", async () => {
   const acknowledged: string[] = [];
   const statuses = new Set<number>();
-  let stop = false;
+  const stop = new AbortController();
   let next = 0;
   const sender = async () => {
-    while (!stop) {
+    while (!stop.signal.aborted) {
       const mid = `m_${(next += 1)}`;
       const answer = await platform.deliver(delivery([textEvent(mid, mid)]));
       statuses.add(answer.status);
@@ -48,7 +48,7 @@ test("kill -9 of Postgres under load loses nothing that was acknowledged", async
     await postgres.start();
     await healthy();
   }
-  stop = true;
+  stop.abort();
   await Promise.all(senders);
   expect([...statuses].sort()).toEqual([200, 503]);
   const kept = new Set(await platform.texts(conversationId));
@@ -82,6 +82,21 @@ test("while Postgres is away everything says 503, and afterwards all is as befor
   expect(await platform.texts(conversationId)).toEqual(["before", "meanwhile"]);
 });
 
+test("a Postgres that hangs is answered 503 within Meta's patience, and loses nothing", async () => {
+  await platform.deliver(delivery([textEvent("m_1", "before")]));
+  const thaw = postgres.freeze();
+  try {
+    const answers = await Promise.all([platform.deliver(delivery([textEvent("m_2", "meanwhile")])), platform.request("GET", "/health")]);
+    expect(answers.map((answer) => answer.status)).toEqual([503, 503]);
+  } finally {
+    thaw();
+  }
+  await healthy();
+  expect((await platform.deliver(delivery([textEvent("m_2", "meanwhile")]))).status).toBe(200);
+  const [row] = await platform.sql("select count(*)::int as messages, (select unread_count from conversation) as unread from message");
+  expect(row).toEqual({ messages: 2, unread: 2 });
+});
+
 test("a reply whose outcome cannot be recorded at once is recorded when Postgres is back", async () => {
   await platform.deliver(delivery([textEvent("m_1", "hi")]));
   let stopped: Promise<void> | undefined;
@@ -100,6 +115,21 @@ test("a reply whose outcome cannot be recorded at once is recorded when Postgres
     },
     { timeout: 10_000 },
   );
+});
+
+test("a connection that breaks in the middle of a transaction does not end the process", async () => {
+  await platform.sql("create function hold() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return new; end $$");
+  await platform.sql("create trigger hold before insert or update on channel for each row execute function hold()");
+  const connecting = platform.connect("1002");
+  await vi.waitFor(async () => {
+    const rows = await platform.sql(
+      "select pg_terminate_backend(pid) from pg_stat_activity where query like 'insert into channel%' and wait_event = 'PgSleep'",
+    );
+    expect(rows).toHaveLength(1);
+  });
+  expect((await connecting).status).toBe(503);
+  await platform.sql("drop trigger hold on channel");
+  expect((await platform.connect("1002")).status).toBe(200);
 });
 
 test("commits are synchronous whatever the server's default is", async () => {

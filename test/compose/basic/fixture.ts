@@ -109,6 +109,8 @@ export async function startTestPlatform(databaseUrl: string, overrides: Partial<
     },
     async sql<Row extends object>(text: string, values: unknown[] = []) {
       const client = new Client({ connectionString: databaseUrl });
+      // The database may be stopped meanwhile; the statement then fails.
+      client.on("error", () => {});
       await client.connect();
       try {
         return (await client.query(text, values)).rows as Row[];

@@ -9,11 +9,13 @@ export interface GraphCall {
   body: unknown;
 }
 
+type Reply = { status: number; body: unknown } | "hang" | "drop";
+
 export interface GraphServer {
   url: string;
   calls: GraphCall[];
   /** Replaces the answer to `POST /me/messages`; `hang` never answers. */
-  onSend: (call: GraphCall) => { status: number; body: unknown } | "hang" | "drop";
+  onSend: (call: GraphCall) => Reply | Promise<Reply>;
   subscribedFields: string[] | null;
   /** Resolves with the next call to a path ending in `suffix`. */
   next(suffix: string): Promise<GraphCall>;
@@ -26,7 +28,7 @@ export async function startGraphServer(appId: string): Promise<GraphServer> {
   const server = http.createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
+    request.on("end", async () => {
       const text = Buffer.concat(chunks).toString("utf8");
       const call = {
         method: request.method ?? "",
@@ -39,7 +41,7 @@ export async function startGraphServer(appId: string): Promise<GraphServer> {
         if (call.path.endsWith(waiter.suffix)) waiter.resolve(call);
         else waiting.push(waiter);
       }
-      const reply = answer(call);
+      const reply = await answer(call);
       if (reply === "hang") return;
       if (reply === "drop") return void response.destroy();
       response.writeHead(reply.status, { "content-type": "application/json" }).end(JSON.stringify(reply.body));

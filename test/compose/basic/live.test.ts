@@ -2,7 +2,7 @@ import { once } from "node:events";
 import net from "node:net";
 import { Client as StompClient } from "@stomp/stompjs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import WebSocket from "ws";
+import { WebSocket } from "ws";
 import { airyId } from "../../../compose/basic/src/ids.ts";
 import { MAX_BACKLOG } from "../../../compose/basic/src/live/broker.ts";
 import type { TestPostgres } from "../../support/postgres.ts";

@@ -25,7 +25,7 @@ const listBody = z.object({
 const content = z.unknown().refine((value) => value !== undefined && value !== null, "is needed");
 const sendBody = z.union([
   z.object({ conversation_id: z.guid(), message: content }),
-  z.object({ source_recipient_id: z.string().min(1), channel_id: z.guid(), message: content }),
+  z.object({ source_recipient_id: z.string().min(1), channel_id: z.guid().toLowerCase(), message: content }),
 ]);
 
 const countMessages = { name: "message_count", text: "select count(*)::int as total from message where conversation_id = $1" };

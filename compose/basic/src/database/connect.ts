@@ -35,7 +35,10 @@ export function openDatabase(databaseUrl: string, log: (line: string) => void): 
     options: `-c synchronous_commit=on -c statement_timeout=${STATEMENT_TIMEOUT_MS} -c idle_in_transaction_session_timeout=30000`,
   });
   // Without a listener an idle connection that breaks would end the process.
-  pool.on("error", (error) => log(`database connection lost: ${describeError(error)}`));
+  let closing = false;
+  pool.on("error", (error) => {
+    if (!closing) log(`database connection lost: ${describeError(error)}`);
+  });
 
   return {
     async query<Row extends QueryResultRow>(statement: Statement, values: unknown[]) {
@@ -44,6 +47,9 @@ export function openDatabase(databaseUrl: string, log: (line: string) => void): 
     },
     async transaction(work) {
       const client = await pool.connect();
+      // The pool listens only to idle clients; a connection that breaks between two statements would end the process. The next statement fails.
+      const ignore = () => {};
+      client.on("error", ignore);
       try {
         await client.query("begin");
         const result = await work(client);
@@ -54,9 +60,14 @@ export function openDatabase(databaseUrl: string, log: (line: string) => void): 
         // Closing the connection rolls back as well, and is right for broken ones.
         client.release(true);
         throw error;
+      } finally {
+        client.off("error", ignore);
       }
     },
-    close: () => pool.end(),
+    close() {
+      closing = true;
+      return pool.end();
+    },
   };
 }
 

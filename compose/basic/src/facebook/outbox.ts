@@ -11,11 +11,20 @@ import { storable, storableKey } from "../text.ts";
 import type { GraphClient } from "./graph.ts";
 import { GraphFailure } from "./graph.ts";
 
+export interface PendingMessage {
+  id: string;
+  conversationId: string;
+  /** A call to Facebook was begun. */
+  attempted: boolean;
+}
+
 export interface Outbox {
   /** Sends a pending message in the background; messages of one conversation go one after the other. */
   submit(message: { id: string; conversationId: string }): void;
-  /** Takes up what was pending when the last process ended. */
-  resume(): Promise<void>;
+  /** What was pending when the last process ended; ask before new messages can be submitted. */
+  leftOver(): Promise<PendingMessage[]>;
+  /** Sends, or fails, what was left over, in the background. */
+  resume(pending: PendingMessage[]): void;
   /** Waits for calls in flight, at most `graceMs`, then gives them up (they fail with an unknown outcome). */
   close(graceMs: number): Promise<void>;
 }
@@ -41,7 +50,8 @@ const claim = {
 };
 const pending = {
   name: "pending",
-  text: "select m.id, m.conversation_id, m.attempted_at is not null as attempted from message m where m.delivery_state = 'pending' order by m.seq",
+  text: `select m.id, m.conversation_id as "conversationId", m.attempted_at is not null as attempted
+    from message m where m.delivery_state = 'pending' order by m.seq`,
 };
 const finish = {
   name: "finish_message",
@@ -117,10 +127,10 @@ export function createOutbox({ database, events, graph, log }: Dependencies): Ou
     events.messageMetadata(row);
   }
 
-  function submit({ id, conversationId }: { id: string; conversationId: string }): void {
+  function enqueue(id: string, conversationId: string, work: () => Promise<void>): void {
     const before = running.get(conversationId) ?? Promise.resolve();
     const mine = before
-      .then(() => send(id))
+      .then(work)
       .catch((error: unknown) => log(`message ${id} stays pending: ${describeError(error)}`))
       .finally(() => {
         if (running.get(conversationId) === mine) running.delete(conversationId);
@@ -129,12 +139,12 @@ export function createOutbox({ database, events, graph, log }: Dependencies): Ou
   }
 
   return {
-    submit,
-    async resume() {
-      type Pending = { id: string; conversation_id: string; attempted: boolean };
-      for (const { id, conversation_id, attempted } of await database.query<Pending>(pending, [])) {
-        if (!attempted) submit({ id, conversationId: conversation_id });
-        else await record(id, { error: "The platform stopped while sending; whether the message was delivered is not known", raw: null });
+    submit: ({ id, conversationId }) => enqueue(id, conversationId, () => send(id)),
+    leftOver: () => database.query<PendingMessage>(pending, []),
+    resume(messages) {
+      const inDoubt = { error: "The platform stopped while sending; whether the message was delivered is not known", raw: null };
+      for (const { id, conversationId, attempted } of messages) {
+        enqueue(id, conversationId, () => (attempted ? record(id, inDoubt) : send(id)));
       }
     },
     async close(graceMs) {

@@ -26,26 +26,35 @@ interface WebhookOptions {
 
 // Meta sends at most 1000 updates a delivery; that is 32 KB for each of them. Strangers reach this path, hence a common limit.
 const BODY_LIMITS = { each: 32 * 1024 * 1024, together: 128 * 1024 * 1024 };
-const LOG_REJECTED_EVERY_MS = 10_000;
+/** Meta waits 5 s. What is committed after we gave up is recognised when Meta repeats it. */
+const ANSWER_WITHIN_MS = 4_000;
+const LOG_EVERY_MS = 10_000;
 
 export function createWebhook({ facebook, inbound, log }: WebhookOptions): { GET: Handler; POST: Handler; counters: WebhookCounters } {
   const counters: WebhookCounters = { deliveries: 0, rejectedSignatures: 0, notCommitted: 0 };
   const read = createBodyReader(BODY_LIMITS);
-  let lastLogged = 0;
+  const lastLogged = new Map<string, number>();
+
+  /** Strangers must not be able to fill the log. */
+  function logRarely(kind: string, line: string): void {
+    if (Date.now() - (lastLogged.get(kind) ?? 0) < LOG_EVERY_MS) return;
+    lastLogged.set(kind, Date.now());
+    log(line);
+  }
 
   function reject(verdict: string): Reply {
     counters.rejectedSignatures += 1;
-    if (Date.now() - lastLogged >= LOG_REJECTED_EVERY_MS) {
-      lastLogged = Date.now();
-      log(`webhook refused: signature ${verdict} (${counters.rejectedSignatures} since the start); is the app secret right?`);
-    }
+    logRarely(
+      "rejected",
+      `webhook refused: signature ${verdict} (${counters.rejectedSignatures} since the start); is the app secret right?`,
+    );
     return message(401, `signature ${verdict}`);
   }
 
   /** Meta repeats what is answered 503. */
   function notNow(reason: string): Reply {
     counters.notCommitted += 1;
-    log(`webhook not taken, to be repeated by the sender: ${reason}`);
+    logRarely("not committed", `webhook not taken, to be repeated by the sender: ${reason} (${counters.notCommitted} since the start)`);
     const reply = message(503, "not committed, please repeat");
     return { ...reply, headers: { ...reply.headers, "retry-after": "1" } };
   }
@@ -69,7 +78,7 @@ export function createWebhook({ facebook, inbound, log }: WebhookOptions): { GET
             : verifySignature(facebook.appSecret, got.body, signatures(request.headers));
         if (verdict !== "valid") return reject(verdict);
         const delivery = request.headers["airy-delivery"];
-        await inbound.receive(got.body, typeof delivery === "string" ? delivery : null);
+        await within(ANSWER_WITHIN_MS, inbound.receive(got.body, typeof delivery === "string" ? delivery : null));
         counters.deliveries += 1;
         return empty(200);
       } catch (error) {
@@ -79,6 +88,18 @@ export function createWebhook({ facebook, inbound, log }: WebhookOptions): { GET
       }
     },
   };
+}
+
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  let late: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    late = setTimeout(() => reject(new Error(`no commit within ${ms} ms`)), ms);
+  });
+  try {
+    await Promise.race([work, timeout]);
+  } finally {
+    clearTimeout(late);
+  }
 }
 
 function signatures(headers: Record<string, string | string[] | undefined>) {

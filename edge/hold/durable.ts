@@ -8,7 +8,8 @@
  */
 import type { Database } from "lmdb";
 import { EdgeError, type FailureCode } from "../errors.ts";
-import { openAgain, openChecked, prepareFolder, type Environment, type Place } from "./environment.ts";
+import { closeEnvironment, openAgain, openChecked, prepareFolder, type Environment, type Place } from "./environment.ts";
+import type { Room } from "./room.ts";
 import { lockFolder, type FolderLock } from "./lock.ts";
 
 /** `value` null removes. Tables are the names given at opening. */
@@ -38,7 +39,10 @@ interface Job {
 
 /** After a failure the next attempt waits so long. */
 const RETRY_MS = 500;
-const BATCH_CHANGES = 4096;
+const MAX_KEY = 500;
+/** The most changes in one write; so few fit even when the disk is full. */
+export const CHANGES_A_WRITE = 64;
+const BATCH_CHANGES = 512;
 const BATCH_BYTES = 16 * 1024 * 1024;
 
 /**
@@ -88,12 +92,15 @@ export class Durable {
   }
 
   /**
-   * Writes all changes or none, after everything that was written before. Rejects with the `failed` code when they are not durable in
+   * Writes all changes (at most {@link CHANGES_A_WRITE}) or none, after everything that was written before. Rejects with the `failed` code when they are not durable in
    * time. With `undo`, a rejected write leaves nothing behind: what it may have written is taken back by `undo` as soon as possible.
    * Without, the changes are tried again until they are written, also after the rejection.
    */
   write(changes: Change[], undo: Change[] | null = null): Promise<void> {
     return new Promise((resolve, reject) => {
+      // lmdb would throw in the middle of a batch, and commit the half of it.
+      if (changes.length > CHANGES_A_WRITE) return reject(new RangeError(`${changes.length} changes in one write.`));
+      if (changes.some(({ key }) => key === "" || key.length > MAX_KEY)) return reject(new RangeError("A key is empty or too long."));
       if (this.closing) return reject(new EdgeError(this.options.failed, "The store is closed."));
       const job: Job = { changes, undo, timer: null, resolve, reject, given: false };
       job.timer = setTimeout(() => this.giveUp(job), this.options.deadlineMs);
@@ -114,7 +121,7 @@ export class Durable {
     if (this.retry) clearTimeout(this.retry);
     for (const job of this.waiting.splice(0)) this.refuse(job, "The store was closed first.");
     // A commit that hangs in the kernel cannot be closed; the process can still end.
-    if (!this.underWay) await this.environment?.root.close();
+    if (!this.underWay && this.environment) await closeEnvironment(this.environment);
     await this.lock.release();
   }
 
@@ -149,29 +156,56 @@ export class Durable {
 
   private async commitAll(): Promise<void> {
     while (this.waiting.length > 0) {
-      const batch = this.takeBatch();
+      let batch: Job[] = [];
       try {
         this.environment ??= openAgain(this.options);
+        batch = this.takeBatch(this.environment.room);
         await commit(this.environment, batch);
+        this.finish(batch);
       } catch (error) {
         await this.recover(batch, error as Error);
         return;
       }
-      this.finish(batch);
     }
   }
 
-  private takeBatch(): Job[] {
-    let count = 0;
+  private takeBatch(room: Room): Job[] {
+    let changes = 0;
     let bytes = 0;
     let jobs = 0;
     for (const job of this.waiting) {
-      if (jobs > 0 && (count >= BATCH_CHANGES || bytes >= BATCH_BYTES)) break;
+      if (jobs > 0 && (changes >= BATCH_CHANGES || bytes >= BATCH_BYTES)) break;
       jobs++;
-      count += job.changes.length;
-      for (const change of job.changes) bytes += change.value?.length ?? 0;
+      changes += job.changes.length;
+      bytes += sizeOf(job);
     }
-    return this.waiting.splice(0, jobs);
+    const batch = this.waiting.splice(0, jobs);
+    try {
+      room.extend(changes, bytes);
+      return batch;
+    } catch (error) {
+      return this.takeFitting(room, batch, error as Error);
+    }
+  }
+
+  /** On a full disk: what still fits is written, what may be refused is refused, the rest (mostly removing, which makes room) waits on. */
+  private takeFitting(room: Room, batch: Job[], full: Error): Job[] {
+    const fitting: Job[] = [];
+    const later: Job[] = [];
+    let changes = 0;
+    let bytes = 0;
+    for (const job of batch) {
+      const fits = room.has(changes + job.changes.length, bytes + sizeOf(job), job.undo !== null);
+      if (fits) {
+        fitting.push(job);
+        changes += job.changes.length;
+        bytes += sizeOf(job);
+      } else if (!job.undo) later.push(job);
+      else if (!job.given) this.refuse(job, full.message, full);
+    }
+    this.waiting.unshift(...later);
+    if (fitting.length === 0 && later.length > 0) throw full;
+    return fitting;
   }
 
   private finish(batch: Job[]): void {
@@ -184,28 +218,28 @@ export class Durable {
     this.waiting.unshift(...tooLate);
   }
 
-  /** Nothing of the batch counts as written; what must be undone or tried again goes before everything else, in the old order. */
+  /**
+   * Nothing of the batch counts as written; what must be undone or tried again goes before everything else, in the old order. Reading goes on
+   * meanwhile, but for the turn in which the environment is opened anew.
+   */
   private async recover(batch: Job[], error: Error): Promise<void> {
     const cause = await causeOf(error);
-    const again: Job[] = [];
-    for (const job of batch) {
-      if (!job.undo) again.push(job);
-      else {
-        if (!job.given) this.refuse(job, cause.message, cause);
-        again.push(undoing(job.undo));
-      }
-    }
-    this.waiting.unshift(...again);
     const broken = this.environment;
     this.environment = null;
-    await broken?.root.close();
+    if (broken) await closeEnvironment(broken);
     try {
       this.environment = openAgain(this.options);
     } catch {
       // Tried again before the next commit.
     }
+    this.waiting.unshift(...batch.map((job) => (job.undo ? undoing(job.undo) : job)));
+    for (const job of batch) if (job.undo && !job.given) this.refuse(job, cause.message, cause);
     if (!this.closing) this.retry = setTimeout(() => this.start(), RETRY_MS);
   }
+}
+
+function sizeOf(job: Job): number {
+  return job.changes.reduce((sum, change) => sum + (change.value?.length ?? 0), 0);
 }
 
 function undoing(changes: Change[]): Job {
@@ -213,6 +247,7 @@ function undoing(changes: Change[]): Job {
 }
 
 async function commit(environment: Environment, batch: Job[]): Promise<void> {
+  if (batch.length === 0) return;
   await environment.root.batch(() => {
     for (const job of batch) {
       for (const change of job.changes) {

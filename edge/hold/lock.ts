@@ -1,5 +1,5 @@
 /** One process a folder. The kernel frees the lock when its holder dies, so that nothing stale is ever left to clean up. */
-import { realpathSync } from "node:fs";
+import { closeSync, fstatSync, openSync, realpathSync, writeSync } from "node:fs";
 import path from "node:path";
 import { open } from "lmdb";
 import { EdgeError } from "../errors.ts";
@@ -7,6 +7,9 @@ import { EdgeError } from "../errors.ts";
 export interface FolderLock {
   release(): Promise<void>;
 }
+
+/** LMDB's table for 126 readers takes 8.1 kB. */
+const READER_TABLE_BYTES = 16 * 1024;
 
 /** Folders that this process holds; LMDB would hand the same environment out twice within one process. */
 const held = new Set<string>();
@@ -37,10 +40,24 @@ export function lockFolder(dir: string): FolderLock {
   };
 }
 
+/**
+ * Gives `<file>-lock` its room on the disk before LMDB maps it: on a full disk writing into a hole of a mapped file ends the process with
+ * SIGBUS, while this throws ENOSPC. Only to be called while this process has the file closed: closing it here would free its locks.
+ */
+export function reserveReaderTable(file: string): void {
+  const lock = openSync(`${file}-lock`, "a", 0o600);
+  try {
+    if (fstatSync(lock).size === 0) writeSync(lock, Buffer.alloc(READER_TABLE_BYTES));
+  } finally {
+    closeSync(lock);
+  }
+}
+
 type LockFile = ReturnType<typeof openLockFile>;
 
 function openLockFile(file: string) {
   try {
+    reserveReaderTable(file);
     const options = { path: file, noSubdir: true, overlappingSync: false, permissionsMode: 0o600 };
     return open(options);
   } catch (cause) {

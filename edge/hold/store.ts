@@ -6,7 +6,7 @@ import path from "node:path";
 import { EdgeError } from "../errors.ts";
 import { steadyClock } from "./clock.ts";
 import { deliveryIds } from "./delivery-id.ts";
-import { openDurable, type Change, type Durable } from "./durable.ts";
+import { CHANGES_A_WRITE, openDurable, type Change, type Durable } from "./durable.ts";
 import { decodeBytes, decodeRecord, encodeBytes, encodeRecord, ENTRY_OVERHEAD, keyOf, type EntryRecord } from "./entry.ts";
 import { MAX_BODY_BYTES } from "./policy.ts";
 import { Queues, type Held } from "./queues.ts";
@@ -216,7 +216,7 @@ export class HoldStore {
       this.queues.revive(held, this.now());
       changes.push(rewriting(held.record));
     }
-    if (changes.length > 0) await this.durable.write(changes);
+    await this.writeInPieces(changes);
     return changes.length;
   }
 
@@ -271,7 +271,7 @@ export class HoldStore {
       }
       if (changes.length === 0) continue;
       // Tried again by itself when it fails.
-      void this.durable.write(changes).catch(() => {});
+      this.writeInPieces(changes).catch(() => {});
       report.push({ identifier, expired: late.length, deleted: old.length });
     }
     return report;
@@ -297,6 +297,13 @@ export class HoldStore {
       if (record.dead) record.dead.at = Math.min(record.dead.at, now);
       this.queues.enter({ record, pending: null });
     }
+  }
+
+  /** Not as a whole, but each piece for sure. */
+  private async writeInPieces(changes: Change[]): Promise<void> {
+    const pieces: Promise<void>[] = [];
+    for (let i = 0; i < changes.length; i += CHANGES_A_WRITE) pieces.push(this.durable.write(changes.slice(i, i + CHANGES_A_WRITE)));
+    await Promise.all(pieces);
   }
 
   /** What is held under this id, once its storing has ended one way or the other. */

@@ -46,6 +46,7 @@ export function startStore(program: string, dataDir: string, args: string[] = []
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, ...env },
   });
+  child.stdin!.on("error", () => {});
   const asked = new Map<number, (answer: Answer) => void>();
   const lines: string[] = [];
   let next = 0;

@@ -22,11 +22,11 @@ try {
 function serve(store: HoldStore): void {
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => {
-    const { n, what, identifier, id, size = 10 } = JSON.parse(line) as Record<string, never>;
+    const { n, what, identifier = "", id = "" } = JSON.parse(line) as { n: number; what: string; identifier?: string; id?: string };
     const answer = (value: object) => say(JSON.stringify({ n, ...value }));
     const run = async (): Promise<unknown> => {
       if (what === "append") {
-        return store.append(identifier, id, { rawHead: Buffer.from(id), body: Buffer.alloc(size, 65), source: id, receivedAt: Date.now() });
+        return store.append(identifier, id, { rawHead: Buffer.from(id), body: Buffer.alloc(10, 65), source: id, receivedAt: Date.now() });
       }
       if (what === "remove") return store.remove(identifier, id);
       if (what === "dead") return store.moveToDead(identifier, id, "TEST");

@@ -125,11 +125,11 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
         tunnel.tellStatus?.(hold.statusOf(tunnel.name));
       },
       onTunnelClosed: (tunnel, lost) => {
+        if (!keys.delete(tunnel)) return; // it had said goodbye before
         config.log(`tunnel ${tunnel.name} ${lost ? "lost" : "closed"}`);
         claims.touch(tunnel.name);
         if (routes.get(tunnel.name) === tunnel && lost) lostAt.set(tunnel.name, Date.now());
         routes.detach(tunnel);
-        keys.delete(tunnel);
       },
       onCall: async ({ name }, { method }) => {
         if (method === "dead.list") return hold.deadOf(name);

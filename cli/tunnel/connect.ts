@@ -85,7 +85,7 @@ export async function connect(options: ConnectOptions): Promise<Connected> {
     readyTimeout: DEADLINE_MS,
     keepaliveInterval: 0, // edge/transport/connection.ts looks after liveness
   });
-  const connection = new SshConnection(client);
+  const connection = new SshConnection(client, false);
   const abort = () => connection.destroy(new Error("stopped"));
   options.signal.addEventListener("abort", abort, { once: true });
   try {

@@ -1,6 +1,7 @@
 /** The tunnel client: one SSH connection to the edge, kept up forever, that carries public requests to a local service. */
 import { randomUUID } from "node:crypto";
 import type { RequestRecord, TunnelStatus } from "../launch/events.ts";
+import { FrameType } from "../../edge/wire/frames.ts";
 import type { GoAway } from "../../edge/wire/messages.ts";
 import { AiryError, fail } from "../report/errors.ts";
 import { connect, type Connected } from "./connect.ts";
@@ -8,6 +9,7 @@ import { createForwarder, type Forwarder } from "./forward.ts";
 import { pinKey, pinnedKey } from "./host-keys.ts";
 import { next, retryDelay, type TunnelEvent } from "./machine.ts";
 import { Recorder } from "./recorder.ts";
+import { watchWake } from "./wake.ts";
 
 /** A refusal that only somebody else can lift is tried again at this pace, where it is tried again at all. */
 const REFUSED_RETRY_MS = 60_000;
@@ -15,6 +17,10 @@ const REFUSED_RETRY_MS = 60_000;
 const CLOSE_GRACE_MS = 5_000;
 /** A connection that lasted this long counts as recovered: the next loss starts with the first delay again. */
 const STABLE_MS = 5_000;
+
+const MEASURE_MS = 5_000;
+/** After a sleep or a change of network the edge has this long to answer. */
+const WAKE_GRACE_MS = 1_000;
 
 /** Codes of {@link connect} that do not pass by waiting. */
 const REFUSALS = new Set(["HOST_KEY_CHANGED", "SSH_AUTH", "NAME_TAKEN", "EDGE_REFUSED"]);
@@ -77,6 +83,8 @@ class Tunnel implements RunningTunnel {
   readonly #recorder: Recorder;
   readonly #forwarder: Forwarder;
   readonly #stop = new AbortController();
+  readonly #stopWatching: () => void;
+  readonly #measuring: NodeJS.Timeout;
   #status: TunnelStatus;
   #connected: Connected | null = null;
   /** Connections the edge has asked us to leave, still finishing. */
@@ -94,6 +102,9 @@ class Tunnel implements RunningTunnel {
     this.#config = config;
     this.#recorder = new Recorder(config.onRequest);
     this.#forwarder = createForwarder(config.target, config.paths, this.#recorder);
+    this.#stopWatching = watchWake((what) => this.#onWake(what));
+    this.#measuring = setInterval(() => this.#connected?.mux.ping(), MEASURE_MS);
+    this.#measuring.unref();
     this.#status = {
       state: "idle",
       url: null,
@@ -147,6 +158,7 @@ class Tunnel implements RunningTunnel {
     if (this.#status.state === "closed") return;
     this.#end(null);
     const connections = [...this.#leaving, ...(this.#connected ? [this.#connected] : [])];
+    for (const { mux } of connections) mux.send(FrameType.GOAWAY, { code: "CLOSING", retryAfterMs: 0 });
     const until = Date.now() + CLOSE_GRACE_MS;
     while (Date.now() < until && connections.some(({ mux }) => mux.streams > 0 && !mux.closed)) await sleep(20);
     await Promise.all(connections.map((connected) => leave(connected)));
@@ -178,9 +190,7 @@ class Tunnel implements RunningTunnel {
         onRequest: (stream, head) => this.#forwarder.onRequest(stream, head),
         onGoAway: (goAway) => this.#onGoAway(connected, goAway),
         onStatus: ({ held }) => this.#update({ held }),
-        onPong: (rttMs) => {
-          this.#status.rttMs = Math.round(rttMs * 10) / 10;
-        },
+        onPong: (rttMs) => this.#onPong(Math.round(rttMs * 10) / 10),
         onClose: (error) => this.#onClose(connected, error),
         signal: this.#stop.signal,
       });
@@ -200,6 +210,7 @@ class Tunnel implements RunningTunnel {
     const { url, identifier } = connected.welcome;
     this.#move("welcome", { url, identifier, reason: null, reconnects: this.#status.reconnects + (this.#everOpen ? 1 : 0) });
     this.#everOpen = true;
+    connected.mux.ping();
     this.#resolveOpened(this.status());
   }
 
@@ -243,6 +254,21 @@ class Tunnel implements RunningTunnel {
     this.#schedule(retryAfterMs, code);
   }
 
+  /** The first measurement is news; later ones are there for whoever asks. */
+  #onPong(rttMs: number): void {
+    if (this.#status.rttMs === null) this.#update({ rttMs });
+    else this.#status.rttMs = rttMs;
+  }
+
+  #onWake(what: "sleep" | "network"): void {
+    this.#config.log(what === "sleep" ? "this machine slept" : "this machine's network has changed");
+    this.#connected?.connection.suspect(WAKE_GRACE_MS);
+    if (!this.#retry) return;
+    clearTimeout(this.#retry);
+    this.#attempt = 0;
+    void this.dial();
+  }
+
   /** The connection is gone: the attempts are counted afresh, unless it was hardly there. */
   #lost(why: string): void {
     this.#config.log(`EDGE_LOST: ${why}`);
@@ -259,6 +285,8 @@ class Tunnel implements RunningTunnel {
     if (!this.#move("stop", { retryAt: null, reason: error?.code ?? null })) return;
     if (this.#retry) clearTimeout(this.#retry);
     this.#stop.abort();
+    this.#stopWatching();
+    clearInterval(this.#measuring);
     this.#rejectOpened(error ?? new AiryError("INTERRUPTED", {}));
     this.#resolveClosed(error);
   }

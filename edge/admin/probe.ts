@@ -65,7 +65,7 @@ export function startProbe(options: ProbeOptions): Probe {
       readyTimeout: DEADLINE_MS,
       keepaliveInterval: 0,
     });
-    const current = new SshConnection(client);
+    const current = new SshConnection(client, false);
     connection = current;
     current.onClose(() => {
       if (connection === current) connection = name = null;

@@ -16,6 +16,8 @@ export interface AgentTunnelOptions {
   readHello: (payload: Buffer) => Hello;
   refusalText: (code: RefusalCode) => string;
   onOpen: (tunnel: AgentTunnel) => void;
+  /** The client is about to go: no new requests, those in flight go on. */
+  onLeave: (tunnel: AgentTunnel) => void;
   onCall: (tunnel: AgentTunnel, call: Call) => Promise<unknown>;
   onClose: (tunnel: AgentTunnel, lost: boolean) => void;
 }
@@ -90,6 +92,10 @@ export class AgentTunnel implements Tunnel {
     if (!this.#greeted && type === FrameType.HELLO) {
       this.#greeted = true;
       void this.#greet(payload);
+      return;
+    }
+    if (type === FrameType.GOAWAY && this.hello) {
+      this.#options.onLeave(this);
       return;
     }
     if (type === FrameType.CALL && this.hello) {

@@ -127,7 +127,7 @@ export async function startSshServer(options: SshServerOptions): Promise<Running
   });
 
   function onClient(client: Connection): void {
-    const connection = new SshConnection(client);
+    const connection = new SshConnection(client, true);
     let key: Buffer | null = null;
     authenticate(client, options.allowed, (blob) => {
       key = blob;
@@ -216,6 +216,7 @@ export async function startSshServer(options: SshServerOptions): Promise<Running
         return { welcome };
       },
       onOpen: served,
+      onLeave: (leaving) => options.onTunnelClosed(leaving, false),
       onCall: options.onCall,
       onClose: (closed, lost) => {
         if (closed.name) options.onTunnelClosed(closed, lost);

@@ -63,11 +63,14 @@ export class SshConnection {
   #heardAt = Date.now();
   #pingedAt = 0;
   #busyUntil = 0;
+  readonly #renews: boolean;
   #rekeyedAt = Date.now();
   #rekeyedBytes = 0;
 
-  constructor(ssh: Client | Connection) {
+  /** @param renews whether this end asks for new keys; one of them is enough. */
+  constructor(ssh: Client | Connection, renews: boolean) {
     this.#ssh = ssh;
+    this.#renews = renews;
     this.#internals = ssh as unknown as Ssh2Internals;
     this.socket = this.#internals._sock;
     this.protocol = this.#internals._protocol;
@@ -175,17 +178,20 @@ export class SshConnection {
     for (const listener of this.#closeListeners.splice(0)) listener(this.error);
   }
 
+  /** The link may be dead without looking so: asks at once, and ends the connection when nothing is heard for `graceMs`. */
+  suspect(graceMs: number, now = Date.now()): void {
+    this.busy(now);
+    this.#heardAt = now - Math.max(0, BUSY.dead - graceMs);
+    this.#sendPing(now);
+  }
+
   /** Liveness: any received byte counts as life. `slept` is set when this process itself was not running. */
   tick(now: number, slept: boolean): void {
     const { bytesRead, bytesWritten } = this.socket;
     if (bytesRead !== this.#bytesSeen || slept) {
       this.#bytesSeen = bytesRead;
       this.#heardAt = now;
-      if (slept) {
-        // Ask at once, and do not wait long for the answer: after a sleep the link is more often dead than not.
-        this.busy(now);
-        this.#sendPing(now);
-      }
+      if (slept) this.suspect(BUSY.dead, now);
     }
     const rule = now < this.#busyUntil ? BUSY : IDLE;
     const silent = now - this.#heardAt;
@@ -195,6 +201,7 @@ export class SshConnection {
     }
     if (silent >= rule.ping && now - this.#pingedAt >= rule.ping) this.#sendPing(now);
     const bytes = bytesRead + bytesWritten;
+    if (!this.#renews) return;
     if (bytes - this.#rekeyedBytes < REKEY_BYTES && now - this.#rekeyedAt < REKEY_MS) return;
     this.#rekeyedAt = now;
     this.#rekeyedBytes = bytes;

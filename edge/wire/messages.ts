@@ -32,7 +32,7 @@ export type Welcome = z.infer<typeof Welcome>;
 export const Refused = z.object({ code: z.string(), message: z.string() });
 export type Refused = z.infer<typeof Refused>;
 
-/** The edge is about to close this connection: `TAKEN_OVER` is final, `EDGE_STOPPING` says when to come back. */
+/** One side is about to close this connection. Of the edge: `TAKEN_OVER` is final, `EDGE_STOPPING` says when to come back. Of the agent: `CLOSING`. */
 export const GoAway = z.object({ code: z.string(), retryAfterMs: z.number().min(0).max(600_000) });
 export type GoAway = z.infer<typeof GoAway>;
 

@@ -38,14 +38,12 @@ export async function runDestroy(options: Options<"destroy">, ctx: Context): Pro
   );
 }
 
-async function confirm(paths: WorkspacePaths, { io, out }: Context): Promise<void> {
-  const question = `All messages and settings in ${paths.dir} will be deleted for good.`;
-  if (out.json || !io.tty.stdin || !io.tty.stderr)
-    fail("CONFIRMATION_REQUIRED", { question, declined: false, command: "airy destroy --yes" });
+async function confirm(paths: WorkspacePaths, { io, out, signal }: Context): Promise<void> {
+  if (out.json || !io.tty.stdin || !io.tty.stdout) fail("CONFIRMATION_REQUIRED", { dir: paths.dir, declined: false });
   const prompt = createInterface({ input: io.stdin, output: io.terminal });
-  const answer = await prompt.question(`${question}\nDelete? [y/N] `).finally(() => prompt.close());
-  if (!/^y(es)?$/i.test(answer.trim()))
-    fail("CONFIRMATION_REQUIRED", { question: "Nothing was deleted.", declined: true, command: "airy destroy" });
+  const question = `All messages and settings in ${paths.dir} will be deleted for good.\nDelete? [y/N] `;
+  const answer = await prompt.question(question, { signal }).finally(() => prompt.close());
+  if (!/^y(es)?$/i.test(answer.trim())) fail("CONFIRMATION_REQUIRED", { dir: paths.dir, declined: true });
 }
 
 /** The key makes the URL, which a source may still point to; host keys pinned for it stay with it. The lock is released later. */

@@ -63,9 +63,10 @@ async function locked(
     if (event.type === "step" && event.state === "running") waitingFor = event.id;
     show(event);
   };
+  let written: Promise<void> = Promise.resolve();
   const emit: Emit = (body) => {
     const event = out.stamp(body);
-    appendBounded(paths.events, `${JSON.stringify(event)}\n`, EVENTS_BYTES).catch(() => {});
+    written = written.then(() => appendBounded(paths.events, `${JSON.stringify(event)}\n`, EVENTS_BYTES)).catch(() => {});
     note(event);
   };
   let engine: Launched["status"]["engine"] = null;
@@ -88,6 +89,7 @@ async function locked(
     throw engine === null ? failure : await withLog(failure, await loadEngine(engine, io), paths.root);
   } finally {
     given.release();
+    await written;
     await lock.release();
   }
 }

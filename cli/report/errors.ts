@@ -63,9 +63,9 @@ export const catalogue = {
     category: "input",
     exit: 3,
     retryable: false,
-    what: (d) => `${d.question}`,
-    why: (d) => (d.declined ? "The answer was no; nothing was changed." : "There is no terminal to ask on, and --yes was not given."),
-    actions: (d) => [`${d.command}`],
+    what: (d) => (d.declined ? "Nothing was deleted." : `All messages and settings in ${d.dir} would be deleted for good.`),
+    why: (d) => (d.declined ? "The answer was no." : "That needs consent: there is no terminal to ask on, and --yes was not given."),
+    actions: () => ["airy destroy --yes"],
   },
   SECRET_MISSING: {
     category: "input",

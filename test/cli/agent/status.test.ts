@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import { buildStatus, offlineStatus, type StatusInput } from "../../../cli/agent/status.ts";
+import type { ServiceStatus, WebhookState } from "../../../cli/launch/events.ts";
+import { openTunnel } from "../../support/dashboard-events.ts";
+
+const service = (state: ServiceStatus["state"], health: ServiceStatus["health"]): ServiceStatus => ({ name: "platform", state, health });
+const webhook = (state: WebhookState) => ({ source: "facebook" as const, object: "page", state, callbackUrl: null });
+
+const good: StatusInput = {
+  engine: "embedded",
+  sandbox: true,
+  platformPort: 4200,
+  services: [service("running", "healthy")],
+  tunnel: openTunnel,
+  webhooks: [webhook("active")],
+  controlPort: 4300,
+  ready: true,
+};
+
+test.each<[string, Partial<StatusInput>, string]>([
+  ["all is well", {}, "running"],
+  ["a service without a health check", { services: [service("running", "none")] }, "running"],
+  ["no Facebook app", { webhooks: [webhook("unconfigured")] }, "running"],
+  ["still starting", { ready: false }, "degraded"],
+  ["no service at all", { services: [] }, "degraded"],
+  ["an unhealthy service", { services: [service("running", "healthy"), service("running", "unhealthy")] }, "degraded"],
+  ["a service that stopped", { services: [service("exited", "none")] }, "degraded"],
+  ["a tunnel that waits", { tunnel: { ...openTunnel, state: "waiting" } }, "degraded"],
+  ["no tunnel yet", { tunnel: null }, "degraded"],
+  ["a webhook that is not active", { webhooks: [webhook("inactive")] }, "degraded"],
+  ["a webhook of somebody else", { webhooks: [webhook("foreign")] }, "degraded"],
+  ["an error of the webhook", { webhooks: [webhook("error")] }, "degraded"],
+])("%s", (_, change, state) => {
+  expect(buildStatus({ ...good, ...change })).toMatchObject({
+    state,
+    edition: "basic",
+    platform: { url: "http://127.0.0.1:4200" },
+    control: { url: "http://127.0.0.1:4300" },
+  });
+});
+
+test("without the agent process containers that run are a degradation, and none is stopped", () => {
+  const input = { engine: "docker" as const, sandbox: false, platformPort: 4200 };
+  expect(offlineStatus({ ...input, services: [service("running", "healthy")] })).toMatchObject({
+    state: "degraded",
+    tunnel: null,
+    control: { url: null },
+  });
+  expect(offlineStatus({ ...input, services: [service("exited", "none")] })).toMatchObject({ state: "stopped", platform: { url: null } });
+});

@@ -1,0 +1,98 @@
+import { describe, expect, test } from "vitest";
+import { camel, envName, type CommandSpec } from "../../../cli/commands/command.ts";
+import { load } from "../../../cli/commands/load.ts";
+import { parse } from "../../../cli/commands/parse.ts";
+import { commands } from "../../../cli/commands/table.ts";
+
+const run = (line: string, env: Record<string, string> = {}) => parse(line.split(" ").filter(Boolean), env, "1.2.3");
+const entries = Object.entries(commands) as [keyof typeof commands, CommandSpec][];
+
+describe("a command line", () => {
+  test("becomes a command with typed options", () => {
+    expect(run("up --sandbox -y --edge host:2222 --port 4300 --timeout 5")).toEqual({
+      name: "up",
+      options: {
+        sandbox: true,
+        yes: true,
+        json: false,
+        edge: "host:2222",
+        edgeKey: undefined,
+        engine: undefined,
+        port: 4300,
+        replaceWebhook: false,
+        timeout: 5,
+        workspace: undefined,
+      },
+    });
+    expect(run("proxy 3000 --path /a --path /b")).toMatchObject({ options: { target: "3000", path: ["/a", "/b"], hold: [] } });
+    expect(run("logs")).toMatchObject({ name: "logs", options: { service: undefined } });
+  });
+
+  test("every option has an environment variable, and the flag wins over it", () => {
+    const env = { AIRY_EDGE: "from-env", AIRY_SANDBOX: "1", AIRY_YES: "no", AIRY_PORT: "4400", AIRY_PATH: "/a, /b" };
+    expect(run("up --edge from-flag", env)).toMatchObject({ options: { edge: "from-flag", sandbox: true, yes: false, port: 4400 } });
+    expect(run("proxy 1", env)).toMatchObject({ options: { path: ["/a", "/b"] } });
+    expect(run("proxy 1 --path /c", env)).toMatchObject({ options: { path: ["/c"] } });
+  });
+
+  test.each([
+    ["upp", "UNKNOWN_COMMAND", { command: "upp", suggestion: "up" }],
+    ["up --sandbx", "UNKNOWN_FLAG", { flag: "--sandbx", command: "up", suggestion: "--sandbox" }],
+    ["--json", "UNKNOWN_FLAG", { flag: "--json" }],
+    ["up extra", "INVALID_ARGUMENT", { command: "up" }],
+    ["up --port", "INVALID_ARGUMENT", { command: "up" }],
+    ["up --port 0", "INVALID_ARGUMENT", { command: "up" }],
+    ["up --port 65536", "INVALID_ARGUMENT", { command: "up" }],
+    ["up --port 42x", "INVALID_ARGUMENT", { command: "up" }],
+    ["up --timeout 0", "INVALID_ARGUMENT", { command: "up" }],
+    ["up --engine podman", "INVALID_ARGUMENT", { command: "up" }],
+    ["up --edge=", "INVALID_ARGUMENT", { command: "up" }],
+    ["trigger", "INVALID_ARGUMENT", { command: "trigger" }],
+    ["trigger postback", "INVALID_ARGUMENT", { command: "trigger" }],
+    ["proxy", "INVALID_ARGUMENT", { command: "proxy" }],
+  ])("%s is refused", (line, code, details) => {
+    expect(() => run(line)).toThrow(expect.objectContaining({ code, details: expect.objectContaining(details) }));
+  });
+
+  test.each<Record<string, string>>([{ AIRY_PORT: "x" }, { AIRY_ENGINE: "podman" }, { AIRY_YES: "maybe" }])(
+    "a wrong variable is refused: %o",
+    (env) => {
+      expect(() => run("up", env)).toThrow(
+        expect.objectContaining({ code: "INVALID_ARGUMENT", details: expect.objectContaining({ command: "up" }) }),
+      );
+    },
+  );
+
+  test("help and version are printed and run nothing", () => {
+    expect(run("--version")).toEqual({ print: "1.2.3\n" });
+    expect(run("")).toMatchObject({ print: expect.stringContaining("Usage: airy") });
+    for (const line of ["--help", "help", "up --help", "help up"])
+      expect(run(line)).toMatchObject({ print: expect.stringContaining("Usage: airy") });
+    expect(run("--help")).not.toMatchObject({ print: expect.stringContaining("internal") });
+  });
+});
+
+describe("the table", () => {
+  test.each(entries)("%s: help names options, variables and examples", (name, spec) => {
+    const { print } = run(`${name} --help`) as { print: string };
+    const text = print.replaceAll(/\s+/g, " ");
+    expect(text).toContain(spec.summary);
+    for (const option of spec.options) expect(text).toContain(`[${envName(option)}]`);
+    if (!spec.hidden) expect(spec.examples.length).toBeGreaterThan(0);
+    for (const [line] of spec.examples) expect(text).toContain(`$ ${line}`);
+  });
+
+  test.each(entries.flatMap(([, spec]) => spec.examples.map(([line]) => line)))("the example %s is a valid command line", (line) => {
+    const argv = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map((match) => match[1] ?? match[2] ?? "");
+    expect(parse(argv.slice(1), {}, "")).toHaveProperty("name");
+  });
+
+  test.each(entries.map(([name]) => name))("%s can be loaded", async (name) => {
+    expect(await load[name]()).toBeInstanceOf(Function);
+  });
+
+  test("names become property and variable names", () => {
+    expect(camel("replace-webhook")).toBe("replaceWebhook");
+    expect(envName({ name: "replace-webhook", kind: "flag", description: "" })).toBe("AIRY_REPLACE_WEBHOOK");
+  });
+});

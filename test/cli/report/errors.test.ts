@@ -1,0 +1,102 @@
+import { readFile, readdir } from "node:fs/promises";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { commands } from "../../../cli/commands/table.ts";
+import {
+  AiryError,
+  asAiryError,
+  catalogue,
+  errorBody,
+  exitCode,
+  fromErrorBody,
+  whyOf,
+  type ErrorCode,
+} from "../../../cli/report/errors.ts";
+import { errorText } from "../../../cli/report/text.ts";
+
+const codes = Object.keys(catalogue) as ErrorCode[];
+
+/** Exit codes by class, as the documentation promises them. */
+const exits: Record<string, number[]> = {
+  usage: [2],
+  input: [3, 130],
+  config: [4],
+  docker: [10],
+  port: [11],
+  image: [12],
+  service: [13],
+  state: [14],
+  tunnel: [20],
+  probe: [21],
+  webhook: [22],
+  internal: [1],
+};
+
+/** Answers to every detail that a text may ask for. */
+const anything = new Proxy({}, { get: (_, key) => (key === "log" ? undefined : `<${String(key)}>`) }) as Record<string, string>;
+
+describe("the catalogue", () => {
+  test.each(codes)("%s says what, why and what to do, and exits with the code of its class", (code) => {
+    const error = new AiryError(code, anything);
+    const body = errorBody(error);
+    expect(exits[body.category]).toContain(catalogue[code].exit);
+    expect(body.message).toMatch(/\S.*[.?!]$/s);
+    expect(whyOf(error)).toMatch(/\S/);
+    expect(body.actions.length).toBeGreaterThan(0);
+    for (const text of [body.message, whyOf(error), ...body.actions]) expect(text).not.toMatch(/undefined|\[object|NaN/);
+  });
+
+  test.each(codes)("%s: every command it names exists", (code) => {
+    for (const action of errorBody(new AiryError(code, anything)).actions) {
+      const command = /^airy (?!-)(\S+)/.exec(action)?.[1];
+      if (command !== undefined && !command.startsWith("<")) expect(Object.keys(commands)).toContain(command);
+    }
+  });
+
+  test("every code is used, and used with a code that exists", async () => {
+    const root = path.resolve(import.meta.dirname, "../../../cli");
+    const files = (await readdir(root, { recursive: true })).filter((file) => /\.tsx?$/.test(file) && file !== "report/errors.ts");
+    const text = (await Promise.all(files.map((file) => readFile(path.join(root, file), "utf8")))).join("\n");
+    expect(codes.filter((code) => !text.includes(`"${code}"`))).toEqual([]);
+  });
+});
+
+describe("an error", () => {
+  test("exits with the number of the signal when it was interrupted", () => {
+    expect(["SIGHUP", "SIGINT", "SIGTERM"].map((signal) => exitCode(new AiryError("INTERRUPTED", { signal })))).toEqual([129, 130, 143]);
+  });
+
+  test("survives the way through JSON", () => {
+    const error = new AiryError("PORT_TAKEN", { port: 4200, holder: "nginx (pid 1)" });
+    expect(fromErrorBody(JSON.parse(JSON.stringify(errorBody(error))))).toMatchObject({
+      code: "PORT_TAKEN",
+      message: error.message,
+      details: error.details,
+    });
+    expect(fromErrorBody({ ...errorBody(error), code: "OF_ANOTHER_BUILD" as ErrorCode })).toMatchObject({ code: "INTERNAL" });
+  });
+
+  test("of ours stays what it is, any other is a bug with its stack", () => {
+    const error = new AiryError("LOCKED", {});
+    expect(asAiryError(error)).toBe(error);
+    expect(asAiryError(new TypeError("x is not a function"))).toMatchObject({
+      code: "INTERNAL",
+      details: { reason: expect.stringContaining("errors.test") },
+    });
+    expect(asAiryError("text")).toMatchObject({ code: "INTERNAL", details: { reason: "text" } });
+  });
+
+  test("reads like this", () => {
+    const error = new AiryError("SERVICE_EXITED", { service: "platform", exitCode: 1, log: ["starting", "no database"] });
+    expect(errorText(error)).toBe(
+      [
+        "error: The service platform stopped with exit code 1. (SERVICE_EXITED)",
+        "  why  Its last log lines are shown below.",
+        "  do   airy logs platform",
+        "  last lines of platform:",
+        "    starting",
+        "    no database",
+      ].join("\n"),
+    );
+  });
+});

@@ -1,4 +1,4 @@
-/** `docker compose` as a program: version, configuration hashes, up, build, down. */
+/** `docker compose` as a program: version, configuration hashes, up, down. */
 import { holderOf, holderText } from "../../checks/ports.ts";
 import { run, type RunResult } from "../../io/spawn.ts";
 import { AiryError, fail } from "../../report/errors.ts";
@@ -29,18 +29,9 @@ export async function configHashes(project: Project): Promise<Map<string, string
   );
 }
 
-/** Throws IMAGE_BUILD_FAILED. */
-export async function buildImage(project: Project, signal: AbortSignal, onLine: (line: string) => void): Promise<void> {
-  const result = await compose(project, ["--progress", "plain", "build", "platform"], signal, onLine);
-  signal.throwIfAborted();
-  if (result.exitCode === 0) return;
-  const log = `${result.stdout}\n${result.stderr}`.trim().split("\n").slice(-20);
-  fail("IMAGE_BUILD_FAILED", { image: project.env.AIRY_IMAGE ?? "", reason: lastLine(result.stderr) || lastLine(result.stdout), log });
-}
-
 /** Creates and starts what is not up to date. All images are there. Throws PORT_TAKEN, COMPOSE_FAILED. */
 export async function composeUp(project: Project, signal: AbortSignal): Promise<void> {
-  const args = ["--progress", "quiet", "up", "--detach", "--no-build", "--pull", "never", "--remove-orphans"];
+  const args = ["up", "--detach", "--no-build", "--pull", "never", "--remove-orphans"];
   const result = await compose(project, args, signal);
   signal.throwIfAborted();
   if (result.exitCode !== 0) throw await upError(result.stderr);
@@ -48,20 +39,15 @@ export async function composeUp(project: Project, signal: AbortSignal): Promise<
 
 /** Needs no compose file: the project is found by its labels. Throws COMPOSE_FAILED. */
 export async function composeDown(name: string, options: { volumes: boolean }): Promise<void> {
-  const args = ["compose", "--project-name", name, "--progress", "quiet", "down", "--remove-orphans"];
+  const args = ["compose", "--project-name", name, "down", "--remove-orphans"];
   if (options.volumes) args.push("--volumes");
   const result = await run("docker", args);
   if (result.exitCode !== 0) fail("COMPOSE_FAILED", { command: "down", reason: lastLine(result.stderr) });
 }
 
-function compose(
-  project: Project,
-  args: string[],
-  signal?: AbortSignal,
-  onLine?: (line: string, stream: "stdout" | "stderr") => void,
-): Promise<RunResult> {
+function compose(project: Project, args: string[], signal?: AbortSignal): Promise<RunResult> {
   const all = ["compose", "--project-name", project.name, ...project.args, ...args];
-  return run("docker", all, { env: project.env, ...(signal && { signal }), ...(onLine && { onLine }) });
+  return run("docker", all, { env: project.env, ...(signal && { signal }) });
 }
 
 async function upError(stderr: string): Promise<AiryError> {

@@ -7,10 +7,10 @@ import { joinSignals } from "../../io/signals.ts";
 import type { Emit } from "../../launch/events.ts";
 import { AiryError, fail, whyOf } from "../../report/errors.ts";
 import type { Platform } from "../platform.ts";
-import { buildImage, composeDown, composeUp, configHashes, requireCompose } from "./cli.ts";
+import { composeDown, composeUp, configHashes, requireCompose } from "./cli.ts";
 import { listContainers } from "./containers.ts";
 import { connectEngine, type Engine } from "./engine.ts";
-import { imagesOf, isPresent, pull, removeOldImages, stageContext, whyUnavailable, type ImageSet, type Package } from "./image.ts";
+import { build, imagesOf, isPresent, pull, removeOldImages, whyUnavailable, type ImageSet, type Package } from "./image.ts";
 import { projectLogs } from "./logs.ts";
 import { dockerDir, projectName, writeProject, type Project } from "./project.ts";
 import { createReporter, watchUntilHealthy } from "./watch.ts";
@@ -51,7 +51,7 @@ export function createCompose({ env, uid, os, distDir }: ComposeOptions): Platfo
       });
       const expected = await configHashes(project);
       if (await isUpToDate(engine, project, expected, emit)) return;
-      const provide = (): Promise<void> => provideImages(engine, project, images, emit, signal);
+      const provide = (): Promise<void> => provideImages(engine, spec.workspace, images, emit, signal);
       await provide();
       try {
         await start(engine, project, expected, emit, signal);
@@ -89,7 +89,7 @@ export function createCompose({ env, uid, os, distDir }: ComposeOptions): Platfo
     return (await isPresent(engine, images.own)) ? [images.postgres] : [images.postgres, images.node];
   }
 
-  async function provideImages(engine: Engine, project: Project, images: ImageSet, emit: Emit, signal: AbortSignal): Promise<void> {
+  async function provideImages(engine: Engine, workspace: string, images: ImageSet, emit: Emit, signal: AbortSignal): Promise<void> {
     for (const image of await neededImages(engine, images)) {
       if (await isPresent(engine, image)) continue;
       const name = image === images.postgres ? "postgres" : "platform";
@@ -105,12 +105,7 @@ export function createCompose({ env, uid, os, distDir }: ComposeOptions): Platfo
       service: { name: "platform", state: "created", health: "none" },
       detail: `building the image ${images.own}`,
     });
-    try {
-      await stageContext(pack, project.buildContext);
-      await buildImage(project, signal, () => undefined);
-    } finally {
-      await rm(project.buildContext, { recursive: true, force: true });
-    }
+    await build(pack, images, path.join(dockerDir(workspace), "image"), signal);
     await removeOldImages(engine, images.own);
   }
 }

@@ -62,8 +62,27 @@ export async function pull(image: string, signal: AbortSignal, onLine: (line: st
   fail("IMAGE_PULL_FAILED", { image, reason: lastLine(result.stderr) || "docker pull failed." });
 }
 
-/** Fills the build context; the caller builds and removes it. */
-export async function stageContext(pack: Package, dir: string): Promise<void> {
+/**
+ * Builds our image. With `docker build`, not through compose: from version 5 on that needs buildx, which not every machine has.
+ * Throws IMAGE_BUILD_FAILED.
+ */
+export async function build(pack: Package, images: ImageSet, context: string, signal: AbortSignal): Promise<void> {
+  try {
+    await stageContext(pack, context);
+    const result = await run("docker", ["build", "--build-arg", `AIRY_NODE_IMAGE=${images.node}`, "--tag", images.own, context], {
+      signal,
+    });
+    signal.throwIfAborted();
+    if (result.exitCode === 0) return;
+    const log = `${result.stdout}\n${result.stderr}`.trim().split("\n").slice(-20);
+    fail("IMAGE_BUILD_FAILED", { image: images.own, reason: lastLine(result.stderr) || lastLine(result.stdout), log });
+  } finally {
+    await rm(context, { recursive: true, force: true });
+  }
+}
+
+/** Fills the folder that the image is built from. */
+async function stageContext(pack: Package, dir: string): Promise<void> {
   await rm(dir, { recursive: true, force: true });
   await mkdir(dir, { recursive: true });
   await cp(pack.distDir, dir, { recursive: true });

@@ -9,8 +9,6 @@ import type { ServiceConfig, ServiceName } from "./service.ts";
 
 export interface Project {
   name: string;
-  /** Filled by image.ts while the image is built. */
-  buildContext: string;
   /** Arguments of `docker compose` before its command. */
   args: string[];
   /** Variables of the compose files; no secrets. */
@@ -43,16 +41,13 @@ export async function writeProject(options: ProjectOptions): Promise<Project> {
   const { ports } = spec;
   const dir = dockerDir(spec.workspace);
   const configs = configsOf(spec);
-  const buildContext = path.join(dir, "image");
   const services = ["postgres", ...Object.keys(configs)];
   const env: Record<string, string> = {
     AIRY_WORKSPACE: spec.workspace,
     AIRY_FILES: dir,
     AIRY_USER: options.user,
     AIRY_IMAGE: images.own,
-    AIRY_NODE_IMAGE: images.node,
     AIRY_POSTGRES_IMAGE: images.postgres,
-    AIRY_BUILD_CONTEXT: buildContext,
     AIRY_PLATFORM_PORT: String(ports.platform),
     AIRY_EDGE_SSH_PORT: String(ports.edgeSsh),
     AIRY_EDGE_HTTP_PORT: String(ports.edgeHttp),
@@ -73,7 +68,7 @@ export async function writeProject(options: ProjectOptions): Promise<Project> {
     await write(override, JSON.stringify({ services: Object.fromEntries(services.map((name) => [name, { healthcheck }])) }));
     files.push(override);
   }
-  return { name: projectName(spec.workspace), buildContext, args: files.flatMap((file) => ["-f", file]), env };
+  return { name: projectName(spec.workspace), args: files.flatMap((file) => ["-f", file]), env };
 }
 
 type Configs = { [N in ServiceName]?: ServiceConfig<N> };

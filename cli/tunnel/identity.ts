@@ -3,6 +3,7 @@ import { link, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import ssh2 from "ssh2";
 import { identifierOf } from "../../edge/names/identifier.ts";
+import { generateKey } from "../../edge/names/key.ts";
 import { fail } from "../report/errors.ts";
 
 export interface Identity {
@@ -42,7 +43,7 @@ async function read(file: string): Promise<string | null> {
 
 /** Two processes may do this at the same time: the one whose link comes first wins, and both use its key. */
 async function create(file: string): Promise<string> {
-  const { private: pem, public: line } = ssh2.utils.generateKeyPairSync("ed25519", { comment: "airy" });
+  const { privateKey: pem, publicKey: line } = generateKey("airy");
   const temporary = `${file}.${process.pid}.new`;
   try {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });

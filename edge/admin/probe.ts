@@ -5,6 +5,7 @@
 import http from "node:http";
 import { randomUUID } from "node:crypto";
 import ssh2 from "ssh2";
+import { generateKey } from "../names/key.ts";
 import { SshChannel } from "../transport/channel.ts";
 import { SSH2_WINDOW, SshConnection } from "../transport/connection.ts";
 import { Mux } from "../transport/mux.ts";
@@ -31,7 +32,7 @@ export interface Probe {
 
 /** A key that lives as long as this process. */
 export function makeProbeKey(): ProbeKey {
-  const { private: privateKey } = ssh2.utils.generateKeyPairSync("ed25519");
+  const { privateKey } = generateKey("airy edge probe");
   const key = ssh2.utils.parseKey(privateKey);
   if (key instanceof Error) throw key;
   return { privateKey, blob: key.getPublicSSH() };

@@ -3,6 +3,7 @@ import { mkdir, open, readFile, rename } from "node:fs/promises";
 import path from "node:path";
 import ssh2 from "ssh2";
 import { EdgeError } from "../errors.ts";
+import { generateKey } from "../names/key.ts";
 
 export interface HostKey {
   /** OpenSSH format. */
@@ -25,7 +26,7 @@ async function readOrCreate(file: string): Promise<string> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw new EdgeError("EDGE_HOST_KEY", String(error));
   }
-  const { private: pem } = ssh2.utils.generateKeyPairSync("ed25519", { comment: "airy edge" });
+  const { privateKey: pem } = generateKey("airy edge");
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
   const temporary = `${file}.${process.pid}`;
   const handle = await open(temporary, "wx", 0o600);

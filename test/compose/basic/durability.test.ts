@@ -1,12 +1,12 @@
 import net from "node:net";
 import type { AddressInfo } from "node:net";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { startPlatform } from "../../../compose/basic/src/index.ts";
 import { airyId } from "../../../compose/basic/src/ids.ts";
 import type { TestPostgres } from "../../support/postgres.ts";
 import { startPostgres } from "../../support/postgres.ts";
 import type { TestPlatform } from "./fixture.ts";
-import { delivery, pageId, startTestPlatform, textEvent } from "./fixture.ts";
+import { delivery, eventually, pageId, startTestPlatform, textEvent } from "./fixture.ts";
 
 let postgres: TestPostgres;
 let platform: TestPlatform;
@@ -23,8 +23,7 @@ afterEach(async () => {
 
 const conversationId = airyId(airyId("facebook", pageId), "2002");
 
-const healthy = () =>
-  vi.waitFor(async () => expect((await platform.request("GET", "/health")).status).toBe(200), { timeout: 20_000, interval: 50 });
+const healthy = () => eventually(async () => expect((await platform.request("GET", "/health")).status).toBe(200));
 
 test("kill -9 of Postgres under load loses nothing that was acknowledged", async () => {
   const acknowledged: string[] = [];
@@ -42,9 +41,9 @@ test("kill -9 of Postgres under load loses nothing that was acknowledged", async
   const senders = Array.from({ length: 16 }, sender);
   for (let round = 1; round <= 3; round += 1) {
     const before = acknowledged.length;
-    await vi.waitFor(() => expect(acknowledged.length).toBeGreaterThan(before + 150), { timeout: 20_000, interval: 5 });
+    await eventually(() => expect(acknowledged.length).toBeGreaterThan(before + 150));
     await postgres.kill9();
-    await vi.waitFor(() => expect(statuses).toContain(503), { timeout: 20_000, interval: 5 });
+    await eventually(() => expect(statuses).toContain(503));
     await postgres.start();
     await healthy();
   }
@@ -105,23 +104,20 @@ test("a reply whose outcome cannot be recorded at once is recorded when Postgres
     return { status: 200, body: { recipient_id: "2002", message_id: "m_sent" } };
   };
   await platform.call("/messages.send", { conversation_id: conversationId, message: { text: "back" } });
-  await vi.waitFor(() => expect(platform.logs.join("\n")).toContain("not recorded yet"), { timeout: 10_000 });
+  await eventually(() => expect(platform.logs.join("\n")).toContain("not recorded yet"));
   await stopped;
   await postgres.start();
-  await vi.waitFor(
-    async () => {
-      const rows = await platform.sql("select delivery_state, source_message_id from message where not from_contact");
-      expect(rows).toEqual([{ delivery_state: "delivered", source_message_id: "m_sent" }]);
-    },
-    { timeout: 10_000 },
-  );
+  await eventually(async () => {
+    const rows = await platform.sql("select delivery_state, source_message_id from message where not from_contact");
+    expect(rows).toEqual([{ delivery_state: "delivered", source_message_id: "m_sent" }]);
+  });
 });
 
 test("a connection that breaks in the middle of a transaction does not end the process", async () => {
   await platform.sql("create function hold() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return new; end $$");
   await platform.sql("create trigger hold before insert or update on channel for each row execute function hold()");
   const connecting = platform.connect("1002");
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const rows = await platform.sql(
       "select pg_terminate_backend(pid) from pg_stat_activity where query like 'insert into channel%' and wait_event = 'PgSleep'",
     );
@@ -195,7 +191,7 @@ test("it waits for a Postgres that starts later", async () => {
   const logs: string[] = [];
   const config = { databaseUrl, listen: { host: "127.0.0.1", port: 0 }, allowedHosts: [], facebook: null, webDir: "/nonexistent" };
   const starting = startPlatform({ ...config, log: (line) => logs.push(line) });
-  await vi.waitFor(() => expect(logs.join("\n")).toContain("waiting for Postgres"));
+  await eventually(() => expect(logs.join("\n")).toContain("waiting for Postgres"));
   await postgres.start();
   const running = await starting;
   await running.close();
@@ -230,7 +226,7 @@ test("a port that is taken is Node's own error, and nothing stays open", async (
     log: () => {},
   };
   await expect(startPlatform(config)).rejects.toMatchObject({ code: "EADDRINUSE" });
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const rows = await platform.sql("select 1 from pg_stat_activity where datname = $1", [new URL(databaseUrl).pathname.slice(1)]);
     expect(rows).toEqual([]);
   });

@@ -4,6 +4,7 @@ import http from "node:http";
 import os from "node:os";
 import path from "node:path";
 import { Client } from "pg";
+import { vi } from "vitest";
 import { metaJson, signatureHeaders } from "../../../cli/sources/facebook/contract.ts";
 import { startPlatform } from "../../../compose/basic/src/index.ts";
 import type { PlatformConfig } from "../../../compose/basic/src/index.ts";
@@ -137,6 +138,11 @@ function parse(text: string): Json {
   } catch {
     return {};
   }
+}
+
+/** Repeats `check` until it does not throw; patient, because tests share the machine. */
+export function eventually<T>(check: () => T | Promise<T>): Promise<T> {
+  return vi.waitFor(check, { timeout: 20_000, interval: 20 });
 }
 
 /** One text message of a customer to the page. */

@@ -1,14 +1,14 @@
 import { once } from "node:events";
 import net from "node:net";
 import { Client as StompClient } from "@stomp/stompjs";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { airyId } from "../../../compose/basic/src/ids.ts";
 import { MAX_BACKLOG } from "../../../compose/basic/src/live/broker.ts";
 import type { TestPostgres } from "../../support/postgres.ts";
 import { startPostgres } from "../../support/postgres.ts";
 import type { Json, TestPlatform } from "./fixture.ts";
-import { delivery, pageId, startTestPlatform, textEvent } from "./fixture.ts";
+import { delivery, eventually, pageId, startTestPlatform, textEvent } from "./fixture.ts";
 
 let postgres: TestPostgres;
 let platform: TestPlatform;
@@ -56,7 +56,7 @@ describe("events over STOMP", () => {
     const event = textEvent("m_1", "hello");
     await platform.deliver(delivery([event]));
     await platform.call("/conversations.mark-read", { conversation_id: conversationId });
-    await vi.waitFor(() => expect(received).toHaveLength(4));
+    await eventually(() => expect(received).toHaveLength(4));
     expect(received[0]).toEqual({
       type: "channel.updated",
       timestamp: null,
@@ -98,7 +98,7 @@ describe("events over STOMP", () => {
     const { received } = await subscriber();
     await platform.deliver(delivery([textEvent("m_1", "once")]));
     await platform.deliver(delivery([textEvent("m_2", "new")]));
-    await vi.waitFor(() => expect(types(received)).toEqual(["message.created", "metadata.updated"]));
+    await eventually(() => expect(types(received)).toEqual(["message.created", "metadata.updated"]));
     expect(received[0]!.payload.message.content.message.text).toBe("new");
   });
 
@@ -107,7 +107,7 @@ describe("events over STOMP", () => {
     await platform.deliver(delivery([textEvent("m_1", "hi")]));
     const { received } = await subscriber();
     const { json } = await platform.call("/messages.send", { conversation_id: conversationId, message: { text: "back" } });
-    await vi.waitFor(() => expect(received).toHaveLength(3));
+    await eventually(() => expect(received).toHaveLength(3));
     expect(received.slice(0, 2).map((event) => [event.type, event.payload.message.id, event.payload.message.delivery_state])).toEqual([
       ["message.created", json.id, "pending"],
       ["message.created", json.id, "delivered"],
@@ -119,14 +119,14 @@ describe("events over STOMP", () => {
     await platform.deliver(delivery([textEvent("m_1", "early")]));
     const { received } = await subscriber();
     await platform.connect();
-    await vi.waitFor(() => expect(types(received)).toEqual(["channel.updated", "message.created", "metadata.updated"]));
+    await eventually(() => expect(types(received)).toEqual(["channel.updated", "message.created", "metadata.updated"]));
   });
 
   test("the last unread count told is the true one, also when many arrive at once", async () => {
     await platform.connect();
     const { received } = await subscriber();
     await Promise.all(Array.from({ length: 100 }, (_, index) => platform.deliver(delivery([textEvent(`m_${index}`, `${index}`)]))));
-    await vi.waitFor(() => expect(types(received).filter((type) => type === "message.created")).toHaveLength(100));
+    await eventually(() => expect(types(received).filter((type) => type === "message.created")).toHaveLength(100));
     const counts = received.filter((event) => event.type === "metadata.updated").map((event) => event.payload.metadata.unread_count);
     expect(counts.at(-1)).toBe(100);
     expect(counts).toEqual(counts.toSorted((a, b) => a - b));
@@ -141,7 +141,7 @@ describe("protocol", () => {
     const frames: string[] = [];
     socket.on("message", (data) => frames.push((data as Buffer).toString()));
     await once(socket, "open");
-    const nextFrame = () => vi.waitFor(() => frames.shift() ?? Promise.reject(new Error("no frame yet")));
+    const nextFrame = () => eventually(() => frames.shift() ?? Promise.reject(new Error("no frame yet")));
     return { socket, frames, nextFrame };
   }
 
@@ -175,7 +175,7 @@ describe("protocol", () => {
     await platform.deliver(delivery([textEvent("m_1", "hi")]));
     expect(await nextFrame()).toContain("\nsubscription:a\\cb\n");
     socket.send("UNSUBSCRIBE\nid:a\\cb\nreceipt:r2\n\n\0");
-    await vi.waitFor(() => expect(frames.some((frame) => frame.includes("receipt-id:r2"))).toBe(true));
+    await eventually(() => expect(frames.some((frame) => frame.includes("receipt-id:r2"))).toBe(true));
     await platform.deliver(delivery([textEvent("m_2", "hi")]));
     socket.send("DISCONNECT\nreceipt:bye\n\n\0");
     await once(socket, "close");
@@ -231,7 +231,7 @@ describe("protocol", () => {
     // What the kernel's buffers on both sides take comes on top of our own limit.
     const count = Math.ceil((MAX_BACKLOG + 16 * 1024 * 1024) / size);
     for (let index = 0; index < count; index += 1) await platform.deliver(delivery([textEvent(`m_${index}`, "x".repeat(size))]));
-    await vi.waitFor(() => expect(types(received).filter((type) => type === "message.created")).toHaveLength(count));
+    await eventually(() => expect(types(received).filter((type) => type === "message.created")).toHaveLength(count));
     const closed = once(socket, "close");
     socket.on("error", () => {});
     socket.resume();

@@ -1,9 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { airyId } from "../../../compose/basic/src/ids.ts";
 import type { TestPostgres } from "../../support/postgres.ts";
 import { startPostgres } from "../../support/postgres.ts";
 import type { Json, TestPlatform } from "./fixture.ts";
-import { delivery, pageId, pageToken, startTestPlatform, textEvent } from "./fixture.ts";
+import { delivery, eventually, pageId, pageToken, startTestPlatform, textEvent } from "./fixture.ts";
 
 let postgres: TestPostgres;
 let platform: TestPlatform;
@@ -31,14 +31,11 @@ async function replies(): Promise<Json[]> {
 
 /** The replies once none of them is pending. */
 const settled = () =>
-  vi.waitFor(
-    async () => {
-      const all = await replies();
-      expect(all.map((message) => message.delivery_state)).not.toContain("pending");
-      return all;
-    },
-    { timeout: 10_000, interval: 20 },
-  );
+  eventually(async () => {
+    const all = await replies();
+    expect(all.map((message) => message.delivery_state)).not.toContain("pending");
+    return all;
+  });
 
 test("a reply is pending, goes out with the channel's token, and is delivered", async () => {
   const before = Date.now();

@@ -1,20 +1,23 @@
 import { createHash } from "node:crypto";
+import { Client } from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { airyId } from "../../../compose/basic/src/ids.ts";
 import type { TestPostgres } from "../../support/postgres.ts";
 import { startPostgres } from "../../support/postgres.ts";
 import type { Json, TestPlatform } from "./fixture.ts";
-import { app, delivery, pageId, startTestPlatform, textEvent } from "./fixture.ts";
+import { app, delivery, eventually, pageId, startTestPlatform, textEvent } from "./fixture.ts";
 
 let postgres: TestPostgres;
 let platform: TestPlatform;
+let databaseUrl: string;
 
 beforeAll(async () => {
   postgres = await startPostgres();
 });
 afterAll(() => postgres.close());
 beforeEach(async () => {
-  platform = await startTestPlatform(await postgres.createDatabase());
+  databaseUrl = await postgres.createDatabase();
+  platform = await startTestPlatform(databaseUrl);
 });
 afterEach(() => platform.close());
 
@@ -360,6 +363,30 @@ describe("a page that is not connected yet", () => {
     await connected;
     expect(await messages()).toHaveLength(200);
     expect(await platform.sql("select 1 from waiting_delivery")).toEqual([]);
+  });
+
+  test("a delivery that is being stored as waiting when the connect comes is not forgotten", async () => {
+    // Stops the delivery between its decision that the page is not connected and its commit.
+    await platform.sql(
+      "create function hold() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock_shared(42); return new; end $$",
+    );
+    await platform.sql("create trigger hold after insert on waiting_delivery for each row execute function hold()");
+    const holder = new Client({ connectionString: databaseUrl });
+    await holder.connect();
+    await holder.query("select pg_advisory_lock(42)");
+    const blocked = (query: string) =>
+      eventually(async () =>
+        expect(await platform.sql("select 1 from pg_stat_activity where wait_event = 'advisory' and query like $1", [query])).toHaveLength(
+          1,
+        ),
+      );
+    const delivered = platform.deliver(delivery([textEvent("m_1", "between")]));
+    await blocked("%store_delivery%");
+    const connected = platform.connect();
+    await blocked("%pg_advisory_xact_lock(%");
+    await holder.end();
+    expect([(await delivered).status, (await connected).status]).toEqual([200, 200]);
+    expect(await platform.texts(conversationId)).toEqual(["between"]);
   });
 
   test("a drain cut short by a crash is finished at the next start", async () => {

@@ -20,7 +20,7 @@ export interface Json {
   [key: string]: any;
 }
 
-export interface Answer {
+interface Answer {
   status: number;
   headers: http.IncomingHttpHeaders;
   text: string;

@@ -2,7 +2,7 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 
-export interface GraphCall {
+interface GraphCall {
   method: string;
   path: string;
   authorization: string | undefined;

@@ -8,7 +8,7 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const STATEMENT_TIMEOUT_MS = 10_000;
 
 /** A statement with a name, so that Postgres parses and plans it once a connection. */
-export interface Statement {
+interface Statement {
   name: string;
   text: string;
 }

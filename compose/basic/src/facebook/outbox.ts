@@ -11,7 +11,7 @@ import { storable, storableKey } from "../text.ts";
 import type { GraphClient } from "./graph.ts";
 import { GraphFailure } from "./graph.ts";
 
-export interface PendingMessage {
+interface PendingMessage {
   id: string;
   conversationId: string;
   /** A call to Facebook was begun. */

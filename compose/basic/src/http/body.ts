@@ -8,7 +8,7 @@ export interface BodyLimits {
   together: number;
 }
 
-export type ReadBody =
+type ReadBody =
   /** `release` gives the bytes back to the common allowance; call it when the body is done with. */
   { ok: true; body: Buffer; release: () => void } | { ok: false; reason: "too large" | "too many" };
 

@@ -8,7 +8,7 @@ import type { Guard } from "./guard.ts";
 import type { Reply } from "./reply.ts";
 import { message, Refusal, write } from "./reply.ts";
 
-export interface Target {
+interface Target {
   pathname: string;
   query: URLSearchParams;
 }

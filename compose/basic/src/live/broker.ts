@@ -4,7 +4,7 @@ import { encodeFrame, StompDecoder, StompViolation } from "./stomp.ts";
 import type { StompFrame } from "./stomp.ts";
 
 /** What the broker needs of a connection. */
-export interface Peer {
+interface Peer {
   send(text: string): void;
   /** Bytes handed to `send` that the peer has not taken yet. */
   readonly backlog: number;
@@ -15,7 +15,7 @@ export interface Peer {
 }
 
 /** One connection, driven by whoever owns the socket. */
-export interface Session {
+interface Session {
   receive(chunk: Buffer): void;
   /** The socket is gone. */
   closed(): void;

@@ -1,25 +1,24 @@
 /**
- * A small LMDB store whose writes say the truth: a promise that resolves means fdatasync has returned, one that rejects means the change
- * is not there and will not come back. Writes that are under way at the same time share one sync.
- *
- * What was seen of lmdb 3.5 and why it is used this way: with `overlappingSync: false` a commit syncs the data and then writes the head
- * through an O_DSYNC descriptor before its promise resolves (strace); with `eventTurnBatching` a failed commit leaves a rejection that
- * nobody can catch; after a failed write of the head every later commit hangs forever, until the environment is opened anew.
+ * Bytes under keys whose writes say the truth: a promise that resolves means that they are synced, one that rejects means that the change is
+ * not there and will not come back. Writes that are under way at the same time share one sync.
  */
-import type { Database } from "lmdb";
+import { chmodSync, mkdirSync } from "node:fs";
 import { EdgeError, type FailureCode } from "../errors.ts";
-import { closeEnvironment, openAgain, openChecked, prepareFolder, type Environment, type Place } from "./environment.ts";
-import type { Room } from "./room.ts";
 import { lockFolder, type FolderLock } from "./lock.ts";
+import { Log } from "./log/log.ts";
+import { Damage } from "./log/replay.ts";
 
-/** `value` null removes. Tables are the names given at opening. */
+/** `value` null removes. */
 export interface Change {
-  table: string;
   key: string;
   value: Buffer | null;
 }
 
-export interface DurableOptions extends Place {
+export interface DurableOptions {
+  /** Made with mode 0700 when missing; belongs to this store alone. */
+  dir: string;
+  /** Code for a store that cannot be read. */
+  corrupt: FailureCode;
   /** Code for a write that failed. */
   failed: FailureCode;
   /** A write that is not durable after so many milliseconds is rejected. */
@@ -28,7 +27,7 @@ export interface DurableOptions extends Place {
 
 interface Job {
   changes: Change[];
-  /** Given: when the promise rejects, this is written as soon as anything can be. Null: the job itself is tried again until it is done. */
+  /** Given: written when the promise has rejected for being late, and the changes were written after all. Null: tried again until it is done. */
   undo: Change[] | null;
   timer: NodeJS.Timeout | null;
   resolve: () => void;
@@ -39,10 +38,7 @@ interface Job {
 
 /** After a failure the next attempt waits so long. */
 const RETRY_MS = 500;
-const MAX_KEY = 500;
-/** The most changes in one write; so few fit even when the disk is full. */
-export const CHANGES_A_WRITE = 64;
-const BATCH_CHANGES = 512;
+const BATCH_JOBS = 2048;
 const BATCH_BYTES = 16 * 1024 * 1024;
 
 /**
@@ -53,54 +49,58 @@ export function openDurable(options: DurableOptions): Durable {
   prepareFolder(options.dir);
   const lock = lockFolder(options.dir);
   try {
-    return new Durable(options, lock, openChecked(options));
-  } catch (error) {
+    return new Durable(options, lock, new Log(options.dir));
+  } catch (cause) {
     void lock.release();
-    throw error;
+    const { message } = cause as Error;
+    throw cause instanceof Damage ? new EdgeError(options.corrupt, `${message}.`) : new EdgeError("EDGE_DATA", message, { cause });
   }
 }
 
 export class Durable {
   private readonly options: DurableOptions;
   private readonly lock: FolderLock;
-  /** Null while it is opened anew after a failure. */
-  private environment: Environment | null;
+  private readonly log: Log;
   private readonly waiting: Job[] = [];
   private underWay: Promise<void> | null = null;
   private retry: NodeJS.Timeout | null = null;
   private closing = false;
 
-  constructor(options: DurableOptions, lock: FolderLock, environment: Environment) {
+  constructor(options: DurableOptions, lock: FolderLock, log: Log) {
     this.options = options;
     this.lock = lock;
-    this.environment = environment;
+    this.log = log;
   }
 
-  /** A copy of a durable value. Throws the `failed` code while the store is being opened anew. */
-  get(table: string, key: string): Buffer | undefined {
-    return this.table(table).getBinary(key);
+  keys(): Iterable<string> {
+    return this.log.keys();
   }
 
-  /** Every durable key and value of a table, in the order of keys. */
-  *entries(table: string): Iterable<{ key: string; value: Buffer }> {
-    for (const { key, value } of this.table(table).getRange({})) yield { key, value };
+  /** Every key and value, to be taken in right after opening. */
+  *entries(): Iterable<{ key: string; value: Buffer }> {
+    for (const key of this.keys()) {
+      const value = this.get(key);
+      if (!value) throw new EdgeError(this.options.corrupt, `${key} cannot be read.`);
+      yield { key, value };
+    }
   }
 
-  /** How many keys a table has. */
-  count(table: string): number {
-    return this.table(table).getKeysCount();
+  /** A durable value; undefined when there is none, or when it is damaged. Throws the `failed` code when it cannot be read. */
+  get(key: string): Buffer | undefined {
+    try {
+      return this.log.get(key);
+    } catch (cause) {
+      throw new EdgeError(this.options.failed, (cause as Error).message, { cause });
+    }
   }
 
   /**
-   * Writes all changes (at most {@link CHANGES_A_WRITE}) or none, after everything that was written before. Rejects with the `failed` code when they are not durable in
+   * Writes all changes or none, after everything that was written before. Rejects with the `failed` code when they are not durable in
    * time. With `undo`, a rejected write leaves nothing behind: what it may have written is taken back by `undo` as soon as possible.
    * Without, the changes are tried again until they are written, also after the rejection.
    */
   write(changes: Change[], undo: Change[] | null = null): Promise<void> {
     return new Promise((resolve, reject) => {
-      // lmdb would throw in the middle of a batch, and commit the half of it.
-      if (changes.length > CHANGES_A_WRITE) return reject(new RangeError(`${changes.length} changes in one write.`));
-      if (changes.some(({ key }) => key === "" || key.length > MAX_KEY)) return reject(new RangeError("A key is empty or too long."));
       if (this.closing) return reject(new EdgeError(this.options.failed, "The store is closed."));
       const job: Job = { changes, undo, timer: null, resolve, reject, given: false };
       job.timer = setTimeout(() => this.giveUp(job), this.options.deadlineMs);
@@ -120,15 +120,9 @@ export class Durable {
     }
     if (this.retry) clearTimeout(this.retry);
     for (const job of this.waiting.splice(0)) this.refuse(job, "The store was closed first.");
-    // A commit that hangs in the kernel cannot be closed; the process can still end.
-    if (!this.underWay && this.environment) await closeEnvironment(this.environment);
+    // A sync that hangs in the kernel cannot be waited for.
+    if (!this.underWay) await this.log.close();
     await this.lock.release();
-  }
-
-  private table(name: string): Database<Buffer, string> {
-    const table = this.environment?.tables.get(name);
-    if (!table) throw new EdgeError(this.options.failed, "It is being opened anew after a failure.");
-    return table;
   }
 
   /** The deadline of a job has passed. One that may leave nothing behind is dropped, unless its commit has begun. */
@@ -156,55 +150,65 @@ export class Durable {
 
   private async commitAll(): Promise<void> {
     while (this.waiting.length > 0) {
-      let batch: Job[] = [];
+      let batch = this.takeBatch();
       try {
-        this.environment ??= openAgain(this.options);
-        batch = this.takeBatch(this.environment.room);
-        await commit(this.environment, batch);
+        batch = await this.fitting(batch);
+        if (batch.length > 0) await this.log.commit(batch.flatMap((job) => job.changes));
         this.finish(batch);
       } catch (error) {
-        await this.recover(batch, error as Error);
+        this.fail(batch, error as Error);
         return;
       }
+      await this.tidy();
     }
   }
 
-  private takeBatch(room: Room): Job[] {
-    let changes = 0;
+  /** Never in the way of what waits; a failure shows at the next write. */
+  private async tidy(): Promise<void> {
+    try {
+      while (await this.log.tidy(this.waiting.length === 0)) if (this.waiting.length > 0) return;
+    } catch {
+      return;
+    }
+  }
+
+  private takeBatch(): Job[] {
     let bytes = 0;
     let jobs = 0;
     for (const job of this.waiting) {
-      if (jobs > 0 && (changes >= BATCH_CHANGES || bytes >= BATCH_BYTES)) break;
+      if (jobs > 0 && (jobs >= BATCH_JOBS || bytes >= BATCH_BYTES)) break;
       jobs++;
-      changes += job.changes.length;
-      bytes += sizeOf(job);
+      bytes += Log.sizeOf(job.changes);
     }
-    const batch = this.waiting.splice(0, jobs);
+    return this.waiting.splice(0, jobs);
+  }
+
+  private async fitting(batch: Job[]): Promise<Job[]> {
     try {
-      room.extend(changes, bytes);
+      await this.log.takeRoom(batch.reduce((sum, job) => sum + Log.sizeOf(job.changes), 0));
       return batch;
     } catch (error) {
-      return this.takeFitting(room, batch, error as Error);
+      const fitting = this.fittingIntoRest(batch, error as Error);
+      if (fitting.length === 0 && this.waiting.length > 0) throw error;
+      return fitting;
     }
   }
 
-  /** On a full disk: what still fits is written, what may be refused is refused, the rest (mostly removing, which makes room) waits on. */
-  private takeFitting(room: Room, batch: Job[], full: Error): Job[] {
+  /** On a full disk: what still fits is written, what may be refused is refused, and the rest (mostly removing, which makes room) waits on. */
+  private fittingIntoRest(batch: Job[], full: Error): Job[] {
     const fitting: Job[] = [];
     const later: Job[] = [];
-    let changes = 0;
     let bytes = 0;
-    for (const job of batch) {
-      const fits = room.has(changes + job.changes.length, bytes + sizeOf(job), job.undo !== null);
-      if (fits) {
+    for (const job of batch.splice(0)) {
+      const size = Log.sizeOf(job.changes);
+      // Nothing overtakes what has to wait: it may be of the same key.
+      if (later.length === 0 && this.log.hasRoom(bytes + size, job.undo !== null)) {
         fitting.push(job);
-        changes += job.changes.length;
-        bytes += sizeOf(job);
+        bytes += size;
       } else if (!job.undo) later.push(job);
       else if (!job.given) this.refuse(job, full.message, full);
     }
     this.waiting.unshift(...later);
-    if (fitting.length === 0 && later.length > 0) throw full;
     return fitting;
   }
 
@@ -218,54 +222,23 @@ export class Durable {
     this.waiting.unshift(...tooLate);
   }
 
-  /**
-   * Nothing of the batch counts as written; what must be undone or tried again goes before everything else, in the old order. Reading goes on
-   * meanwhile, but for the turn in which the environment is opened anew.
-   */
-  private async recover(batch: Job[], error: Error): Promise<void> {
-    const cause = await causeOf(error);
-    const broken = this.environment;
-    this.environment = null;
-    if (broken) await closeEnvironment(broken);
-    try {
-      this.environment = openAgain(this.options);
-    } catch {
-      // Tried again before the next commit.
-    }
-    this.waiting.unshift(...batch.map((job) => (job.undo ? undoing(job.undo) : job)));
-    for (const job of batch) if (job.undo && !job.given) this.refuse(job, cause.message, cause);
+  /** Nothing of the batch counts; what has to be written in any case goes before everything else, in the old order. */
+  private fail(batch: Job[], error: Error): void {
+    for (const job of batch) if (job.undo && !job.given) this.refuse(job, error.message, error);
+    this.waiting.unshift(...batch.filter((job) => !job.undo));
     if (!this.closing) this.retry = setTimeout(() => this.start(), RETRY_MS);
   }
-}
-
-function sizeOf(job: Job): number {
-  return job.changes.reduce((sum, change) => sum + (change.value?.length ?? 0), 0);
 }
 
 function undoing(changes: Change[]): Job {
   return { changes, undo: null, timer: null, resolve: () => {}, reject: () => {}, given: true };
 }
 
-async function commit(environment: Environment, batch: Job[]): Promise<void> {
-  if (batch.length === 0) return;
-  await environment.root.batch(() => {
-    for (const job of batch) {
-      for (const change of job.changes) {
-        const table = environment.tables.get(change.table);
-        if (!table) continue;
-        if (change.value) void table.put(change.key, change.value);
-        else void table.remove(change.key);
-      }
-    }
-  });
-}
-
-/** lmdb rejects with a general error that carries a promise of the reason; that one must be caught, or it ends the process. */
-async function causeOf(failure: Error & { commitError?: Promise<never> }): Promise<Error> {
+function prepareFolder(dir: string): void {
   try {
-    await Promise.race([failure.commitError, new Promise((resolve) => setTimeout(resolve, 100))]);
-    return failure;
-  } catch (reason) {
-    return reason as Error;
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    chmodSync(dir, 0o700);
+  } catch (cause) {
+    throw new EdgeError("EDGE_DATA", (cause as Error).message, { cause });
   }
 }

@@ -1,6 +1,5 @@
 /** What the store keeps of a webhook, and how it is written: a small record that changes, and the bytes, which never do. */
 import { isIP } from "node:net";
-import { crc32 } from "node:zlib";
 import { z } from "zod";
 
 const Dead = z.object({ reason: z.string(), at: z.number() });
@@ -25,36 +24,42 @@ export type EntryRecord = z.infer<typeof RecordOnDisk>;
 export const ENTRY_OVERHEAD = 512;
 
 /** Unique over all tunnels: identifiers have no slash. */
-export function keyOf(identifier: string, id: string): string {
-  return `${identifier}/${id}`;
+export function recordKey(identifier: string, id: string): string {
+  return `record/${identifier}/${id}`;
+}
+
+export function bytesKey(identifier: string, id: string): string {
+  return `bytes/${identifier}/${id}`;
+}
+
+export function isRecordKey(key: string): boolean {
+  return key.startsWith("record/");
 }
 
 /** Throws on a record that could not be read back. */
 export function encodeRecord(record: EntryRecord): Buffer {
-  return sealed([Buffer.from(JSON.stringify(RecordOnDisk.parse(record)))]);
+  return Buffer.from(JSON.stringify(RecordOnDisk.parse(record)));
 }
 
-/** Null for bytes that are not as they were written. */
+/** Null for bytes that are no record. */
 export function decodeRecord(bytes: Buffer): EntryRecord | null {
-  const text = unsealed(bytes);
-  if (!text) return null;
-  const parsed = RecordOnDisk.safeParse(JSON.parse(text.toString()));
-  return parsed.success ? parsed.data : null;
+  try {
+    return RecordOnDisk.parse(JSON.parse(bytes.toString()));
+  } catch {
+    return null;
+  }
 }
 
 export function encodeBytes(rawHead: Buffer, body: Buffer): Buffer {
   const length = Buffer.alloc(4);
   length.writeUInt32BE(rawHead.length);
-  return sealed([length, rawHead, body]);
+  return Buffer.concat([length, rawHead, body]);
 }
 
-/** Null for bytes that are not as they were written. */
-export function decodeBytes(bytes: Buffer): { rawHead: Buffer; body: Buffer } | null {
-  const content = unsealed(bytes);
-  if (!content || content.length < 4) return null;
-  const end = 4 + content.readUInt32BE(0);
-  if (end > content.length) return null;
-  return { rawHead: content.subarray(4, end), body: content.subarray(end) };
+/** The other way round, for bytes that are known to be as they were written. */
+export function decodeBytes(bytes: Buffer): { rawHead: Buffer; body: Buffer } {
+  const end = 4 + bytes.readUInt32BE(0);
+  return { rawHead: bytes.subarray(4, end), body: bytes.subarray(end) };
 }
 
 /**
@@ -71,16 +76,4 @@ export function networkOf(source: string): string {
     .slice(0, 3)
     .map((group) => Number.parseInt(group, 16).toString(16))
     .join(":");
-}
-
-function sealed(parts: Buffer[]): Buffer {
-  const sum = Buffer.alloc(4);
-  const whole = Buffer.concat([sum, ...parts]);
-  whole.writeUInt32BE(crc32(whole.subarray(4)));
-  return whole;
-}
-
-function unsealed(bytes: Buffer): Buffer | null {
-  if (bytes.length < 4 || bytes.readUInt32BE(0) !== crc32(bytes.subarray(4))) return null;
-  return bytes.subarray(4);
 }

@@ -44,7 +44,7 @@ export function lockFolder(dir: string): FolderLock {
  * Gives `<file>-lock` its room on the disk before LMDB maps it: on a full disk writing into a hole of a mapped file ends the process with
  * SIGBUS, while this throws ENOSPC. Only to be called while this process has the file closed: closing it here would free its locks.
  */
-export function reserveReaderTable(file: string): void {
+function reserveReaderTable(file: string): void {
   const lock = openSync(`${file}-lock`, "a", 0o600);
   try {
     if (fstatSync(lock).size === 0) writeSync(lock, Buffer.alloc(READER_TABLE_BYTES));

@@ -5,14 +5,12 @@ import { EdgeError } from "../errors.ts";
 import { openDurable, type Durable } from "./durable.ts";
 import type { HoldRules } from "./policy.ts";
 
-const TABLE = "rules";
 const OnDisk = z.object({ prefixes: z.array(z.string()), requireSignature: z.boolean() });
 
 /** Throws EDGE_DATA or EDGE_DATA_LOCKED. */
 export function openRules(dataDir: string): Rules {
   const durable = openDurable({
     dir: path.join(dataDir, "rules"),
-    tables: [TABLE],
     corrupt: "EDGE_DATA",
     failed: "EDGE_DATA",
     deadlineMs: 5_000,
@@ -31,7 +29,7 @@ export class Rules {
 
   constructor(durable: Durable) {
     this.#durable = durable;
-    for (const { key, value } of durable.entries(TABLE)) {
+    for (const { key, value } of durable.entries()) {
       const parsed = OnDisk.safeParse(JSON.parse(value.toString()));
       if (!parsed.success) throw new EdgeError("EDGE_DATA", `The rules of ${key} are damaged.`);
       this.#rules.set(key, parsed.data);
@@ -47,7 +45,7 @@ export class Rules {
     const wanted = rules.prefixes.length === 0 ? undefined : rules;
     if (JSON.stringify(this.#rules.get(identifier)) === JSON.stringify(wanted)) return;
     const value = wanted ? Buffer.from(JSON.stringify(wanted)) : null;
-    await this.#durable.write([{ table: TABLE, key: identifier, value }]);
+    await this.#durable.write([{ key: identifier, value }]);
     if (wanted) this.#rules.set(identifier, wanted);
     else this.#rules.delete(identifier);
   }

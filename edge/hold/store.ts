@@ -6,14 +6,22 @@ import path from "node:path";
 import { EdgeError } from "../errors.ts";
 import { steadyClock } from "./clock.ts";
 import { deliveryIds } from "./delivery-id.ts";
-import { CHANGES_A_WRITE, openDurable, type Change, type Durable } from "./durable.ts";
-import { decodeBytes, decodeRecord, encodeBytes, encodeRecord, ENTRY_OVERHEAD, keyOf, type EntryRecord } from "./entry.ts";
+import { openDurable, type Change, type Durable } from "./durable.ts";
+import {
+  bytesKey,
+  decodeBytes,
+  decodeRecord,
+  encodeBytes,
+  encodeRecord,
+  ENTRY_OVERHEAD,
+  isRecordKey,
+  recordKey,
+  type EntryRecord,
+} from "./entry.ts";
 import { MAX_BODY_BYTES } from "./policy.ts";
 import { Queues, type Held } from "./queues.ts";
 
 const HOUR = 60 * 60 * 1000;
-const ENTRIES = "entries";
-const BODIES = "bodies";
 
 /** An answer has to be given within 3 s (Meta gives up after 5); a sync that takes longer than this counts as failed. */
 const DEADLINE_MS = 2000;
@@ -87,7 +95,6 @@ export interface Expiry {
 export function openHoldStore(options: HoldStoreOptions): HoldStore {
   const durable = openDurable({
     dir: path.join(options.dataDir, "hold"),
-    tables: [ENTRIES, BODIES],
     corrupt: "HOLD_CORRUPT",
     failed: "HOLD_IO",
     deadlineMs: DEADLINE_MS,
@@ -136,13 +143,9 @@ export class HoldStore {
     const { source, receivedAt } = webhook;
     const position = this.queues.nextPosition();
     const record = { identifier, id: deliveryId, position, bytes, source, receivedAt, queuedAt: this.now(), attempts: 0, dead: null };
-    const key = keyOf(identifier, deliveryId);
     const stored = this.durable.write(
-      [
-        { table: ENTRIES, key, value: encodeRecord(record) },
-        { table: BODIES, key, value: encodeBytes(webhook.rawHead, webhook.body) },
-      ],
-      erasing(key),
+      [rewriting(record), { key: bytesKey(identifier, deliveryId), value: encodeBytes(webhook.rawHead, webhook.body) }],
+      erasing(record),
     );
     const held: Held = { record, pending: stored };
     this.queues.enter(held);
@@ -166,9 +169,8 @@ export class HoldStore {
     for (const { record, pending } of this.queues.of(identifier)?.queue.values() ?? []) {
       if (pending || found.length >= limit) break;
       if (after !== null && record.position <= after) continue;
-      const stored = this.durable.get(BODIES, keyOf(identifier, record.id));
-      const bytes = stored ? decodeBytes(stored) : null;
-      if (bytes) found.push({ ...bytes, ...publicPart(record), position: record.position });
+      const stored = this.durable.get(bytesKey(identifier, record.id));
+      if (stored) found.push({ ...decodeBytes(stored), ...publicPart(record), position: record.position });
       else damaged.push(record.id);
     }
     for (const id of damaged) void this.moveToDead(identifier, id, "DAMAGED").catch(() => {});
@@ -183,7 +185,7 @@ export class HoldStore {
     const held = await this.settled(identifier, deliveryId);
     if (!held) return;
     this.queues.leave(held);
-    await this.durable.write(erasing(keyOf(identifier, deliveryId)));
+    await this.durable.write(erasing(held.record));
   }
 
   /** Takes an entry out of the queue and keeps it with the reason. */
@@ -216,7 +218,7 @@ export class HoldStore {
       this.queues.revive(held, this.now());
       changes.push(rewriting(held.record));
     }
-    await this.writeInPieces(changes);
+    if (changes.length > 0) await this.durable.write(changes);
     return changes.length;
   }
 
@@ -267,11 +269,11 @@ export class HoldStore {
       }
       for (const held of old) {
         this.queues.leave(held);
-        changes.push(...erasing(keyOf(identifier, held.record.id)));
+        changes.push(...erasing(held.record));
       }
       if (changes.length === 0) continue;
       // Tried again by itself when it fails.
-      this.writeInPieces(changes).catch(() => {});
+      this.durable.write(changes).catch(() => {});
       report.push({ identifier, expired: late.length, deleted: old.length });
     }
     return report;
@@ -284,12 +286,13 @@ export class HoldStore {
 
   private load(): void {
     const records: EntryRecord[] = [];
-    for (const { key, value } of this.durable.entries(ENTRIES)) {
-      const record = decodeRecord(value);
-      if (!record || keyOf(record.identifier, record.id) !== key) throw new EdgeError("HOLD_CORRUPT", `The record of ${key} is damaged.`);
+    for (const key of this.durable.keys()) {
+      if (!isRecordKey(key)) continue;
+      const value = this.durable.get(key);
+      const record = value ? decodeRecord(value) : null;
+      if (!record || recordKey(record.identifier, record.id) !== key) throw new EdgeError("HOLD_CORRUPT", `${key} cannot be read.`);
       records.push(record);
     }
-    if (this.durable.count(BODIES) !== records.length) throw new EdgeError("HOLD_CORRUPT", "Records and bodies do not match.");
     const now = this.now();
     for (const record of records.sort((a, b) => a.position - b.position)) {
       // Written under a clock that was ahead: it counts from now on.
@@ -297,13 +300,6 @@ export class HoldStore {
       if (record.dead) record.dead.at = Math.min(record.dead.at, now);
       this.queues.enter({ record, pending: null });
     }
-  }
-
-  /** Not as a whole, but each piece for sure. */
-  private async writeInPieces(changes: Change[]): Promise<void> {
-    const pieces: Promise<void>[] = [];
-    for (let i = 0; i < changes.length; i += CHANGES_A_WRITE) pieces.push(this.durable.write(changes.slice(i, i + CHANGES_A_WRITE)));
-    await Promise.all(pieces);
   }
 
   /** What is held under this id, once its storing has ended one way or the other. */
@@ -318,12 +314,12 @@ function publicPart(record: EntryRecord) {
 }
 
 function rewriting(record: EntryRecord): Change {
-  return { table: ENTRIES, key: keyOf(record.identifier, record.id), value: encodeRecord(record) };
+  return { key: recordKey(record.identifier, record.id), value: encodeRecord(record) };
 }
 
-function erasing(key: string): Change[] {
+function erasing({ identifier, id }: EntryRecord): Change[] {
   return [
-    { table: ENTRIES, key, value: null },
-    { table: BODIES, key, value: null },
+    { key: recordKey(identifier, id), value: null },
+    { key: bytesKey(identifier, id), value: null },
   ];
 }

@@ -10,7 +10,6 @@ import { openDurable, type Durable } from "../hold/durable.ts";
 import { faultInName } from "./grammar.ts";
 import { fingerprintOf, IDENTIFIER_LENGTH, identifierOf, LONGEST_IDENTIFIER } from "./identifier.ts";
 
-const TABLE = "claims";
 const DAY = 24 * 60 * 60 * 1000;
 
 /** A name that was last used so long ago may be claimed by another key. */
@@ -41,7 +40,6 @@ export type ClaimAnswer =
 export function openClaims(dataDir: string, now: () => number = steadyClock()): Claims {
   const durable = openDurable({
     dir: path.join(dataDir, "names"),
-    tables: [TABLE],
     corrupt: "EDGE_DATA",
     failed: "EDGE_DATA",
     deadlineMs: DEADLINE_MS,
@@ -66,9 +64,9 @@ export class Claims {
   constructor(durable: Durable, now: () => number) {
     this.durable = durable;
     this.now = now;
-    for (const { key, value } of durable.entries(TABLE)) {
+    for (const { key, value } of durable.entries()) {
       const claim = parse(value);
-      if (!claim) throw new EdgeError("EDGE_DATA", `The claim to ${key} is damaged.`);
+      if (!claim) throw new EdgeError("EDGE_DATA", `The claim to ${key} cannot be read.`);
       // A clock that was ahead when this was written must not keep the name for longer.
       this.claims.set(key, { ...claim, lastSeen: Math.min(claim.lastSeen, now()) });
       this.writtenSeen.set(key, claim.lastSeen);
@@ -141,8 +139,7 @@ export class Claims {
     if (this.claims.get(name)?.fingerprint === fingerprint) return this.touch(name);
     const claim: Claim = { fingerprint, claimedAt: this.now(), lastSeen: this.now() };
     const before = this.claims.get(name);
-    const key = { table: TABLE, key: name };
-    const written = this.durable.write([{ ...key, value: encode(claim) }], [{ ...key, value: before ? encode(before) : null }]);
+    const written = this.durable.write([{ key: name, value: encode(claim) }], [{ key: name, value: before ? encode(before) : null }]);
     this.pending.set(name, { fingerprint, written });
     try {
       await written;
@@ -156,7 +153,7 @@ export class Claims {
   private writeSeen(name: string, claim: Claim): void {
     this.writtenSeen.set(name, claim.lastSeen);
     // Tried again by itself when it fails.
-    this.durable.write([{ table: TABLE, key: name, value: encode(claim) }]).catch(() => {});
+    this.durable.write([{ key: name, value: encode(claim) }]).catch(() => {});
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -164,8 +164,8 @@ it("refuses a second opening, in this process", () => {
 it("refuses a damaged store instead of beginning anew", async () => {
   await claims.claim(anna, "shop");
   await claims.close();
-  const file = path.join(dir, "names", "data.mdb");
-  writeFileSync(file, "");
+  const file = path.join(dir, "names", "00000001.log");
+  truncateSync(file, 40);
   expect(() => openClaims(dir)).toThrow(expect.objectContaining({ code: "EDGE_DATA" }));
   rmSync(file);
   expect(() => openClaims(dir)).toThrow(expect.objectContaining({ code: "EDGE_DATA" }));

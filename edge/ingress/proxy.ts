@@ -25,7 +25,10 @@ export class ProxiedRequest implements StreamHandler {
   readonly #options: ProxyOptions;
   #exchange: Exchange | null = null;
   #cancelWait: (() => void) | null = null;
+  /** Of the request. */
   #bodyStarted = false;
+  /** Of the answer. */
+  #bodySent = false;
   #unconsumed = 0;
   #done = false;
 
@@ -62,11 +65,17 @@ export class ProxiedRequest implements StreamHandler {
   onHead(head: ResponseHead): void {
     if (this.#done) return;
     this.#response.writeHead(head.status, head.reason, responseHeaders(head.headers));
-    if (!head.end) this.#response.flushHeaders();
+    // Most answers come whole: head and body then leave in one write. A head that stays alone (a stream that begins slowly) goes now.
+    if (!head.end) setImmediate(() => this.#flushHead());
+  }
+
+  #flushHead(): void {
+    if (!this.#done && !this.#bodySent) this.#response.flushHeaders();
   }
 
   onData(chunk: Buffer): void {
     if (this.#done) return;
+    this.#bodySent = true;
     if (this.#response.write(chunk)) {
       this.#exchange?.consumed(chunk.length);
       return;

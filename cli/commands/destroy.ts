@@ -8,7 +8,7 @@ import { findWorkspace, type WorkspacePaths } from "../config/paths.ts";
 import { readState } from "../config/state.ts";
 import { readText } from "../io/files.ts";
 import { loadEngine } from "../launch/engines.ts";
-import { fail } from "../report/errors.ts";
+import { AiryError, fail } from "../report/errors.ts";
 import type { Context } from "./command.ts";
 import type { Options } from "./table.ts";
 
@@ -41,8 +41,13 @@ export async function runDestroy(options: Options<"destroy">, ctx: Context): Pro
 async function confirm(paths: WorkspacePaths, { io, out, signal }: Context): Promise<void> {
   if (out.json || !io.tty.stdin || !io.tty.stdout) fail("CONFIRMATION_REQUIRED", { dir: paths.dir, declined: false });
   const prompt = createInterface({ input: io.stdin, output: io.terminal });
-  const question = `All messages and settings in ${paths.dir} will be deleted for good.\nDelete? [y/N] `;
-  const answer = await prompt.question(question, { signal }).finally(() => prompt.close());
+  const answer = await new Promise<string>((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    // The terminal is in raw mode while it is asked, so that Ctrl-C arrives as a key; Ctrl-D closes.
+    prompt.on("SIGINT", () => reject(new AiryError("INTERRUPTED", { signal: "SIGINT" })));
+    prompt.on("close", () => resolve(""));
+    prompt.question(`All messages and settings in ${paths.dir} will be deleted for good.\nDelete? [y/N] `).then(resolve, reject);
+  }).finally(() => prompt.close());
   if (!/^y(es)?$/i.test(answer.trim())) fail("CONFIRMATION_REQUIRED", { dir: paths.dir, declined: true });
 }
 

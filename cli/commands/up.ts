@@ -106,7 +106,10 @@ async function runInteractive(options: Options<"up">, ctx: Context, paths: Works
     async (launched) => {
       started = launched;
       feed.push(out.stamp({ type: "ready", status: launched.status }));
-      for await (const { seq: _, ...event } of followEvents(launched.agent, launched.seq, watching.signal)) feed.push(event as AiryEvent);
+      // Requests that came before are of interest, what else happened before is in the status.
+      for await (const { seq, ...event } of followEvents(launched.agent, launched.already ? 0 : launched.seq, watching.signal)) {
+        if (seq > launched.seq || event.type === "request") feed.push(event as AiryEvent);
+      }
       feed.end();
       return null;
     },

@@ -4,7 +4,8 @@
  *   - sends CLOSE with EOF on the server side, so a half-close loses the response (mscdex/ssh2 lib/Channel.js `onFinish`),
  *   - drops data and forgets write callbacks when closed while waiting for window (mscdex/ssh2#1508),
  *   - ignores the socket's back-pressure (lib/server.js `onWrite`) and does not enforce its receive window (lib/server.js CHANNEL_DATA),
- *   - has a fixed window of 2 MiB, which caps a transfer at 2 MiB per round trip.
+ *   - has a fixed window of 2 MiB, which caps a transfer at 2 MiB per round trip,
+ *   - sends WINDOW_ADJUST after CLOSE (mscdex/ssh2#1483), and loops for ever on a peer whose packets may have 0 bytes.
  * The members that ssh2 touches are in {@link Ssh2Channel}; the version is pinned and `test/edge/transport` holds each point.
  */
 import type { SshConnection } from "./connection.ts";
@@ -31,6 +32,10 @@ const GROW_TO = 4 * 1024 * 1024;
 /** A window that is used up faster than this holds the peer back. */
 const FAST_MS = 150;
 const QUEUE_HIGH_WATER = 256 * 1024;
+/** RFC 4253 section 6.1 wants 32768; a peer that takes next to nothing at a time wants to keep us busy. */
+const LEAST_PACKET = 1024;
+/** For what is queued when a channel is being closed. */
+const CLOSE_DEADLINE_MS = 30_000;
 
 export class SshChannel {
   // ssh2's side: names and meaning are those of its own Channel class.
@@ -61,6 +66,8 @@ export class SshChannel {
   #closing = false;
   #ended = false;
   #closed = false;
+  #growth = 0;
+  #onEofSent: ((error: Error | null) => void) | null = null;
   /** What arrived before a handler was there. */
   #early: Buffer[] = [];
 
@@ -82,6 +89,11 @@ export class SshChannel {
     this.#window = window;
     this.#credit = granted;
     connection.adopt(this, original);
+    if (this.outgoing.packetSize < LEAST_PACKET) {
+      this.outgoing.window = 0;
+      connection.destroy(new Error(`the peer takes packets of ${this.outgoing.packetSize} bytes only`));
+      return;
+    }
     if (window > granted) this.#grant(window - granted);
   }
 
@@ -101,7 +113,7 @@ export class SshChannel {
     if (this.#closed) handler.onClose(this.#connection.error);
   }
 
-  /** Queues bytes; false: wait for `onDrain`. The buffer must not be changed afterwards. */
+  /** Queues bytes; false: wait for `onDrain`, unless the channel is {@link closed}. The buffer must not be changed afterwards. */
   write(chunk: Buffer): boolean {
     if (this.#closed || this.#ending) return false;
     this.#queue.push(chunk);
@@ -112,8 +124,11 @@ export class SshChannel {
     return false;
   }
 
-  /** No more bytes will be written; EOF is sent after what is queued. */
-  end(): void {
+  /** No more bytes will be written; EOF is sent after what is queued. `done` is called when it was, or when the channel is gone. */
+  end(done: ((error: Error | null) => void) | null = null): void {
+    if (this.#closed) done?.(this.#lost());
+    else if (this.outgoing.state !== "open") done?.(null);
+    else this.#onEofSent = done;
     if (this.#ending) return;
     this.#ending = true;
     this.flush();
@@ -121,8 +136,11 @@ export class SshChannel {
 
   /** Closes the channel after what is queued; the peer's remaining data is dropped. */
   closeAfterFlush(): void {
+    if (this.#closing || this.#closed) return;
     this.#closing = true;
+    if (this.outgoing.state === "eof") this.close();
     this.end();
+    if (this.#queued > 0) setTimeout(() => this.abort(), CLOSE_DEADLINE_MS).unref();
   }
 
   /** Closes at once; what is queued is dropped. */
@@ -140,8 +158,10 @@ export class SshChannel {
     let amount = this.#unacknowledged;
     const now = performance.now();
     if (now - this.#grantedAt < FAST_MS && this.#window < GROW_TO) {
-      amount += this.#window;
-      this.#window *= 2;
+      const growth = this.#connection.reserveGrowth(Math.min(this.#window, GROW_TO - this.#window));
+      this.#growth += growth;
+      this.#window += growth;
+      amount += growth;
     }
     this.#grantedAt = now;
     this.#unacknowledged = 0;
@@ -149,7 +169,8 @@ export class SshChannel {
   }
 
   #grant(amount: number): void {
-    if (this.outgoing.state === "closed" || this.#closed) return;
+    // Nothing may follow a CLOSE (RFC 4254 section 5.3).
+    if (this.outgoing.state === "closing" || this.outgoing.state === "closed" || this.#closed) return;
     this.#credit += amount;
     this.#connection.protocol.channelWindowAdjust(this.outgoing.id, amount);
   }
@@ -183,8 +204,19 @@ export class SshChannel {
       this.outgoing.state = "eof";
       this.#connection.protocol.channelEOF(this.outgoing.id);
     }
+    this.#eofSent(null);
     // Both directions are done, or nobody waits for the other one.
     if (this.#closing || this.#ended) this.close();
+  }
+
+  #eofSent(error: Error | null): void {
+    const done = this.#onEofSent;
+    this.#onEofSent = null;
+    done?.(error);
+  }
+
+  #lost(): Error {
+    return this.#connection.error ?? new Error("the channel was closed before everything had been sent");
   }
 
   // ------------------------------------------------------------------ called by ssh2
@@ -201,8 +233,8 @@ export class SshChannel {
       return false;
     }
     this.#credit -= chunk.length;
-    if (this.#credit < 0) {
-      this.#connection.destroy(new Error("the peer sent more than its channel window"));
+    if (this.#credit < 0 || this.#ended) {
+      this.#connection.destroy(new Error(`the peer sent ${this.#ended ? "data after its EOF" : "more than its channel window"}`));
       return false;
     }
     if (this.#closing) this.consumed(chunk.length);
@@ -223,7 +255,9 @@ export class SshChannel {
     const clean = this.#ended && this.#queued === 0;
     this.#queue = [];
     this.#queued = 0;
-    this.#handler?.onClose(clean ? null : (this.#connection.error ?? new Error("the channel was closed before everything had been sent")));
+    this.#connection.releaseGrowth(this.#growth);
+    this.#eofSent(clean ? null : this.#lost());
+    this.#handler?.onClose(clean ? null : this.#lost());
     return true;
   }
 

@@ -6,7 +6,7 @@ export class ChannelDuplex extends Duplex {
   readonly #channel: SshChannel;
   /** Bytes in the read buffer that the peer has not been given credit for. */
   #held = 0;
-  #onRoom: (() => void) | null = null;
+  #onRoom: ((error?: Error | null) => void) | null = null;
 
   constructor(channel: SshChannel) {
     super({ highWaterMark: 64 * 1024 });
@@ -36,21 +36,23 @@ export class ChannelDuplex extends Duplex {
     this.#held = 0;
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    if (this.#channel.write(chunk)) done();
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    if (this.#channel.closed) done(new Error("the channel is closed"));
+    else if (this.#channel.write(chunk)) done();
     else this.#onRoom = done;
   }
 
-  override _final(done: () => void): void {
-    this.#channel.end();
-    done();
+  override _final(done: (error?: Error | null) => void): void {
+    this.#channel.end(done);
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     if (error || !this.writableFinished) this.#channel.abort();
     else this.#channel.closeAfterFlush();
-    this.#onRoom?.();
+    // Whoever waits for room is not left waiting.
+    const waiting = this.#onRoom;
     this.#onRoom = null;
+    waiting?.(error ?? new Error("the channel is closed"));
     done(error);
   }
 

@@ -26,6 +26,8 @@ const GROWTH_BUDGET = 32 * 1024 * 1024;
 export const MUX_CHANNEL_WINDOW = 64 * 1024 * 1024;
 /** Frames collected before they are written without waiting for the end of the turn. */
 const FLUSH_BYTES = 64 * 1024;
+/** Bodies wait for room; what a peer provokes beside them and then does not read (heads, replies) may come to this much. */
+const QUEUE_LIMIT = 48 * 1024 * 1024;
 
 export interface StreamHandler {
   /** Only at the edge: the agent's answer. */
@@ -53,6 +55,11 @@ export class MuxStream {
   readonly id: number;
   handler: StreamHandler | null = null;
   readonly #mux: Mux;
+  /** At the edge: the request, for what may be answered to it. */
+  readonly #asked: RequestHead | null;
+  #answered = false;
+  /** Body bytes that the answer has announced and that have not come yet; null: it has announced none. */
+  #bodyLeft: number | null = null;
   #sendCredit = INITIAL_WINDOW;
   #receiveCredit = INITIAL_WINDOW;
   #window = INITIAL_WINDOW;
@@ -66,9 +73,10 @@ export class MuxStream {
   #gotEnd = false;
   #over = false;
 
-  constructor(mux: Mux, id: number) {
+  constructor(mux: Mux, id: number, asked: RequestHead | null) {
     this.#mux = mux;
     this.id = id;
+    this.#asked = asked;
   }
 
   /** Whether both directions are finished or the stream was reset. */
@@ -169,6 +177,10 @@ export class MuxStream {
   }
 
   gotHead(head: ResponseHead): void {
+    if (!this.#asked || this.#answered) throw new WireError("an answer that nobody asked for");
+    if (head.upgrade && !this.#asked.upgrade) throw new WireError("an upgrade that nobody asked for");
+    this.#answered = true;
+    this.#bodyLeft = bodyLength(head, this.#asked.method);
     this.handler?.onHead?.(head);
     if (head.end) this.gotEnd();
   }
@@ -176,11 +188,20 @@ export class MuxStream {
   gotData(piece: Buffer): void {
     this.#receiveCredit -= piece.length;
     if (this.#receiveCredit < 0 || this.#gotEnd) throw new WireError("a stream was sent more than its window");
+    // What exceeds the announced length would be taken for the next answer on the public connection.
+    if (this.#bodyLeft !== null) this.#bodyLeft -= piece.length;
+    if ((this.#asked && !this.#answered) || (this.#bodyLeft ?? 0) < 0) throw new WireError("more body than was announced");
     this.handler?.onData(piece);
   }
 
   gotEnd(): void {
     if (this.#gotEnd) return;
+    if (this.#asked && !this.#answered) throw new WireError("an end without an answer");
+    if ((this.#bodyLeft ?? 0) > 0) {
+      this.reset(ResetCode.PROTOCOL);
+      this.handler?.onReset(ResetCode.FAILED, false);
+      return;
+    }
     this.#gotEnd = true;
     this.handler?.onEnd();
     if (this.#sentEnd) this.#finish();
@@ -214,6 +235,20 @@ export class MuxStream {
   }
 }
 
+/** How long the body of an answer has to be; null: nobody says. */
+function bodyLength({ status, headers, upgrade }: ResponseHead, method: string): number | null {
+  if (upgrade) return null;
+  if (method === "HEAD" || status === 204 || status === 304) return 0;
+  let length: string | null = null;
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const value = headers[i + 1] ?? "";
+    if (headers[i]?.length !== 14 || headers[i]?.toLowerCase() !== "content-length") continue;
+    if (!/^[0-9]{1,15}$/.test(value) || (length !== null && length !== value)) throw new WireError("malformed content length");
+    length = value;
+  }
+  return length === null ? null : Number(length);
+}
+
 export class Mux {
   readonly writer = new FrameWriter();
   /** Last measured round trip, milliseconds. */
@@ -229,6 +264,8 @@ export class Mux {
   #growth = 0;
   #full = false;
   #closed = false;
+  /** The newest ping that has not been answered yet. */
+  #pingToken: number | null = null;
   readonly #fail: (error: Error) => void;
 
   /** @param fail ends the SSH connection: the peer broke the protocol. */
@@ -257,7 +294,7 @@ export class Mux {
   open(head: RequestHead, handler: StreamHandler): MuxStream {
     const id = this.#nextId;
     this.#nextId = id >= 0xffff_fffe ? 1 : id + 1;
-    const stream = new MuxStream(this, id);
+    const stream = new MuxStream(this, id, head);
     stream.handler = handler;
     this.#streams.set(id, stream);
     if (this.#closed) queueMicrotask(() => stream.gotReset(ResetCode.FAILED, true));
@@ -288,6 +325,15 @@ export class Mux {
   flush(): void {
     if (this.writer.length === 0 || this.#closed) return;
     if (!this.#channel.write(this.writer.take())) this.#full = true;
+    if (this.#channel.queued > QUEUE_LIMIT) this.#fail(new Error("the peer does not read what it is sent"));
+  }
+
+  /** Only the newest of the pings that come while there is no room is answered. */
+  #answerPing(): void {
+    if (this.#pingToken === null || this.#full) return;
+    this.writer.ping(FrameType.PONG, this.#pingToken);
+    this.#pingToken = null;
+    this.flush();
   }
 
   // ------------------------------------------------------------------ called by MuxStream
@@ -348,8 +394,8 @@ export class Mux {
         return;
       case FrameType.PING:
         if (payload.length !== 8) throw new WireError("malformed ping");
-        this.writer.ping(FrameType.PONG, payload.readDoubleBE(0));
-        this.flush();
+        this.#pingToken = payload.readDoubleBE(0);
+        this.#answerPing();
         return;
       case FrameType.PONG:
         if (payload.length !== 8) throw new WireError("malformed pong");
@@ -370,7 +416,7 @@ export class Mux {
     if (!this.#handler.onRequest || this.#streams.has(id) || id === this.#lastSeenId) throw new WireError("unexpected request");
     this.#lastSeenId = id;
     const head = decodeRequest(payload);
-    const stream = new MuxStream(this, id);
+    const stream = new MuxStream(this, id, null);
     this.#streams.set(id, stream);
     this.#handler.onRequest(stream, head);
     if (head.end) stream.gotEnd();
@@ -390,6 +436,7 @@ export class Mux {
 
   #onDrain(): void {
     this.#full = false;
+    this.#answerPing();
     const queue = [...this.#queue];
     this.#queue.clear();
     for (const stream of queue) {

@@ -87,7 +87,8 @@ export function decodeRequest(payload: Buffer): RequestHead {
   const flags = payload[0] ?? 0;
   const parts = payload.toString("latin1", 1).split("\n");
   const [method, target] = parts;
-  if (parts.length < 2 || parts.length % 2 !== 0 || !method || !target) throw new WireError("malformed request head");
+  if (parts.length < 2 || parts.length % 2 !== 0 || !method || !target || isUnclean(payload, 1))
+    throw new WireError("malformed request head");
   return {
     method,
     target,
@@ -101,11 +102,19 @@ export function decodeRequest(payload: Buffer): RequestHead {
 export function decodeResponse(payload: Buffer): ResponseHead {
   if (payload.length < 3) throw new WireError("malformed response head");
   const flags = payload[0] ?? 0;
+  const upgrade = (flags & HeadFlag.UPGRADE) !== 0;
   const status = payload.readUInt16BE(1);
   const parts = payload.toString("latin1", 3).split("\n");
-  if (parts.length % 2 !== 1 || status < 100 || status > 999) throw new WireError("malformed response head");
+  // Interim answers (RFC 9110 section 15.2) do not travel, and 101 is one that changes what follows.
+  if (status > 999 || (upgrade ? status !== 101 : status < 200)) throw new WireError(`response with status ${status}`);
+  if (parts.length % 2 !== 1 || isUnclean(payload, 3)) throw new WireError("malformed response head");
   const reason = parts.shift() ?? "";
-  return { status, reason, headers: parts, end: (flags & HeadFlag.END) !== 0, upgrade: (flags & HeadFlag.UPGRADE) !== 0 };
+  return { status, reason, headers: parts, end: (flags & HeadFlag.END) !== 0, upgrade };
+}
+
+/** A carriage return or NUL ends a line, or a header, for some parser. */
+function isUnclean(payload: Buffer, from: number): boolean {
+  return payload.includes(13, from) || payload.includes(0, from);
 }
 
 /** Receives whole frames, except that DATA payloads are handed on in pieces as they arrive, without copying. */
@@ -247,7 +256,7 @@ export class FrameWriter {
     if (length > MAX_PAYLOAD) throw new WireError(`frame of ${length} bytes`);
     const needed = this.#length + FRAME_HEADER + length;
     if (needed > this.#buffer.length) {
-      const grown = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2, 4096));
+      const grown = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2, 512));
       this.#buffer.copy(grown, 0, 0, this.#length);
       this.#buffer = grown;
     }

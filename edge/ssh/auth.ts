@@ -4,34 +4,32 @@
  */
 import ssh2, { type AuthContext, type Connection } from "ssh2";
 
-/** OpenSSH tries every key of the agent in turn; more than this is guessing. */
-const MAX_ATTEMPTS = 6;
+/** OpenSSH asks for `none` first and then offers every key of its agent in turn, six at most with a usual server; more is guessing. */
+const MAX_REQUESTS = 14;
 const ALLOWED_TYPES = new Set([
   "ssh-ed25519",
   "ecdsa-sha2-nistp256",
   "ecdsa-sha2-nistp384",
   "ecdsa-sha2-nistp521",
+  // With SHA-2 only: ssh2 puts the hash of `rsa-sha2-*` beside this name, and none for the old SHA-1 signatures.
   "ssh-rsa",
-  "rsa-sha2-256",
-  "rsa-sha2-512",
 ]);
 
 /** Answers authentication requests; `onKey` gets the blob of the proven key, right before the client is told that it is in. */
 export function authenticate(client: Connection, allowed: (keyBlob: Buffer) => boolean, onKey: (keyBlob: Buffer) => void): void {
-  let attempts = 0;
+  let requests = 0;
   client.on("authentication", (context: AuthContext) => {
+    requests += 1;
+    if (requests > MAX_REQUESTS) {
+      client.end();
+      return;
+    }
     if (context.method !== "publickey") {
       context.reject(["publickey"]);
       return;
     }
-    attempts += 1;
-    if (attempts > MAX_ATTEMPTS * 2) {
-      // A query and a signature each count, so twice the keys.
-      client.end();
-      return;
-    }
     const { algo, data } = context.key;
-    if (!ALLOWED_TYPES.has(algo) || !allowed(data)) {
+    if (!ALLOWED_TYPES.has(algo) || (algo === "ssh-rsa" && !context.hashAlgo) || !allowed(data)) {
       context.reject(["publickey"]);
       return;
     }

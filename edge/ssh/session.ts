@@ -6,6 +6,9 @@ import { ForwardTunnel } from "./forward.ts";
 import type { NameRequest } from "./server.ts";
 import type { Tunnel } from "./tunnel.ts";
 
+/** Bytes in a packet that a client has to take at least (as in transport/channel.ts). */
+const LEAST_PACKET = 1024;
+
 interface ForwardSessionOptions {
   options: {
     nameFor: (request: NameRequest) => Promise<{ name: string } | { refused: RefusalCode }>;
@@ -40,7 +43,7 @@ export class ForwardSession {
     const bound = { address: info.bindAddr, port: info.bindPort || 80 };
     this.#bound = bound;
     const { options, connection, key, served } = this.#context;
-    const named = await options.nameFor({ key, name: null, ephemeral: false });
+    const named = await options.nameFor({ key, name: null, ephemeral: false }).catch(() => ({ refused: "EDGE_FAILED" }) as const);
     if ("refused" in named || connection.closed) {
       this.#refused = "refused" in named ? named.refused : null;
       this.#bound = null;
@@ -64,7 +67,7 @@ export class ForwardSession {
 
   /** `cancel-tcpip-forward`: true when it named our forward. The tunnel goes, the connection may stay. */
   cancel(info: { bindAddr: string; bindPort: number }): boolean {
-    if (!this.#bound || !this.#tunnel || info.bindAddr !== this.#bound.address || info.bindPort !== this.#bound.port) return false;
+    if (!this.#bound || !this.#tunnel || info.bindAddr !== this.#bound.address || (info.bindPort || 80) !== this.#bound.port) return false;
     this.#context.options.onTunnelClosed(this.#tunnel, false);
     this.#tunnel = null;
     this.#bound = null;
@@ -72,8 +75,18 @@ export class ForwardSession {
   }
 
   /** A terminal: says the URL, and ends the connection on Ctrl-C, Ctrl-D or when it is closed. */
-  attach(terminal: ServerChannel): void {
+  attach(terminal: ServerChannel | undefined): void {
+    // ssh2 hands over nothing for a second shell in one session, and loops for ever on a client whose packets may have 0 bytes.
+    const { outgoing } = (terminal ?? {}) as { outgoing?: { packetSize: number } };
+    if (!terminal || !outgoing || outgoing.packetSize < LEAST_PACKET) {
+      this.#context.connection.destroy(new Error("the client opens a terminal that cannot be written to"));
+      return;
+    }
     this.#terminal = terminal;
+    this.#greeted = false;
+    terminal.on("close", () => {
+      if (this.#terminal === terminal) this.#terminal = null;
+    });
     terminal.on("data", (chunk: Buffer) => {
       if (chunk.includes(0x03) || chunk.includes(0x04)) this.#leave(0);
     });
@@ -96,6 +109,7 @@ export class ForwardSession {
   }
 
   #say(text: string): void {
+    if (this.#context.connection.ended) return;
     this.#terminal?.write(`${text}\r\n`);
   }
 
@@ -103,6 +117,7 @@ export class ForwardSession {
     const terminal = this.#terminal;
     if (!terminal) return;
     this.#terminal = null;
+    if (this.#context.connection.ended) return;
     if (reason) terminal.stderr.write(`${reason}: ${refusals[reason]}\r\n`);
     terminal.exit(code);
     terminal.end();

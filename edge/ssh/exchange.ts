@@ -1,0 +1,168 @@
+/** One request on an HTTP/1.1 channel of a plain `ssh -R`, and its answer. */
+import http from "node:http";
+import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
+import type { SshConnection } from "../transport/connection.ts";
+import type { ChannelDuplex } from "../transport/duplex.ts";
+import type { StreamHandler } from "../transport/mux.ts";
+import type { Exchange } from "./tunnel.ts";
+
+/** How long the local service may take for the head of its answer. */
+const HEAD_TIMEOUT_MS = 300_000;
+/** What a client may send behind an upgrade request before that is granted. */
+const EARLY_BYTES = 64 * 1024;
+
+export class ForwardExchange implements Exchange {
+  readonly #request: http.ClientRequest;
+  readonly #head: RequestHead;
+  readonly #handler: StreamHandler;
+  readonly #connection: SshConnection;
+  readonly #onDone: () => void;
+  #response: http.IncomingMessage | null = null;
+  #upgraded: ChannelDuplex | null = null;
+  /** What came behind an upgrade request that has not been granted: part of the new protocol, or, to a server that refuses, a request. */
+  #early: Buffer[] = [];
+  #earlyBytes = 0;
+  #unconsumed = 0;
+  #over = false;
+  readonly #deadline: NodeJS.Timeout;
+
+  constructor(head: RequestHead, handler: StreamHandler, agent: http.Agent, connection: SshConnection, onDone: () => void) {
+    this.#head = head;
+    this.#handler = handler;
+    this.#connection = connection;
+    this.#onDone = onDone;
+    this.#deadline = setTimeout(() => {
+      this.#fail(ResetCode.TIMEOUT);
+      this.#request.destroy();
+    }, HEAD_TIMEOUT_MS);
+    this.#request = http.request({
+      agent,
+      method: head.method,
+      path: head.target,
+      // An array keeps order, case and repetition. A missing `Host` is not added to an array.
+      headers: framed(head),
+      setHost: false,
+    });
+    this.#request.on("response", (response) => this.#onResponse(response));
+    this.#request.on("upgrade", (response, socket, rest) => this.#onUpgrade(response, socket as unknown as ChannelDuplex, rest));
+    this.#request.on("drain", () => handler.onDrain());
+    this.#request.on("error", (error: Error & { refused?: boolean }) => this.#fail(error.refused ? ResetCode.REFUSED : ResetCode.FAILED));
+    if (head.end) this.#request.end();
+    else this.#request.flushHeaders();
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.#over) return true;
+    if (this.#upgraded) return this.#upgraded.write(chunk);
+    if (!this.#head.upgrade) return this.#request.write(chunk);
+    this.#early.push(chunk);
+    this.#earlyBytes += chunk.length;
+    return this.#earlyBytes < EARLY_BYTES;
+  }
+
+  end(): void {
+    if (this.#over) return;
+    if (this.#upgraded) this.#upgraded.end();
+    else if (this.#head.upgrade) this.reset();
+    else this.#request.end();
+  }
+
+  reset(): void {
+    this.#finish();
+    this.#request.destroy();
+    this.#upgraded?.destroy();
+  }
+
+  consumed(bytes: number): void {
+    this.#unconsumed -= bytes;
+    if (this.#unconsumed > 64 * 1024) return;
+    this.#response?.resume();
+    this.#upgraded?.resume();
+  }
+
+  #onResponse(response: http.IncomingMessage): void {
+    const head = headOf(response, false);
+    if (!head) {
+      this.#fail(ResetCode.FAILED);
+      this.#request.destroy();
+      return;
+    }
+    clearTimeout(this.#deadline);
+    this.#response = response;
+    // After a refusal the client may have sent more than a request; that goes nowhere, and the channel is not used again.
+    if (this.#head.upgrade) response.once("end", () => this.#request.destroy());
+    this.#handler.onHead?.(head);
+    response.on("data", (chunk: Buffer) => this.#onData(chunk, response));
+    response.on("end", () => {
+      if (this.#over) return;
+      this.#finish();
+      this.#handler.onEnd();
+    });
+    response.on("error", () => this.#fail(ResetCode.FAILED));
+    response.on("aborted", () => this.#fail(ResetCode.FAILED));
+  }
+
+  #onUpgrade(response: http.IncomingMessage, socket: ChannelDuplex, rest: Buffer): void {
+    const head = headOf(response, true);
+    if (!head || !this.#head.upgrade) {
+      socket.destroy();
+      this.#fail(ResetCode.FAILED);
+      return;
+    }
+    clearTimeout(this.#deadline);
+    this.#upgraded = socket;
+    this.#handler.onHead?.(head);
+    for (const chunk of this.#early.splice(0)) socket.write(chunk);
+    if (this.#earlyBytes >= EARLY_BYTES) this.#handler.onDrain();
+    if (rest.length > 0) this.#onData(rest, socket);
+    socket.on("data", (chunk: Buffer) => this.#onData(chunk, socket));
+    socket.on("drain", () => this.#handler.onDrain());
+    socket.on("end", () => {
+      if (this.#over) return;
+      this.#finish();
+      this.#handler.onEnd();
+    });
+    socket.on("error", () => this.#fail(ResetCode.FAILED));
+    socket.on("close", () => this.#fail(ResetCode.FAILED));
+  }
+
+  #onData(chunk: Buffer, source: { pause(): unknown }): void {
+    if (this.#over) return;
+    this.#unconsumed += chunk.length;
+    if (this.#unconsumed > 256 * 1024) source.pause();
+    this.#handler.onData(chunk);
+  }
+
+  #fail(code: ResetCode): void {
+    if (this.#over) return;
+    this.#finish();
+    this.#handler.onReset(code, this.#connection.closed);
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#deadline);
+    this.#onDone();
+  }
+}
+
+/** Without a length Node would write the body of a GET or DELETE bare behind the head, where a server takes it for the next request. */
+function framed({ headers, end, upgrade }: RequestHead): string[] {
+  if (end || upgrade) return headers;
+  for (let i = 0; i < headers.length; i += 2) if (headers[i]?.toLowerCase() === "content-length") return headers;
+  return [...headers, "Transfer-Encoding", "chunked"];
+}
+
+/** null: Node's parser took it, but Node's server would throw on it. */
+function headOf({ statusCode = 0, statusMessage = "", rawHeaders }: http.IncomingMessage, upgrade: boolean): ResponseHead | null {
+  if (upgrade ? statusCode !== 101 : statusCode < 200 || statusCode > 999) return null;
+  if (!rawHeaders.every(isFieldText)) return null;
+  return { status: statusCode, reason: isFieldText(statusMessage) ? statusMessage : "", headers: rawHeaders, end: false, upgrade };
+}
+
+/** RFC 9110 section 5.5: no control characters but tab. */
+function isFieldText(text: string): boolean {
+  // eslint-disable-next-line no-control-regex
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
+}

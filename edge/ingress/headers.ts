@@ -15,6 +15,12 @@ const HOP_BY_HOP = new Set([
 /** Ours to say: whatever a stranger claims here is dropped. */
 const FORWARDED = new Set(["forwarded", "x-real-ip", "expect"]);
 
+/** CGI, WSGI and PHP read `X_Forwarded_For` as `X-Forwarded-For`. */
+function isOurs(lower: string): boolean {
+  const name = lower.includes("_") ? lower.replaceAll("_", "-") : lower;
+  return FORWARDED.has(name) || name.startsWith("x-forwarded-") || name.startsWith("airy-");
+}
+
 export interface Peer {
   /** Address of the client. */
   address: string;
@@ -29,7 +35,7 @@ export function requestHeaders(raw: readonly string[], peer: Peer, upgrade: stri
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? "";
     const lower = name.toLowerCase();
-    if (HOP_BY_HOP.has(lower) || FORWARDED.has(lower) || lower.startsWith("x-forwarded-") || lower.startsWith("airy-")) continue;
+    if (HOP_BY_HOP.has(lower) || isOurs(lower)) continue;
     if (listed !== null && listed.has(lower)) continue;
     headers.push(name, raw[i + 1] ?? "");
   }

@@ -1,4 +1,4 @@
-/** A WebSocket (or another upgraded connection): once the local service has agreed, bytes go both ways untouched. */
+/** A WebSocket: once the local service has agreed, bytes go both ways untouched. */
 import type { Duplex } from "node:stream";
 import type { Exchange, Tunnel } from "../ssh/tunnel.ts";
 import type { StreamHandler } from "../transport/mux.ts";
@@ -9,7 +9,7 @@ import { failureOf } from "./proxy.ts";
 
 export class UpgradedConnection implements StreamHandler {
   readonly #socket: Duplex;
-  readonly #exchange: Exchange;
+  #exchange: Exchange | null = null;
   #started = false;
   #over = false;
   #unconsumed = 0;
@@ -17,17 +17,25 @@ export class UpgradedConnection implements StreamHandler {
   /** @param first bytes that came right behind the request's head. */
   constructor(socket: Duplex, first: Buffer, head: RequestHead, tunnel: Tunnel) {
     this.#socket = socket;
-    this.#exchange = tunnel.exchange(head, this);
-    if (first.length > 0) this.#exchange.write(first);
+    // RFC 6455 section 4.1. A request with a body could be framed in one way here and in another behind the tunnel.
+    if (head.method !== "GET" || announcesBody(head.headers)) {
+      this.#over = true;
+      answerRaw(socket, "BAD_REQUEST");
+      return;
+    }
+    const exchange = tunnel.exchange(head, this);
+    this.#exchange = exchange;
+    if (first.length > 0) exchange.write(first);
     socket.on("data", (chunk: Buffer) => {
-      if (!this.#exchange.write(chunk)) socket.pause();
+      if (!exchange.write(chunk)) socket.pause();
     });
-    socket.on("end", () => this.#exchange.end());
+    socket.on("end", () => exchange.end());
     socket.on("error", () => this.#abort());
     socket.on("close", () => this.#abort());
   }
 
   onHead(head: ResponseHead): void {
+    if (this.#over) return;
     this.#started = true;
     const headers = responseHeaders(head.headers);
     if (head.status === 101) headers.push("Connection", "Upgrade", "Upgrade", upgradeOf(head.headers));
@@ -40,14 +48,14 @@ export class UpgradedConnection implements StreamHandler {
   onData(chunk: Buffer): void {
     if (this.#over) return;
     if (this.#socket.write(chunk)) {
-      this.#exchange.consumed(chunk.length);
+      this.#exchange?.consumed(chunk.length);
       return;
     }
     if (this.#unconsumed === 0) {
       this.#socket.once("drain", () => {
         const bytes = this.#unconsumed;
         this.#unconsumed = 0;
-        this.#exchange.consumed(bytes);
+        this.#exchange?.consumed(bytes);
       });
     }
     this.#unconsumed += chunk.length;
@@ -71,8 +79,15 @@ export class UpgradedConnection implements StreamHandler {
   #abort(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#exchange.reset(ResetCode.CANCEL);
+    this.#exchange?.reset(ResetCode.CANCEL);
   }
+}
+
+function announcesBody(headers: readonly string[]): boolean {
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i]?.toLowerCase() === "content-length" && headers[i + 1] !== "0") return true;
+  }
+  return false;
 }
 
 function upgradeOf(headers: readonly string[]): string {

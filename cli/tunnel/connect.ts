@@ -9,8 +9,10 @@ import { SSH2_WINDOW, SshConnection } from "../../edge/transport/connection.ts";
 import { Mux, MUX_CHANNEL_WINDOW, type MuxHandler } from "../../edge/transport/mux.ts";
 import { AiryError, type ErrorCode } from "../report/errors.ts";
 
-/** For TCP, for the SSH login and for the edge's welcome, each. */
+/** For TCP, for the SSH login, for the channel and for the edge's welcome, each. */
 const DEADLINE_MS = 10_000;
+/** Refusals that pass by themselves. */
+const PASSING = new Set(["EDGE_STOPPING", "EDGE_FAILED", "TOO_MANY_TUNNELS"]);
 
 export interface ConnectOptions {
   edge: { host: string; port: number };
@@ -91,6 +93,7 @@ export async function connect(options: ConnectOptions): Promise<Connected> {
   try {
     await login;
     const channel = await openChannel(client, connection).catch((error: unknown) => {
+      if (connection.ended) throw unreachable(error);
       throw new AiryError("EDGE_REFUSED", { edge, code: "NOT_AN_EDGE", reason: reasonOf(error) });
     });
     const greeted = await greet(channel, connection, options, edge);
@@ -129,8 +132,13 @@ function dial({ edge, signal }: ConnectOptions): Promise<net.Socket> {
 
 function openChannel(client: Client, connection: SshConnection): Promise<SshChannel> {
   return new Promise((resolve, reject) => {
-    connection.onClose((error) => reject(error ?? new Error("the edge closed the connection")));
+    const timer = setTimeout(() => connection.destroy(new Error(`no channel within ${DEADLINE_MS / 1000} s`)), DEADLINE_MS);
+    connection.onClose((error) => {
+      clearTimeout(timer);
+      reject(error ?? new Error("the edge closed the connection"));
+    });
     client.subsys(SUBSYSTEM, (error, original) => {
+      clearTimeout(timer);
       if (error) reject(error);
       else
         resolve(
@@ -164,7 +172,10 @@ function greet(
     const mux = new Mux(
       channel,
       {
-        onRequest: options.onRequest,
+        onRequest: (stream, head) => {
+          connection.busy();
+          options.onRequest(stream, head);
+        },
         onPong: options.onPong,
         onMessage: (type, payload) => {
           const message: unknown = JSON.parse(payload.toString("utf8"));
@@ -198,6 +209,7 @@ function greet(
 }
 
 function refusalOf(refused: Refused, edge: string, name: string | null): AiryError {
+  if (PASSING.has(refused.code)) return new AiryError("SSH_UNREACHABLE", { edge, reason: refused.message });
   const code: ErrorCode = refused.code === "NAME_TAKEN" ? "NAME_TAKEN" : "EDGE_REFUSED";
   return new AiryError(code, { edge, code: refused.code, reason: refused.message, name });
 }

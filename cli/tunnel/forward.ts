@@ -6,8 +6,8 @@ import type { MuxStream, StreamHandler } from "../../edge/transport/mux.ts";
 import { verdictOf } from "./paths.ts";
 import type { Recorder } from "./recorder.ts";
 
-/** Connections to the local service. */
-const MAX_CONNECTIONS = 256;
+/** Connections to the local service: as many as the edge has requests in flight, since each may be an endless stream of events. */
+const MAX_CONNECTIONS = 1024;
 /** How long the local service may take for the head of its answer. The body may take as long as it likes (server-sent events). */
 const HEAD_TIMEOUT_MS = 300_000;
 
@@ -81,6 +81,8 @@ class LocalExchange implements StreamHandler {
   /** Bytes of the request in `#body` that the tunnel has not been given credit for. */
   #held = 0;
   #socket: Duplex | null = null;
+  /** What came behind an upgrade request before the local service has agreed. */
+  #early: Buffer[] = [];
   #abort: ((error?: Error) => void) | null = null;
   #resume: (() => void) | null = null;
   #status = 0;
@@ -145,7 +147,13 @@ class LocalExchange implements StreamHandler {
 
   serviceHead(status: number, reason: string, headers: string[], resume: () => void): void {
     this.#resume = resume;
-    this.#respond(status, reason, headers, false);
+    if (headers.every(isFieldText)) {
+      this.#respond(status, isFieldText(reason) ? reason : "", headers, false);
+      return;
+    }
+    const error = new Error("the local service sent a malformed header");
+    this.serviceFailed(error);
+    this.#abort?.(error);
   }
 
   /** False: stop sending until the tunnel has room again. */
@@ -161,11 +169,17 @@ class LocalExchange implements StreamHandler {
 
   serviceUpgraded(status: number, headers: string[], socket: Duplex): void {
     this.#socket = socket;
+    if (this.#over) {
+      socket.destroy();
+      return;
+    }
     this.#respond(status, "Switching Protocols", headers, true);
+    for (const chunk of this.#early.splice(0)) socket.write(chunk);
     socket.on("data", (chunk: Buffer) => {
       if (!this.serviceData(chunk)) socket.pause();
     });
     socket.on("drain", () => this.#giveCredit());
+    if (!socket.writableNeedDrain) this.#giveCredit();
     socket.on("end", () => this.#stream.end());
     socket.on("error", () => this.#stream.reset(ResetCode.FAILED));
     socket.on("close", () => this.serviceEnd());
@@ -182,6 +196,11 @@ class LocalExchange implements StreamHandler {
 
   onData(chunk: Buffer): void {
     this.#bytesIn += chunk.length;
+    if (this.#head.upgrade && !this.#socket) {
+      this.#early.push(chunk);
+      this.#held += chunk.length;
+      return;
+    }
     const room = this.#socket ? this.#socket.write(chunk) : (this.#body?.push(chunk) ?? true);
     if (room) this.#stream.consumed(chunk.length);
     else this.#held += chunk.length;
@@ -189,11 +208,17 @@ class LocalExchange implements StreamHandler {
 
   onEnd(): void {
     if (this.#socket) this.#socket.end();
+    else if (this.#head.upgrade) this.#cancel();
     else this.#body?.push(null);
   }
 
   onReset(): void {
-    if (this.#over) return;
+    if (!this.#over) this.#cancel();
+  }
+
+  /** Nobody waits for the answer any more. */
+  #cancel(): void {
+    this.#stream.reset(ResetCode.CANCEL);
     this.#finish();
     this.#abort?.(new Error("the request was cancelled"));
     this.#body?.destroy();
@@ -273,6 +298,12 @@ class ServiceHandler implements Dispatcher.DispatchHandler {
   onError(error: Error): void {
     this.#exchange.serviceFailed(error);
   }
+}
+
+/** RFC 9110 section 5.5: no control characters but tab. The edge could not pass on anything else. */
+function isFieldText(text: string): boolean {
+  // eslint-disable-next-line no-control-regex
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
 }
 
 function texts(raw: readonly (Buffer | string)[]): string[] {

@@ -17,7 +17,10 @@ export async function pinnedKey(file: string, edge: { host: string; port: number
 
 export async function pinKey(file: string, edge: { host: string; port: number }, key: string): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-  await appendFile(file, `${nameOf(edge)} ${key}\n`, { mode: 0o600 });
+  const text = await readFile(file, "utf8").catch(() => "");
+  // Somebody may have edited the file and left its last line open.
+  const gap = text === "" || text.endsWith("\n") ? "" : "\n";
+  await appendFile(file, `${gap}${nameOf(edge)} ${key}\n`, { mode: 0o600 });
 }
 
 function nameOf({ host, port }: { host: string; port: number }): string {

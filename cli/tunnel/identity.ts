@@ -1,5 +1,6 @@
 /** The key pair of this machine or workspace: made on first use, never sent anywhere, and the reason why the public name is stable. */
-import { link, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { link, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import ssh2 from "ssh2";
 import { identifierOf } from "../../edge/names/identifier.ts";
@@ -44,10 +45,10 @@ async function read(file: string): Promise<string | null> {
 /** Two processes may do this at the same time: the one whose link comes first wins, and both use its key. */
 async function create(file: string): Promise<string> {
   const { privateKey: pem, publicKey: line } = generateKey("airy");
-  const temporary = `${file}.${process.pid}.new`;
+  const temporary = `${file}.${randomUUID()}.new`;
   try {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-    await writeFile(temporary, pem, { mode: 0o600, flag: "wx" });
+    await writeDurably(temporary, pem);
     try {
       await link(temporary, file);
     } catch (error) {
@@ -60,5 +61,16 @@ async function create(file: string): Promise<string> {
     return fail("IDENTITY_UNREADABLE", { file, reason: (error as Error).message });
   } finally {
     await rm(temporary, { force: true });
+  }
+}
+
+/** On disk before it gets its name: an empty key after a power cut would cost the public name. */
+async function writeDurably(file: string, text: string): Promise<void> {
+  const handle = await open(file, "wx", 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }

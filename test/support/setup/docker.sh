@@ -41,6 +41,7 @@ stop_docker() {
   say "stopping the docker engine"
   kill "$dockerd_pid" 2>/dev/null || true
   wait "$dockerd_pid" 2>/dev/null || true
+  dockerd_pid=
 }
 
 # $1: the variable that names the image, $2: the folder of its stand-in. The official image where it is there or can be pulled.

@@ -12,8 +12,8 @@ dockerd:docker.io docker:docker.io iptables:iptables mmdebstrap:mmdebstrap
 
 missing_packages() {
   for pair in $needed; do
-    have "${pair%%:*}" || printf ' %s' "${pair##*:}"
-  done
+    have "${pair%%:*}" || printf ' %s\n' "${pair##*:}"
+  done | sort -u | tr -d '\n'
   [ -e /etc/ssl/certs/ca-certificates.crt ] || printf ' ca-certificates'
 }
 
@@ -57,7 +57,7 @@ without_services() {
 install_compose() {
   mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN)' 'Created-By: Packages' | awk '$2 == "Debian" && $1 !~ /security/ { print $1; exit }')
   plugin=/usr/local/lib/docker/cli-plugins/docker-compose
-  for suite in sid trixie; do
+  for suite in trixie sid; do # a stable release first: what it has does not change
     apt=$work/apt-$suite
     rm -rf "$apt"
     mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
@@ -67,8 +67,7 @@ install_compose() {
       -o Dir::Cache="$apt/cache" -o Dir::Cache::Archives="$apt/cache/archives" -o Acquire::Languages=none -o APT::Sandbox::User=root
     say "docker compose from Debian $suite"
     (cd "$apt" && apt-get "$@" update && apt-get "$@" download docker-compose && dpkg -x docker-compose_*.deb unpacked) \
-      >>"$work/apt.log" 2>&1 || continue
-    install -D -m 755 "$apt/unpacked/usr/libexec/docker/cli-plugins/docker-compose" "$plugin" || continue
+      >>"$work/apt.log" 2>&1 && install -D -m 755 "$apt/unpacked/usr/libexec/docker/cli-plugins/docker-compose" "$plugin"
     rm -rf "$apt"
     docker compose version >/dev/null 2>&1 && return
     rm -f "$plugin"

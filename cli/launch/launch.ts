@@ -22,6 +22,9 @@ import { prepare, type Asked, type Prepared } from "./prepare.ts";
 /** How long a tunnel that is down may take to come back before the user is told. */
 const TUNNEL_MS = 10_000;
 
+/** Ports that may be lost to somebody else between looking and listening. */
+const PORT_ATTEMPTS = 8;
+
 export interface LaunchInput {
   asked: Asked;
   config: Config;
@@ -49,11 +52,29 @@ export interface Launched {
   already: boolean;
 }
 
-/** Stops the agent process again when the start fails or is interrupted; containers are left for inspection. */
+/**
+ * Stops the agent process again when the start fails or is interrupted; containers are left for inspection. A port that was free a
+ * moment ago and is taken when a service wants it (another workspace starts at the same time) is replaced, unless it was asked for.
+ */
 export async function launch(input: LaunchInput): Promise<Launched> {
+  const lost = new Set<number>();
+  for (;;) {
+    try {
+      return await attempt(input, lost);
+    } catch (error) {
+      if (!(error instanceof AiryError) || error.code !== "PORT_TAKEN" || lost.size >= PORT_ATTEMPTS) throw error;
+      const { port } = error.details;
+      if (typeof port !== "number" || port === input.asked.port || lost.has(port)) throw error;
+      lost.add(port);
+      input.emit({ type: "check", id: "ports", status: "warn", message: `Port ${port} was taken just now; another one is used.` });
+    }
+  }
+}
+
+async function attempt(input: LaunchInput, lost: ReadonlySet<number>): Promise<Launched> {
   const { paths, io, emit, signal } = input;
   const agent = await findAgent(paths);
-  const prepared = await prepare({ asked: input.asked, config: input.config, paths, agent, io, emit });
+  const prepared = await prepare({ asked: input.asked, config: input.config, paths, agent, lost, io, emit });
   input.chosen(prepared.platform.engine);
   for (const secret of secretsOf(prepared.settings)) input.hide(secret);
   if (agent) {

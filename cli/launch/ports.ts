@@ -13,6 +13,8 @@ export interface PortsInput {
   sandbox: boolean;
   /** Services of this workspace run at present, so that the stored ports are taken by ourselves. */
   running: boolean;
+  /** Known to be taken, whatever they look like. */
+  lost: ReadonlySet<number>;
 }
 
 /** What preflight looks at: the ports that are about to be listened on. */
@@ -30,15 +32,15 @@ export function portWishes(input: PortsInput): PortWish[] {
 
 /** After preflight, which refuses a taken port that was asked for: the others move on to the next free one. */
 export async function choosePorts(input: PortsInput, emit: Emit): Promise<Ports> {
-  const { asked, stored, running } = input;
+  const { asked, stored, running, lost } = input;
   const ports: Ports = { ...defaults, control: null, ...stored };
   if (asked !== undefined) ports.platform = asked;
   const chosen = new Set<number>(asked === undefined ? [] : [asked]);
   for (const name of namesOf(input)) {
     if (name === "platform" && asked !== undefined) continue;
     const wanted = ports[name];
-    const ours = running && stored?.[name] === wanted && !chosen.has(wanted);
-    if (!ours) ports[name] = await nextFreePort(wanted, chosen);
+    const ours = running && stored?.[name] === wanted && !chosen.has(wanted) && !lost.has(wanted);
+    if (!ours) ports[name] = await nextFreePort(wanted, [...chosen, ...lost]);
     if (ports[name] !== wanted) {
       emit({ type: "check", id: `port-${name}`, status: "warn", message: `${name} uses port ${ports[name]}, because ${wanted} is taken.` });
     }

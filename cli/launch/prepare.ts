@@ -41,12 +41,14 @@ export interface PrepareInput {
   paths: WorkspacePaths;
   /** The living agent process. */
   agent: AgentRecord | null;
+  /** Ports that looked free and were not. */
+  lost: ReadonlySet<number>;
   io: Io;
   emit: Emit;
 }
 
 /** Throws INVALID_ARGUMENT, SECRET_MISSING, MODE_CONFLICT, ENGINE_CONFLICT, PORT_TAKEN, and why an engine cannot be used. */
-export async function prepare({ asked, config, paths, agent, io, emit }: PrepareInput): Promise<Prepared> {
+export async function prepare({ asked, config, paths, agent, lost, io, emit }: PrepareInput): Promise<Prepared> {
   if (asked.sandbox && asked.edge !== undefined) {
     fail("INVALID_ARGUMENT", { command: "up", reason: "--sandbox brings an edge of its own; --edge names another one." });
   }
@@ -63,7 +65,7 @@ export async function prepare({ asked, config, paths, agent, io, emit }: Prepare
   const engineAsked = (asked.engine ?? config.engine ?? "auto") as "auto" | "docker" | "embedded";
   const platform = await chooseEngine({ asked: engineAsked, stored: stored.engine, running: agent !== null }, io, emit);
   const running = agent !== null || (platform.engine === "docker" && (await runs(platform, paths.root)));
-  const portsInput = { asked: asked.port, stored: stored.ports, sandbox, running };
+  const portsInput = { asked: asked.port, stored: stored.ports, sandbox, running, lost };
   await check(
     { workspace: paths.root, engine: platform.engine, ports: portWishes(portsInput), edge: sandbox ? null : parseEdge(edgeText, "up") },
     agent,

@@ -5,6 +5,7 @@ import type { AiryEventBody } from "../../../cli/launch/events.ts";
 import { nextFreePort } from "../../../cli/checks/ports.ts";
 
 const servers: net.Server[] = [];
+const none = new Set<number>();
 afterEach(async () => {
   for (const server of servers.splice(0)) await new Promise((resolve) => server.close(resolve));
 });
@@ -26,13 +27,13 @@ async function freePorts() {
 
 test("ports of the last time are used again", async () => {
   const stored = await freePorts();
-  expect(await choosePorts({ asked: undefined, stored, sandbox: true, running: false }, () => {})).toEqual(stored);
+  expect(await choosePorts({ asked: undefined, stored, sandbox: true, running: false, lost: none }, () => {})).toEqual(stored);
 });
 
 test("one that is taken meanwhile moves on, with a warning; the others stay", async () => {
   const stored = { ...(await freePorts()), edgeHttp: await takenPort() };
   const events: AiryEventBody[] = [];
-  const chosen = await choosePorts({ asked: undefined, stored, sandbox: true, running: false }, (event) => events.push(event));
+  const chosen = await choosePorts({ asked: undefined, stored, sandbox: true, running: false, lost: none }, (event) => events.push(event));
   expect(chosen.edgeHttp).not.toBe(stored.edgeHttp);
   expect({ ...chosen, edgeHttp: 0 }).toEqual({ ...stored, edgeHttp: 0 });
   expect(events).toEqual([expect.objectContaining({ type: "check", id: "port-edgeHttp", status: "warn" })]);
@@ -40,14 +41,23 @@ test("one that is taken meanwhile moves on, with a warning; the others stay", as
 
 test("what our own running services hold is not taken", async () => {
   const stored = { ...(await freePorts()), platform: await takenPort() };
-  const input = { asked: undefined, stored, sandbox: true, running: true };
+  const input = { asked: undefined, stored, sandbox: true, running: true, lost: none };
   expect(await choosePorts(input, () => {})).toEqual(stored);
   expect(portWishes(input)).toEqual([]);
 });
 
+test("a port that turned out to be taken is not tried again, also where our own services seem to hold it", async () => {
+  const stored = await freePorts();
+  for (const running of [false, true]) {
+    const chosen = await choosePorts({ asked: undefined, stored, sandbox: true, running, lost: new Set([stored.edgeHttp]) }, () => {});
+    expect(chosen.edgeHttp).not.toBe(stored.edgeHttp);
+    expect({ ...chosen, edgeHttp: 0 }).toEqual({ ...stored, edgeHttp: 0 });
+  }
+});
+
 test("a port that is asked for is a wish that cannot move, and no two services get the same one", async () => {
   const stored = await freePorts();
-  const input = { asked: stored.edgeHttp, stored, sandbox: true, running: false };
+  const input = { asked: stored.edgeHttp, stored, sandbox: true, running: false, lost: none };
   expect(portWishes(input)[0]).toEqual({ name: "platform", port: stored.edgeHttp, fixed: true });
   const chosen = await choosePorts(input, () => {});
   expect(chosen.platform).toBe(stored.edgeHttp);
@@ -55,7 +65,7 @@ test("a port that is asked for is a wish that cannot move, and no two services g
 });
 
 test("without a sandbox only the platform needs a port", async () => {
-  expect(portWishes({ asked: undefined, stored: null, sandbox: false, running: false })).toEqual([
+  expect(portWishes({ asked: undefined, stored: null, sandbox: false, running: false, lost: none })).toEqual([
     { name: "platform", port: 4200, fixed: false },
   ]);
 });

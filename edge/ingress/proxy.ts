@@ -10,6 +10,9 @@ import { responseHeaders } from "./headers.ts";
 /** Requests that may be sent again when the first attempt's fate is unknown. */
 const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS"]);
 
+/** Up to here copying a body costs less than writing it apart from its head. */
+const SMALL = 4096;
+
 export interface ProxyOptions {
   /** Waits for the next tunnel of the name; calls back with null when none came in time. Returns a function that stops waiting. */
   wait: (done: (tunnel: Tunnel | null) => void) => () => void;
@@ -29,6 +32,8 @@ export class ProxiedRequest implements StreamHandler {
   #bodyStarted = false;
   /** Of the answer. */
   #bodySent = false;
+  /** A small first piece of the answer, kept back for a moment in case it is all of it. */
+  #first: Buffer | null = null;
   #unconsumed = 0;
   #done = false;
 
@@ -65,17 +70,29 @@ export class ProxiedRequest implements StreamHandler {
   onHead(head: ResponseHead): void {
     if (this.#done) return;
     this.#response.writeHead(head.status, head.reason, responseHeaders(head.headers));
-    // Most answers come whole: head and body then leave in one write. A head that stays alone (a stream that begins slowly) goes now.
-    if (!head.end) setImmediate(() => this.#flushHead());
+    // Most answers come whole, in one turn of the event loop; what has not ended by then leaves in pieces.
+    if (!head.end) setImmediate(() => this.#release());
   }
 
-  #flushHead(): void {
-    if (!this.#done && !this.#bodySent) this.#response.flushHeaders();
+  /** What was kept back leaves now: the head of a stream that begins slowly, or with it a first piece that was not the last. */
+  #release(): void {
+    if (this.#done) return;
+    const first = this.#first;
+    this.#first = null;
+    if (first) this.#response.write(first.toString("latin1"), "latin1");
+    else if (!this.#bodySent) this.#response.flushHeaders();
   }
 
   onData(chunk: Buffer): void {
     if (this.#done) return;
+    if (!this.#bodySent && chunk.length <= SMALL) {
+      this.#bodySent = true;
+      this.#first = chunk;
+      this.#exchange?.consumed(chunk.length);
+      return;
+    }
     this.#bodySent = true;
+    if (this.#first) this.#release();
     if (this.#response.write(chunk)) {
       this.#exchange?.consumed(chunk.length);
       return;
@@ -92,7 +109,9 @@ export class ProxiedRequest implements StreamHandler {
 
   onEnd(): void {
     if (this.#done) return;
-    this.#response.end();
+    // Node joins head and body into one write where the body is a string, and sends a buffer apart (lib/_http_outgoing.js `_send`).
+    if (this.#first) this.#response.end(this.#first.toString("latin1"), "latin1");
+    else this.#response.end();
     this.#finish();
     // The local service has answered without reading the whole body; what the client still sends goes nowhere.
     if (this.#bodyStarted && !this.#request.complete) {

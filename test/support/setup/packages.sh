@@ -26,6 +26,7 @@ install_packages() {
   if [ -n "$packages" ]; then
     say "apt-get install$packages"
     without_services apt_install $packages || { tail -n 20 "$work/apt.log" >&2; die "apt-get install failed, see $work/apt.log"; }
+    have docker || apt_install docker-cli || say "docker's client could not be installed" # in docker.io itself up to Debian 12
   fi
   docker compose version >/dev/null 2>&1 || install_compose
 }
@@ -45,7 +46,7 @@ without_services() {
       case $package in
         nginx-light) systemctl disable --quiet nginx.service || true ;;
         openssh-server) systemctl disable --quiet ssh.service || true ;;
-        docker.io) systemctl disable --quiet docker.service docker.socket || true ;;
+        docker.io) systemctl disable --quiet docker.service docker.socket containerd.service || true ;;
       esac
     done
   fi

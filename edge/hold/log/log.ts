@@ -14,10 +14,15 @@ import { replay, Segment, segmentFile } from "./replay.ts";
 
 const MIB = 1024 * 1024;
 /** A segment that is this long is followed by a new one. */
-const SEGMENT_BYTES = 8 * MIB;
-/** Room taken in advance, so that a full disk shows before anything is written; and the part of it that is kept for removing. */
-const AHEAD_BYTES = MIB;
-const FOR_REMOVING_BYTES = MIB / 2;
+const SEGMENT_BYTES = 2 * MIB;
+/** So much that does not count may be on the disk, beyond as much as does. */
+const SPARE_BYTES = 4 * SEGMENT_BYTES;
+/**
+ * Room taken in advance, so that a full disk shows before anything is written. The second part of it is kept for removing: more than it takes
+ * to remove all that a segment can hold, so that segments go and room comes back.
+ */
+const AHEAD_BYTES = 2 * MIB;
+const FOR_REMOVING_BYTES = MIB;
 const ZEROS = Buffer.alloc(MIB / 4);
 
 interface Tail {
@@ -34,6 +39,8 @@ export class Log {
   /** Ascending; the last is the one that is written, once there is a tail. */
   private readonly segments: Segment[];
   private sequence: number;
+  /** The disk is: the last attempt to take room failed. */
+  private full = false;
   private tail: Tail | null = null;
   /** Whether the last segment may be gone on with after opening. */
   private reusable: boolean;
@@ -84,6 +91,7 @@ export class Log {
     const { tail } = this;
     if (!tail) return;
     const wanted = tail.segment.end + bytes + AHEAD_BYTES;
+    this.full = false;
     if (tail.taken >= wanted) return;
     const before = tail.taken;
     try {
@@ -92,8 +100,9 @@ export class Log {
         tail.taken += ZEROS.length;
       }
     } catch (error) {
+      this.full = true;
       tail.taken = before;
-      await tail.handle.truncate(before);
+      await tail.handle.truncate(before).catch(() => {});
       throw error;
     }
   }
@@ -133,11 +142,7 @@ export class Log {
     if (idle && this.index.size === 0 && this.tail && this.tail.segment.end > HEADER_BYTES) await this.begin();
     const [oldest, next] = this.segments;
     if (!oldest || !next || !this.tail) return false;
-    if (oldest.live.size > 0) {
-      const live = this.segments.reduce((sum, segment) => sum + segment.liveBytes, 0);
-      const all = this.segments.reduce((sum, segment) => sum + segment.end, 0);
-      if (all <= 2 * live + 4 * SEGMENT_BYTES || !(await this.carryOver(oldest))) return false;
-    }
+    if (oldest.live.size > 0 && !(await this.carryOver(oldest))) return false;
     await this.head.startWith(next.number, this.sequence);
     this.segments.shift();
     if (this.reading?.number === oldest.number) this.stopReading();
@@ -151,7 +156,11 @@ export class Log {
     this.head.close();
   }
 
+  /** Whether it is worth it, and was done. On a full disk every segment of which half does not count is. */
   private async carryOver(oldest: Segment): Promise<boolean> {
+    const live = this.segments.reduce((sum, segment) => sum + segment.liveBytes, 0);
+    const all = this.segments.reduce((sum, segment) => sum + segment.end, 0);
+    if (all <= 2 * live + SPARE_BYTES && !(this.full && oldest.liveBytes * 2 < oldest.end)) return false;
     const changes: KeyChange[] = [];
     for (const key of oldest.live.keys()) {
       const value = this.get(key);
@@ -159,7 +168,9 @@ export class Log {
       if (!value) return false;
       changes.push({ key, value });
     }
-    await this.takeRoom(Log.sizeOf(changes));
+    const bytes = Log.sizeOf(changes);
+    await this.takeRoom(bytes).catch(() => {});
+    if (!this.hasRoom(bytes, false)) return false;
     await this.commit(changes);
     return true;
   }

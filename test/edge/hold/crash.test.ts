@@ -5,6 +5,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { openHoldStore } from "../../../edge/hold/store.ts";
 import { buildStoreProgram, startStore } from "./process.ts";
 
+const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 6);
+
 let program: { file: string; dispose: () => void };
 let dir: string;
 
@@ -22,9 +24,9 @@ it("kill -9 at any moment loses nothing that was acknowledged, and brings nothin
   const goingOrGone = new Set<string>();
   const gone = new Set<string>();
   const buried = new Set<string>();
-  for (let round = 0; round < 6; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const writer = startStore(program.file, dir, ["storm", String(round * 1_000_000)]);
-    const wanted = 200 + Math.floor(Math.random() * 1200);
+    const wanted = 300 + Math.floor(Math.random() * 2500);
     while (writer.lines.length < wanted) await new Promise((done) => writer.child.stdout!.once("data", done));
     writer.child.kill("SIGKILL");
     expect(await writer.exited).toMatchObject({ signal: "SIGKILL" });

@@ -48,11 +48,11 @@ async function storm(store: HoldStore, first: number): Promise<void> {
     for (;;) {
       const n = ++number;
       const id = store.newDeliveryId();
-      const body = Buffer.alloc(16 + (n % 7) * 900, `${n}`);
+      const body = Buffer.alloc(16 + (n % 7) * 6000, `${n}`);
       body.write(`${n} `, 0);
       await store.append(identifier, id, { rawHead: Buffer.from(`${n}`), body, source: `${n}`, receivedAt: Date.now() });
       say(`stored ${identifier} ${n} ${id}`);
-      if (n % 3 === 0) {
+      if (n % 4 !== 0) {
         say(`removing ${identifier} ${n} ${id}`);
         await store.remove(identifier, id);
         say(`removed ${identifier} ${n} ${id}`);

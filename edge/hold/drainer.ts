@@ -1,6 +1,10 @@
 /**
  * Delivers what is held for one tunnel, in order. Up to 64 entries are sent ahead, so that the round trip to the agent does not limit the
  * rate; the agent takes them to the local service one at a time, and gives back untried what stands behind one that was not accepted.
+ *
+ * The edge cannot tell a stranger's forgery from a webhook; the local service answers it with 401 or 403. Such an answer may also mean that
+ * the service has the wrong secret. So the next one is tried as well: when that is accepted, the refused one is tried once more and set aside
+ * if it is refused again; when none is accepted, they all stay where they are and are tried again, in order.
  */
 import type { Exchange, Tunnel } from "../ssh/tunnel.ts";
 import { ResetCode } from "../wire/frames.ts";
@@ -9,6 +13,8 @@ import { backoff, classify, isRefusal } from "./policy.ts";
 import type { HeldEntry, HoldStore } from "./store.ts";
 
 const AHEAD = 64;
+/** So many refused entries in a row are passed by before the queue waits. */
+const BYPASS = 64;
 /** The local service may take this long for one entry. */
 const ATTEMPT_MS = 30_000;
 
@@ -35,7 +41,12 @@ export class Drainer {
   #deadline: NodeJS.Timeout | null = null;
   /** Live requests that were stored while the local service still had them. */
   #live = 0;
-  #refusedSince: { id: string; at: number } | null = null;
+  /** Since when an entry has been answered with nothing but 401, 403 or 500. */
+  readonly #refusedSince = new Map<string, number>();
+  /** Passed by in this round, in order. */
+  #bypassed: HeldEntry[] = [];
+  /** Ids of those that were passed by when another one was accepted. */
+  readonly #suspects = new Set<string>();
   #closed = false;
 
   constructor(options: DrainerOptions) {
@@ -117,18 +128,37 @@ export class Drainer {
     if (verdict === "delivered") {
       // Gone for everybody who asks; should the edge die before that is on disk, the repeat carries the same id.
       store.remove(name, entry.deliveryId).catch((error: Error) => log(`${name}: ${error.message}`));
+      this.#suspects.delete(entry.deliveryId);
       onChange();
-      this.#next();
-      return;
-    }
-    if (verdict === "dead") {
-      log(`${name}: ${entry.deliveryId} set aside, answered with ${status}`);
-      store.moveToDead(name, entry.deliveryId, `STATUS_${status}`).catch((error: Error) => log(`${name}: ${error.message}`));
-      onChange();
+      if (this.#bypassed.length === 0) {
+        this.#next();
+        return;
+      }
+      for (const { deliveryId } of this.#bypassed) this.#suspects.add(deliveryId);
       this.#startOver(0);
       return;
     }
-    this.#retry(entry);
+    const refused = status === 401 || status === 403;
+    if (verdict === "dead" || (refused && this.#suspects.has(entry.deliveryId))) {
+      this.#setAside(entry, status);
+      this.#startOver(0);
+    } else if (refused && this.#bypassed.length < BYPASS && !this.#isLast(entry)) {
+      this.#bypassed.push(entry);
+      this.#startOver(0, entry, entry.position);
+    } else this.#retry(entry);
+  }
+
+  #setAside(entry: HeldEntry, status: number): void {
+    const { name, store, onChange, log } = this.#options;
+    log(`${name}: ${entry.deliveryId} set aside, answered with ${status}`);
+    this.#refusedSince.delete(entry.deliveryId);
+    this.#suspects.delete(entry.deliveryId);
+    store.moveToDead(name, entry.deliveryId, `STATUS_${status}`).catch((error: Error) => log(`${name}: ${error.message}`));
+    onChange();
+  }
+
+  #isLast(entry: HeldEntry): boolean {
+    return this.#options.store.peek(this.#options.name, entry.position, 1).length === 0;
   }
 
   #onReset(attempt: Attempt, code: ResetCode, lost: boolean): void {
@@ -145,16 +175,18 @@ export class Drainer {
   }
 
   /**
-   * Takes back what was sent ahead and begins again at the head of the queue. The agent gives up what stands behind a failure by itself,
+   * Takes back what was sent ahead and begins again, at the head of the queue or behind what is passed by. The agent gives up what stands behind a failure by itself,
    * so none of it is under way at the local service.
    * @param tried an entry that reached, or may have reached, the local service.
+   * @param behind position of the last entry that is passed by.
    */
-  #startOver(delayMs: number, tried?: HeldEntry): void {
+  #startOver(delayMs: number, tried?: HeldEntry, behind: number | null = null): void {
     const { name, store, log } = this.#options;
     if (tried) store.recordAttempt(name, tried.deliveryId).catch((error: Error) => log(`${name}: ${error.message}`));
     const ahead = this.#attempts;
     this.#attempts = [];
-    this.#cursor = null;
+    this.#cursor = behind;
+    if (behind === null) this.#bypassed = [];
     for (const { exchange } of ahead) exchange?.reset(ResetCode.CANCEL);
     this.#watch();
     this.#wakeAfter(delayMs);
@@ -169,11 +201,12 @@ export class Drainer {
   /** How long this entry has been answered with nothing but 401, 403 or 500, milliseconds. */
   #refusedFor(entry: HeldEntry, status: number): number {
     if (!isRefusal(status)) {
-      if (this.#refusedSince?.id === entry.deliveryId) this.#refusedSince = null;
+      this.#refusedSince.delete(entry.deliveryId);
       return 0;
     }
-    if (this.#refusedSince?.id !== entry.deliveryId) this.#refusedSince = { id: entry.deliveryId, at: Date.now() };
-    return Date.now() - this.#refusedSince.at;
+    const since = this.#refusedSince.get(entry.deliveryId) ?? Date.now();
+    this.#refusedSince.set(entry.deliveryId, since);
+    return Date.now() - since;
   }
 
   #forget(attempt: Attempt): boolean {

@@ -195,6 +195,28 @@ test("one that the service refuses for good is set aside, the rest flows, and it
   expect(arrivals[3]).toMatchObject({ body: "poison", delivery: arrivals[1]?.delivery });
 });
 
+test("a stranger's forgery is passed by, and set aside as soon as another webhook is accepted", async () => {
+  await tunnel?.close();
+  for (const body of ["forged1", "forged2", "real1", "forged3", "real2"]) await post(body);
+  answerWith = (body) => (body.startsWith("forged") ? 401 : 200);
+  await openTunnel();
+  await vi.waitFor(() => expect(tunnel?.status().held).toMatchObject({ entries: 0, dead: 3 }), { timeout: 5_000 });
+  expect(bodies().filter((body) => body.startsWith("real"))).toEqual(["real1", "real2"]);
+});
+
+test("while the service refuses everything, everything stays, and nothing is set aside once it accepts", async () => {
+  await tunnel?.close();
+  for (const body of ["a", "b", "c"]) await post(body);
+  let secretIsWrong = true;
+  answerWith = () => (secretIsWrong ? 401 : 200);
+  await openTunnel();
+  await vi.waitFor(() => expect(arrivals.length).toBeGreaterThan(6), { timeout: 10_000 });
+  secretIsWrong = false;
+  await vi.waitFor(() => expect(tunnel?.status().held).toMatchObject({ entries: 0, dead: 0 }), { timeout: 10_000 });
+  expect(bodies().slice(0, 6)).toEqual(["a", "b", "c", "a", "b", "c"]);
+  expect(new Set(bodies().slice(-3))).toEqual(new Set(["a", "b", "c"]));
+});
+
 test("a webhook that the service does not take for a while stays at the head; nothing overtakes it", async () => {
   await tunnel?.close();
   for (const body of ["first", "second", "third"]) await post(body);

@@ -7,6 +7,7 @@ import { createHttpClient } from "../../cli/io/http.ts";
 import type { EngineName, StatusData } from "../../cli/launch/events.ts";
 import { findBrowser, launchBrowser } from "../support/browser.ts";
 import { openLeakScope, type LeakScope } from "../support/leaks.ts";
+import { rememberPorts } from "../support/ports.ts";
 
 const bundle = path.resolve(import.meta.dirname, "../../dist/airy.js");
 const minutes = 60_000;
@@ -96,6 +97,7 @@ export function journey(engine: EngineName): void {
 
   beforeAll(async () => {
     scope = await openLeakScope(`journey-${engine}`);
+    await rememberPorts(scope.workspace);
     status = await up();
   }, 3 * minutes);
 

@@ -8,6 +8,7 @@ import type { StatusData } from "../../../cli/launch/events.ts";
 import { startEdge, type RunningEdge } from "../../../edge/index.ts";
 import { airy, startAiry, type Ended, type Line } from "../../support/airy.ts";
 import { openLeakScope, type LeakScope } from "../../support/leaks.ts";
+import { rememberPorts } from "../../support/ports.ts";
 
 const minutes = 60_000;
 const sandbox = ["up", "--sandbox", "--yes", "--engine", "embedded"];
@@ -105,6 +106,8 @@ describe("bad input changes nothing", () => {
 });
 
 describe("interrupted starts", () => {
+  beforeEach(() => rememberPorts(scope.workspace));
+
   test.each([
     ["SIGINT", 130, step("platform", "running")],
     ["SIGTERM", 143, step("platform", "done")],
@@ -172,6 +175,8 @@ describe("interrupted starts", () => {
 });
 
 describe("what is there already", () => {
+  beforeEach(() => rememberPorts(scope.workspace));
+
   test(
     "another mode and another engine are refused while it runs; a plain up joins what runs",
     async () => {
@@ -232,6 +237,8 @@ describe("what is there already", () => {
 });
 
 describe("an edge and a Facebook that are not ours", () => {
+  beforeEach(() => rememberPorts(scope.workspace));
+
   const up = (edge: RunningEdge, env: Record<string, string> = {}): Promise<Ended> =>
     airy(scope, ["up", "--yes", "--engine", "embedded", "--edge", `127.0.0.1:${edge.sshPort}`], env);
 

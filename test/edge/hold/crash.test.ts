@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { everything } from "./everything.ts";
 import { openHoldStore } from "../../../edge/hold/store.ts";
 import { buildStoreProgram, startStore } from "./process.ts";
 
@@ -41,7 +42,7 @@ it("kill -9 at any moment loses nothing that was acknowledged, and brings nothin
     const store = openHoldStore({ dataDir: dir });
     const present = new Set<string>();
     for (const identifier of ["anna", "boris", "clara"]) {
-      const entries = store.peek(identifier, null, 1_000_000);
+      const entries = everything(store, identifier);
       const numbers = entries.map((entry) => Number(entry.body.toString("latin1").split(" ")[0]));
       expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
       entries.forEach((entry, i) => expect(entry.rawHead.toString()).toBe(String(numbers[i])));

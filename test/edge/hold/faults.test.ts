@@ -3,6 +3,7 @@ import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, statSy
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { everything } from "./everything.ts";
 import { openHoldStore, type HoldStore } from "../../../edge/hold/store.ts";
 import { buildStoreProgram, startStore, type StoreProcess } from "./process.ts";
 
@@ -171,7 +172,7 @@ describe.skipIf(!canMount)("a full disk", () => {
     expect(store.stats("anna").entries).toBe(stored.length);
     await store.close();
     store = openHoldStore({ dataDir: disk });
-    expect(store.peek("anna", null, 1e6).map((entry) => entry.deliveryId)).toEqual(stored);
+    expect(everything(store, "anna").map((entry) => entry.deliveryId)).toEqual(stored);
 
     for (const id of stored.splice(0, 80)) await store.remove("anna", id);
     for (let i = 0; i < 10; i++) {
@@ -181,7 +182,7 @@ describe.skipIf(!canMount)("a full disk", () => {
     }
     await store.close();
     store = openHoldStore({ dataDir: disk });
-    expect(store.peek("anna", null, 1e6).map((entry) => entry.deliveryId)).toEqual(stored);
+    expect(everything(store, "anna").map((entry) => entry.deliveryId)).toEqual(stored);
   });
 
   it("drains completely although nothing can be added", async () => {
@@ -189,7 +190,7 @@ describe.skipIf(!canMount)("a full disk", () => {
     writeFileSync(path.join(disk, "ballast"), Buffer.alloc(6_000_000));
     for (let i = 0; ; i++) if (await failure(store.append("anna", store.newDeliveryId(), webhook(3000, `${i}`)))) break;
     expect(store.stats("anna").entries).toBeGreaterThan(100);
-    await Promise.all(store.peek("anna", null, 1e6).map((entry) => store.remove("anna", entry.deliveryId)));
+    await Promise.all(everything(store, "anna").map((entry) => store.remove("anna", entry.deliveryId)));
     expect(store.identifiers()).toEqual([]);
     await store.close();
     store = openHoldStore({ dataDir: disk });

@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
+import { everything } from "./everything.ts";
 import { ENTRY_OVERHEAD, networkOf } from "../../../edge/hold/entry.ts";
 import { openHoldStore, type HoldStoreOptions } from "../../../edge/hold/store.ts";
 
@@ -164,7 +165,7 @@ it.each([1, 2, 3, 4, 5, 6])("behaves like plain lists under random operations, r
         dead: dead.length,
         oldest: queue[0]?.receivedAt ?? null,
       });
-      const entries = store.peek(name, null, 1e6).map(({ deliveryId, body, source, receivedAt, attempts }) => ({
+      const entries = everything(store, name).map(({ deliveryId, body, source, receivedAt, attempts }) => ({
         id: deliveryId,
         body: body.toString(),
         source,

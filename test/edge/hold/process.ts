@@ -7,8 +7,9 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 
-export interface Answer {
+interface Answer {
   ok: boolean;
   /** Error code. */
   code?: string;
@@ -30,7 +31,7 @@ export async function buildStoreProgram(): Promise<{ file: string; dispose: () =
   const folder = mkdtempSync(path.join(cache, "airy-hold-"));
   const file = path.join(folder, "program.mjs");
   await build({
-    entryPoints: [path.join(import.meta.dirname, "program.ts")],
+    entryPoints: [fileURLToPath(new URL("./program.ts", import.meta.url))],
     outfile: file,
     bundle: true,
     platform: "node",

@@ -2,6 +2,7 @@
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { EdgeError } from "../../../edge/errors.ts";
+import { everything } from "./everything.ts";
 import { openHoldStore, type HoldStore } from "../../../edge/hold/store.ts";
 
 const [dataDir = "", mode, seed = "0"] = process.argv.slice(2);
@@ -30,7 +31,7 @@ function serve(store: HoldStore): void {
       }
       if (what === "remove") return store.remove(identifier, id);
       if (what === "dead") return store.moveToDead(identifier, id, "TEST");
-      if (what === "list") return store.peek(identifier, null, 100_000).map((entry) => entry.deliveryId);
+      if (what === "list") return everything(store, identifier).map((entry) => entry.deliveryId);
       if (what === "stats") return store.stats(identifier);
       return store.close();
     };

@@ -80,6 +80,21 @@ describe("the queue", () => {
     expect(bodies("anna")).toEqual(["b", "e", "f", "g", "h"]);
   });
 
+  it("is read in pieces of some MB", async () => {
+    const large = Buffer.alloc(1024 * 1024);
+    for (let i = 0; i < 8; i++) await store.append("anna", `${i}`, webhook(large, `192.0.${i}.1`));
+    const read: string[] = [];
+    for (let after: number | null = null; ;) {
+      const some = store.peek("anna", after, 64);
+      expect(some.length).toBeLessThan(6);
+      const last = some.at(-1);
+      if (!last) break;
+      read.push(...some.map((entry) => entry.deliveryId));
+      after = last.position;
+    }
+    expect(read).toEqual([..."01234567"]);
+  });
+
   it("does not show what is not on disk yet", async () => {
     const appended = append("anna", "one");
     expect(bodies("anna")).toEqual([]);

@@ -214,9 +214,9 @@ export class MuxStream {
 
   gotReset(code: ResetCode, lost: boolean): void {
     if (this.#over) return;
-    const complete = this.#gotEnd;
+    // A reset behind a complete answer only means: send no more of the request's body. Behind a complete request it means: nobody waits.
+    const complete = this.#asked !== null && this.#gotEnd;
     this.#finish();
-    // A reset after a complete answer only means: send no more of the body.
     if (complete && !lost) return;
     this.handler?.onReset(code, lost);
   }

@@ -49,7 +49,7 @@ export const refusals = {
 
 export type RefusalCode = keyof typeof refusals;
 
-export const failures = {
+const failures = {
   EDGE_ADDRESS: "An address of the edge cannot be listened on.",
   EDGE_DATA: "The edge's data folder cannot be used.",
   EDGE_DATA_LOCKED: "Another edge uses this data folder.",

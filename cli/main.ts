@@ -7,7 +7,7 @@ import { parse } from "./commands/parse.ts";
 import { streams } from "./commands/table.ts";
 import { build } from "./io/build.ts";
 import type { Io } from "./io/io.ts";
-import { AiryError, asAiryError } from "./report/errors.ts";
+import { AiryError, asAiryError, exitCode } from "./report/errors.ts";
 import { Output } from "./report/output.ts";
 
 /** esbuild puts the shared code into dist/chunks; the bundle's entry is what `node` was started with. */
@@ -60,8 +60,11 @@ function quietPipes(): void {
   }
 }
 
-/** The first signal asks the command to clean up and end; a second one ends it at once. */
-function watchSignals(): AbortSignal {
+/**
+ * The first signal asks the command to clean up and end; a second one ends it at once. A bug that nobody caught ends the agent process
+ * in the same orderly way, because a database runs under it; any other command says what it was and ends.
+ */
+function watchProcess(command: string, out: Output): AbortSignal {
   const controller = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => {
@@ -69,6 +72,15 @@ function watchSignals(): AbortSignal {
       controller.abort(new AiryError("INTERRUPTED", { signal }));
     });
   }
+  process.on("uncaughtException", (error) => {
+    const bug = asAiryError(error);
+    if (command !== "internal" || controller.signal.aborted) {
+      out.failure(bug);
+      return leave(out.exit);
+    }
+    io.stderr(`${String(bug.details.reason)}\n`);
+    controller.abort(bug);
+  });
   return controller.signal;
 }
 
@@ -85,9 +97,11 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     command = parsed.name;
     out = new Output(io, { command, json: parsed.options.json === true, stream: streams.has(command) });
-    const ctx: Context = { io, out, build, signal: watchSignals() };
+    const ctx: Context = { io, out, build, signal: watchProcess(command, out) };
     const run = (await load[parsed.name]()) as (options: unknown, ctx: Context) => Promise<void>;
     await run(parsed.options, ctx);
+    const { reason } = ctx.signal;
+    if (reason instanceof AiryError && reason.code === "INTERNAL") return exitCode(reason);
   } catch (error) {
     out.failure(asAiryError(error));
   }

@@ -8,7 +8,7 @@ import { startTime } from "../io/process.ts";
 import { joinSignals } from "../io/signals.ts";
 import { loadEngine } from "../launch/engines.ts";
 import type { Emit, TunnelStatus, WebhookStatus } from "../launch/events.ts";
-import { asAiryError, errorBody, exitCode, whyOf, type AiryError } from "../report/errors.ts";
+import { AiryError, asAiryError, errorBody, exitCode, whyOf } from "../report/errors.ts";
 import { createFacebookSource } from "../sources/facebook/registrar.ts";
 import type { Source, SourceTarget } from "../sources/source.ts";
 import { loadOrCreateIdentity } from "../tunnel/identity.ts";
@@ -19,7 +19,7 @@ import { createJournal, type Journal } from "./journal.ts";
 import { removeRecord, writeRecord, type AgentRecord } from "./record.ts";
 import { parseSettings, secretsOf, settingsHash, type AgentSettings } from "./settings.ts";
 import { buildStatus } from "./status.ts";
-import { watchWebhooks } from "./watch.ts";
+import { watchServices, watchWebhooks } from "./watch.ts";
 import { start } from "./work.ts";
 
 /** Paths of the platform that are public, and whose POSTs the edge may keep while they cannot be delivered. */
@@ -56,10 +56,14 @@ export async function runAgent(ctx: Context): Promise<void> {
     agent.record.phase = "ready";
     await writeRecord(paths, agent.record);
     journal.append({ type: "ready", status: await agent.status() });
-    await watchWebhooks({ source: agent.source, target, emit: agent.emit, signal, log });
+    await Promise.all([
+      watchWebhooks({ source: agent.source, target, emit: agent.emit, signal, log }),
+      watchServices({ platform: agent.engine, workspace: paths.root, emit: agent.emit, signal }),
+    ]);
   } catch (error) {
     if (!signal.aborted) failure = asAiryError(error);
   }
+  if (ctx.signal.reason instanceof AiryError && ctx.signal.reason.code === "INTERNAL") failure = ctx.signal.reason;
   agent.record.phase = "stopping";
   await writeRecord(paths, agent.record);
   if (failure) {
@@ -139,6 +143,7 @@ async function build({ ctx, settings, paths, journal, log, signal }: Parts) {
 
   return {
     record,
+    engine,
     source,
     emit,
     tunnel: (): RunningTunnel | null => tunnel,

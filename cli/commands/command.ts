@@ -4,7 +4,7 @@ import type { Io } from "../io/io.ts";
 import type { Output } from "../report/output.ts";
 
 /** `flag`: present or not. `list`: may be given several times. */
-export type OptionKind = "flag" | "text" | "list" | "port" | "seconds" | "count";
+type OptionKind = "flag" | "text" | "list" | "port" | "seconds" | "count";
 
 export interface OptionSpec {
   /** The flag without dashes; its environment variable is `AIRY_` + the name in capitals with underscores. */
@@ -17,7 +17,7 @@ export interface OptionSpec {
   choices?: readonly string[];
 }
 
-export interface ArgumentSpec {
+interface ArgumentSpec {
   name: string;
   description: string;
   required?: boolean;
@@ -57,8 +57,6 @@ export interface Context {
   /** Aborted by SIGINT, SIGTERM and SIGHUP; the reason is the signal's name. */
   signal: AbortSignal;
 }
-
-export type RunCommand<S extends CommandSpec> = (options: OptionsOf<S>, ctx: Context) => Promise<void>;
 
 /** `replace-webhook` -> `replaceWebhook`. */
 export function camel(name: string): string {

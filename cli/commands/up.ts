@@ -66,7 +66,7 @@ async function locked(
   let written: Promise<void> = Promise.resolve();
   const emit: Emit = (body) => {
     const event = out.stamp(body);
-    written = written.then(() => appendBounded(paths.events, `${JSON.stringify(event)}\n`, EVENTS_BYTES)).catch(() => {});
+    written = written.then(() => appendBounded(paths.events, `${out.masked(JSON.stringify(event))}\n`, EVENTS_BYTES)).catch(() => {});
     note(event);
   };
   let engine: Launched["status"]["engine"] = null;

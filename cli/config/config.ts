@@ -35,7 +35,7 @@ export interface FacebookApp {
 }
 
 /** As they are given, in airy.yaml or the environment; perhaps not all. */
-export interface FacebookKeys {
+interface FacebookKeys {
   appId?: string | undefined;
   appSecret?: string | undefined;
   webhookSecret?: string | undefined;

@@ -3,7 +3,7 @@
  * can give another environment, folder or terminal.
  */
 
-export interface Tty {
+interface Tty {
   /** Keys can be read. */
   stdin: boolean;
   /** Frames can be drawn. */

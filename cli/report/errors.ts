@@ -3,7 +3,7 @@
  * think so, what to type next, and the exit code. No other file under `cli/` contains error text for users.
  */
 
-export type ErrorCategory =
+type ErrorCategory =
   | "usage"
   | "input"
   | "config"

@@ -52,6 +52,11 @@ export class Output {
     this.#masker.hide(secret);
   }
 
+  /** The text without its secrets, for files. */
+  masked(text: string): string {
+    return this.#masker.mask(text);
+  }
+
   /** A line for people on stdout; nothing with `--json`. */
   line(text: string): void {
     if (!this.json) this.#io.stdout(`${this.#masker.mask(text)}\n`);

@@ -7,6 +7,7 @@ import { startFacebookSandbox } from "../../../compose/sandbox/src/index.ts";
 import { startEdge } from "../../../edge/index.ts";
 import type { Context } from "../../commands/command.ts";
 import { createHttpClient } from "../../io/http.ts";
+import { fail } from "../../report/errors.ts";
 
 const listen = z.object({ host: z.string(), port: z.int().min(1).max(65_535) });
 
@@ -35,12 +36,14 @@ export function isServiceName(name: string): name is ServiceName {
   return name in schemas;
 }
 
-/** Runs the service until the signal of the context. Throws what its front door throws, or a plain error for a wrong file. */
+/** Runs the service until the signal of the context. Throws SERVICE_EXITED with the reason when it cannot start. */
 export async function runService(name: ServiceName, configFile: string, ctx: Pick<Context, "io" | "signal">): Promise<void> {
   const { signal } = ctx;
-  const json: unknown = JSON.parse(await readFile(configFile, "utf8"));
   const log = (line: string): void => ctx.io.stdout(`${line}\n`);
-  const running = await startService(name, json, path.join(path.dirname(ctx.io.script), "web"), log);
+  const webDir = path.join(path.dirname(ctx.io.script), "web");
+  const running = await startService(name, configFile, webDir, log).catch((error: unknown) =>
+    fail("SERVICE_EXITED", { service: name, reason: error instanceof Error ? error.message : String(error) }, { cause: error }),
+  );
   log(`${name} is up`);
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
@@ -50,7 +53,13 @@ export async function runService(name: ServiceName, configFile: string, ctx: Pic
   await running.close();
 }
 
-function startService(name: ServiceName, json: unknown, webDir: string, log: (line: string) => void): Promise<{ close(): Promise<void> }> {
+async function startService(
+  name: ServiceName,
+  configFile: string,
+  webDir: string,
+  log: (line: string) => void,
+): Promise<{ close(): Promise<void> }> {
+  const json: unknown = JSON.parse(await readFile(configFile, "utf8"));
   switch (name) {
     case "platform":
       return startPlatform({ ...schemas.platform.parse(json), webDir, log });

@@ -45,7 +45,7 @@ export function lastStatuses(events: readonly AiryEventBody[]): ServiceStatus[] 
   return [...last.values()];
 }
 
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = net.createServer();

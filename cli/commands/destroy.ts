@@ -8,7 +8,9 @@ import { findWorkspace, type WorkspacePaths } from "../config/paths.ts";
 import { readState } from "../config/state.ts";
 import { readText } from "../io/files.ts";
 import { loadEngine } from "../launch/engines.ts";
+import type { Emit } from "../launch/events.ts";
 import { AiryError, fail } from "../report/errors.ts";
+import { createLines } from "../report/lines.ts";
 import type { Context } from "./command.ts";
 import type { Options } from "./table.ts";
 
@@ -26,7 +28,12 @@ export async function runDestroy(options: Options<"destroy">, ctx: Context): Pro
   try {
     const { engine } = await readState(paths).catch(() => ({ engine: null }));
     await stopAgent(io, paths);
-    if (engine) await (await loadEngine(engine, io)).destroy(paths.root, () => {});
+    const lines = createLines();
+    const emit: Emit = (event) => {
+      const line = lines.line(out.stamp(event));
+      if (line !== null) out.line(line);
+    };
+    if (engine) await (await loadEngine(engine, io)).destroy(paths.root, emit);
     await clear(paths);
   } finally {
     await lock.release();

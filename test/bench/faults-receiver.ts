@@ -1,0 +1,24 @@
+/**
+ * A local service that keeps what arrives: one line for each delivery in a file, synced before the answer.
+ * Arguments: port, file, milliseconds that each delivery takes.
+ */
+import { fdatasyncSync, openSync, writeSync } from "node:fs";
+import http from "node:http";
+
+const [port, file, takes] = process.argv.slice(2);
+const journal = openSync(file ?? "", "a");
+
+const server = http.createServer((request, response) => {
+  const chunks: Buffer[] = [];
+  request.on("data", (chunk: Buffer) => chunks.push(chunk));
+  request.on("end", () => setTimeout(keep, Number(takes ?? 0)));
+  const keep = () => {
+    const n = /"mid":"m_(\d+)"/.exec(Buffer.concat(chunks).toString())?.[1] ?? "?";
+    const id = String(request.headers["airy-delivery"] ?? "-");
+    writeSync(journal, `${n} ${id} ${String(request.headers["airy-delivery-attempt"] ?? 0)}\n`);
+    fdatasyncSync(journal);
+    response.end("EVENT_RECEIVED");
+  };
+});
+server.keepAliveTimeout = 60_000;
+server.listen(Number(port), "127.0.0.1");

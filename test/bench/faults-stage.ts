@@ -1,0 +1,274 @@
+/** The stage of one fault: edge, agent and local service, each a process of its own that can be killed, stopped and started again. */
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { cp, mkdir, mkdtemp, readFile, rm, stat, symlink } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { messageDelivery, startMetaSender, type MetaSender } from "../support/meta-sender.ts";
+import { openNamespace, type Namespace } from "../support/netns.ts";
+import { startRelay, type Relay } from "../support/relay.ts";
+import { freePort, listening } from "./peers.ts";
+import { openPlatform, type PlatformPart } from "./faults-database.ts";
+
+const root = path.resolve(import.meta.dirname, "../..");
+export const APP = { appId: "1234567890123456", appSecret: "bench_app_secret", verifyToken: "bench" };
+export const PAGE = "1001";
+
+/** Everything that was started and not ended yet, so that an interrupted run leaves nothing behind. */
+const running = new Set<ChildProcess>();
+const stages = new Set<() => Promise<void>>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+/** Takes down whatever is up. */
+export async function closeStages(): Promise<void> {
+  await Promise.allSettled([...stages].map((close) => close()));
+}
+
+/** A process that is started again with the same command. */
+export class Part {
+  readonly #name: string;
+  readonly #command: readonly string[];
+  readonly #env: Record<string, string>;
+  readonly #ready: (child: ChildProcess) => Promise<void>;
+  #child: ChildProcess | null = null;
+  /** The end of what it has said. */
+  tail = "";
+
+  constructor(name: string, command: readonly string[], env: Record<string, string>, ready: (child: ChildProcess) => Promise<void>) {
+    this.#name = name;
+    this.#command = command;
+    this.#env = env;
+    this.#ready = ready;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  async start(): Promise<void> {
+    const [command = "", ...args] = this.#command;
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...this.#env } });
+    this.#child = child;
+    running.add(child);
+    child.once("exit", (code, signal) => {
+      running.delete(child);
+      this.tail += `[ended with ${code ?? signal}]\n`;
+    });
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (chunk: Buffer) => (this.tail = (this.tail + chunk.toString()).slice(-4_000)));
+    const early = once(child, "exit").then(() => Promise.reject(new Error(`${this.#name} ended too early:\n${this.tail}`)));
+    early.catch(() => {});
+    await Promise.race([this.#ready(child), early]);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
+  /** Sends the signal and waits until the process is gone. */
+  async end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, "exit");
+    child.kill(signal);
+    await gone;
+  }
+}
+
+export interface StageOptions {
+  service: "receiver" | "platform";
+  /** How the agent reaches the edge: directly, or over a link that can be made to drop everything. */
+  link?: "direct" | "droppable";
+  /** Milliseconds that the receiver takes for a delivery. */
+  takesMs?: number;
+  /** Megabytes of a file system for the edge's data, so that it can be full. */
+  diskMb?: number;
+  /** Wall-clock jumps, milliseconds, one for each SIGUSR2 that edge and agent get. */
+  jumps?: readonly number[];
+  /** Characters added to every message. */
+  padding?: number;
+}
+
+/** An arrival: number of the webhook and delivery id. */
+export interface Arrival {
+  n: number;
+  id: string;
+}
+
+export interface Stage {
+  edge: Part;
+  agent: Part;
+  service: Part;
+  /** Only with the platform. */
+  platform: PlatformPart | null;
+  dataDir: string;
+  /** How the link is cut: "namespace" or "relay". */
+  linkKind: string;
+  hole(open: boolean): Promise<void>;
+  send(options: { count: number; rate: number; lanes: number }): MetaSender;
+  arrivals(): Promise<Arrival[]>;
+  tails(): string;
+  close(): Promise<void>;
+}
+
+/** A copy of the bundle, so that a build in the meantime does not take it away. */
+export async function takeBundle(): Promise<{ file: string; remove(): Promise<void> }> {
+  const dir = await mkdtemp(path.join(os.tmpdir(), "airy-faults-bundle-"));
+  if (!existsSync(path.join(root, "dist/.built"))) execFileSync(process.execPath, [path.join(root, "build.mjs")], { stdio: "inherit" });
+  await cp(path.join(root, "dist"), path.join(dir, "dist"), { recursive: true });
+  await symlink(path.join(root, "node_modules"), path.join(dir, "node_modules"));
+  return { file: path.join(dir, "dist/airy.js"), remove: () => rm(dir, { recursive: true, force: true }) };
+}
+
+export async function openStage(bundle: string, options: StageOptions): Promise<Stage> {
+  const dir = await mkdtemp(path.join(os.tmpdir(), "airy-faults-"));
+  const undo: (() => Promise<void> | void)[] = [() => rm(dir, { recursive: true, force: true })];
+  const close = async () => {
+    stages.delete(close);
+    for (const step of undo.splice(0).toReversed()) await step();
+  };
+  stages.add(close);
+  try {
+    const dataDir = path.join(dir, "edge");
+    await mkdir(dataDir);
+    if (options.diskMb !== undefined) {
+      execFileSync("mount", ["-t", "tmpfs", "-o", `size=${options.diskMb}m,mode=700`, "airy-faults", dataDir]);
+      undo.push(() => void execFileSync("umount", ["-l", dataDir]));
+    }
+    const [sshPort, httpPort, servicePort] = [await freePort(), await freePort(), await freePort()];
+    const link = await openLink(options.link ?? "direct", sshPort);
+    undo.push(() => link.close());
+    const clock: Record<string, string> = options.jumps ? jumpingClock(options.jumps) : {};
+
+    const journal = path.join(dir, "arrivals");
+    const script = (file: string) => [process.execPath, "--import", "tsx", path.join(root, "test/bench", file)];
+    const platform = options.service === "platform" ? await openPlatform(APP, PAGE, servicePort) : null;
+    if (platform) undo.push(() => platform.close());
+    const service = new Part(
+      "service",
+      platform
+        ? [...script("faults-platform.ts"), platform.argument]
+        : [...link.enter, ...script("faults-receiver.ts"), String(servicePort), journal, String(options.takesMs ?? 0)],
+      {},
+      platform ? () => platform.ready() : () => existing(journal),
+    );
+    undo.push(() => service.end("SIGKILL"));
+    await service.start();
+    await platform?.connect();
+
+    const listen = ["--ssh", `${link.edgeHost}:${sshPort}`, "--http", `127.0.0.1:${httpPort}`];
+    const edge = new Part("edge", [process.execPath, bundle, "edge", "--domain", "t.localhost", ...listen, "--data", dataDir], clock, () =>
+      listening(httpPort),
+    );
+    undo.push(() => edge.end("SIGKILL"));
+    await edge.start();
+
+    let host = "";
+    const proxy = ["proxy", `127.0.0.1:${servicePort}`, "--edge", link.agentDials, "--identity", path.join(dir, "identity")];
+    const agent = new Part(
+      "agent",
+      [...link.enter, process.execPath, bundle, ...proxy, "--hold", "/facebook"],
+      { XDG_STATE_HOME: dir, ...clock },
+      async (child) => {
+        const [chunk] = (await once(child.stdout ?? child, "data")) as [Buffer];
+        host = new URL(chunk.toString().trim()).host;
+      },
+    );
+    undo.push(() => agent.end("SIGKILL"));
+    await agent.start();
+
+    return {
+      edge,
+      agent,
+      service,
+      platform,
+      dataDir,
+      linkKind: link.kind,
+      hole: link.hole,
+      send: ({ count, rate, lanes }) =>
+        startMetaSender({
+          port: httpPort,
+          host,
+          path: "/facebook",
+          appSecret: APP.appSecret,
+          count,
+          rate,
+          lanes,
+          body: (n) => messageDelivery(PAGE, n, `m_${n}`, options.padding),
+        }),
+      arrivals: () => (platform ? platform.arrivals() : readArrivals(journal)),
+      tails: () => [`edge: ${edge.tail}`, `agent: ${agent.tail.slice(-1500)}`, `service: ${service.tail}`].join("\n"),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Link {
+  kind: string;
+  /** In front of the commands at the agent's end. */
+  enter: readonly string[];
+  edgeHost: string;
+  agentDials: string;
+  hole(open: boolean): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function openLink(kind: "direct" | "droppable", sshPort: number): Promise<Link> {
+  const direct: Link = {
+    kind: "loopback",
+    enter: [],
+    edgeHost: "127.0.0.1",
+    agentDials: `127.0.0.1:${sshPort}`,
+    hole: async () => {},
+    close: async () => {},
+  };
+  if (kind === "direct") return direct;
+  const namespace: Namespace | null = await openNamespace();
+  if (namespace) {
+    const { enter, outside, hole, close } = namespace;
+    return { kind: "namespace", enter, edgeHost: outside, agentDials: `${outside}:${sshPort}`, hole, close };
+  }
+  const relay: Relay = await startRelay({ target: () => ({ host: "127.0.0.1", port: sshPort }) });
+  return {
+    ...direct,
+    kind: "relay",
+    agentDials: `127.0.0.1:${relay.port}`,
+    hole: async (open) => relay.hole(open),
+    close: () => relay.close(),
+  };
+}
+
+/** `Date` as a preload replaces it: the next of the jumps for every SIGUSR2. Nothing else in Node tells the wall-clock time. */
+function jumpingClock(jumps: readonly number[]): Record<string, string> {
+  const source = `
+    const Real = Date, jumps = ${JSON.stringify(jumps)};
+    let shift = 0;
+    process.on("SIGUSR2", () => { shift += jumps.shift() ?? 0; });
+    globalThis.Date = class extends Real {
+      constructor(...given) { if (given.length > 0) super(...given); else super(Real.now() + shift); }
+      static now() { return Real.now() + shift; }
+    };`;
+  return { NODE_OPTIONS: `--import=data:text/javascript;base64,${Buffer.from(source).toString("base64")}` };
+}
+
+async function readArrivals(journal: string): Promise<Arrival[]> {
+  const lines = (await readFile(journal, "utf8")).split("\n");
+  // A line that was cut off by a kill was not answered for.
+  return lines.slice(0, -1).map((line) => {
+    const [n, id = ""] = line.split(" ");
+    return { n: Number(n), id };
+  });
+}
+
+async function existing(file: string): Promise<void> {
+  for (const end = Date.now() + 20_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 20))) {
+    if (await stat(file).catch(() => null)) return;
+  }
+  throw new Error(`${file} did not appear`);
+}

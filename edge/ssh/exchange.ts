@@ -48,7 +48,8 @@ export class ForwardExchange implements Exchange {
     this.#request.on("drain", () => handler.onDrain());
     this.#request.on("error", (error: Error & { refused?: boolean }) => this.#fail(error.refused ? ResetCode.REFUSED : ResetCode.FAILED));
     if (head.end) this.#request.end();
-    else this.#request.flushHeaders();
+    // `flushHeaders` would write the head in UTF-8.
+    else this.#request.write("", "latin1");
   }
 
   write(chunk: Buffer): boolean {

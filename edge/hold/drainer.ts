@@ -20,12 +20,15 @@ const ATTEMPT_MS = 30_000;
 
 interface Attempt {
   entry: HeldEntry;
+  tunnel: Tunnel;
   exchange: Exchange | null;
 }
 
 export interface DrainerOptions {
   name: string;
   store: HoldStore;
+  /** The edge is about to end: what has not been sent is its successor's to deliver. */
+  stopping: () => boolean;
   /** Something was delivered or set aside. */
   onChange: () => void;
   log: (line: string) => void;
@@ -82,8 +85,10 @@ export class Drainer {
   }
 
   pump(): void {
-    const { name, store, log } = this.#options;
-    if (this.#closed || !this.#tunnel || this.#timer || this.#live > 0 || this.#attempts.length >= AHEAD) return;
+    const { name, store, stopping, log } = this.#options;
+    if (this.#closed || !this.#tunnel || this.#timer || this.#live > 0 || this.#attempts.length >= AHEAD || stopping()) return;
+    // What was sent ahead on an older connection comes first: it is answered there, or taken back when that connection ends.
+    if (this.#attempts[0] && this.#attempts[0].tunnel !== this.#tunnel) return;
     let entries: HeldEntry[];
     try {
       entries = store.peek(name, this.#cursor, AHEAD - this.#attempts.length);
@@ -97,7 +102,7 @@ export class Drainer {
   }
 
   #send(entry: HeldEntry, tunnel: Tunnel): void {
-    const attempt: Attempt = { entry, exchange: null };
+    const attempt: Attempt = { entry, tunnel, exchange: null };
     this.#attempts.push(attempt);
     this.#cursor = entry.position;
     const head = deliveryHead(decodeHead(entry.rawHead), {

@@ -149,7 +149,8 @@ export class Hold {
   #drainerOf(name: string): Drainer {
     let drainer = this.#drainers.get(name);
     if (!drainer) {
-      drainer = new Drainer({ name, store: this.#store, onChange: () => this.#announce(name), log: this.#options.log });
+      const { stopping, log } = this.#options;
+      drainer = new Drainer({ name, store: this.#store, stopping, onChange: () => this.#announce(name), log });
       this.#drainers.set(name, drainer);
       drainer.setTunnel(this.#options.routes.get(name) ?? null);
     }

@@ -22,7 +22,8 @@ provide_docker() {
 start_docker() {
   [ -n "$install" ] && have dockerd || return 1
   say "no docker engine answers; starting one for this run"
-  setsid dockerd </dev/null >"$work/dockerd.log" 2>&1 &
+  # Its own file for the process id: a stale one of an engine that was killed would be in the way.
+  setsid dockerd --pidfile "$work/dockerd.pid" </dev/null >"$work/dockerd.log" 2>&1 &
   dockerd_pid=$!
   tries=0
   until docker info >/dev/null 2>&1; do

@@ -6,6 +6,8 @@ export interface Verdict {
   /** Webhooks that the sender began to send. */
   sent: number;
   acknowledged: number;
+  /** Attempts that were not answered with 200. */
+  refused: number;
   /** Different webhooks that arrived. */
   arrived: number;
   /** Acknowledged, and not arrived by the end. */
@@ -50,6 +52,7 @@ export function judge(sender: MetaSender, arrivals: readonly Arrival[], lanes: n
   return {
     sent: sender.webhooks.size,
     acknowledged: sender.acknowledged(),
+    refused: [...sender.refusals.values()].reduce((sum, count) => sum + count, 0),
     arrived: ids.size,
     lost: missing(sender, arrivals).length,
     duplicated: arrivals.length - ids.size,

@@ -152,6 +152,16 @@ export const faults: readonly Fault[] = [
     },
   },
   {
+    name: "edge stopped (SIGSTOP)",
+    stage: receiver,
+    run: async ({ edge }, _sender, { haste }, part) => {
+      await part(0.2);
+      edge.signal("SIGSTOP");
+      await wait(Math.max(6_000, 20_000 * haste));
+      edge.signal("SIGCONT");
+    },
+  },
+  {
     name: "link black-holed",
     stage: { service: "receiver", link: "droppable" },
     run: async (stage, _sender, { haste }, part) => {
@@ -211,18 +221,19 @@ export const faults: readonly Fault[] = [
   },
   {
     name: "disk of the edge full",
-    stage: { service: "receiver", diskMb: 48, padding: 2_000 },
+    stage: { service: "receiver", diskMb: 48, padding: 8_000 },
     run: async (stage, sender, _pace, part) => {
+      const filler = path.join(stage.dataDir, "filler");
       await part(0.2);
       await stage.agent.end("SIGKILL");
-      await part(0.3);
-      await writeFile(path.join(stage.dataDir, "filler"), Buffer.alloc(48 * 1024 * 1024)).catch(() => {});
+      await sender.reached(sender.acknowledged() + 20);
+      await writeFile(filler, Buffer.alloc(48 * 1024 * 1024)).catch(() => {});
       await refusing(sender);
       const before = sender.acknowledged();
       await wait(1_500);
       if (sender.acknowledged() > before) throw new Error("webhooks were acknowledged while the disk was full");
-      await rm(path.join(stage.dataDir, "filler"));
-      await part(0.5);
+      await rm(filler);
+      await sender.reached(before + 20);
       await stage.agent.start();
     },
   },

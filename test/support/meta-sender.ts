@@ -56,7 +56,7 @@ export function startMetaSender(options: MetaSenderOptions): MetaSender {
   let acknowledged = 0;
   let lastAt = startedAt;
   let longest = 0;
-  let stopped = false;
+  const stop = new AbortController();
   let over = false;
 
   function wake(): void {
@@ -68,10 +68,10 @@ export function startMetaSender(options: MetaSenderOptions): MetaSender {
   }
 
   async function lane(first: number): Promise<void> {
-    for (let n = first; n < options.count && !stopped; n += options.lanes) {
+    for (let n = first; n < options.count && !stop.signal.aborted; n += options.lanes) {
       const early = startedAt + (n * 1000) / options.rate - performance.now();
       if (early > 0) await sleep(early);
-      if (stopped) return;
+      if (stop.signal.aborted) return;
       await deliver(n);
     }
   }
@@ -80,7 +80,7 @@ export function startMetaSender(options: MetaSenderOptions): MetaSender {
     const body = options.body(n);
     const webhook: SentWebhook = { n, attempts: 0, acknowledged: false };
     webhooks.set(n, webhook);
-    while (!stopped) {
+    while (!stop.signal.aborted) {
       webhook.attempts += 1;
       const outcome = await post(options, agent, body);
       if (outcome === "200") {
@@ -113,9 +113,7 @@ export function startMetaSender(options: MetaSenderOptions): MetaSender {
         wake();
       }),
     ended,
-    stop: () => {
-      stopped = true;
-    },
+    stop: () => stop.abort(),
   };
 }
 

@@ -46,16 +46,16 @@ export const catalogue = {
     exit: 2,
     retryable: false,
     what: (d) => `There is no option ${d.flag} here.`,
-    why: (d) => (d.suggestion ? `The nearest one is ${d.suggestion}.` : `airy ${d.command} does not have it.`),
+    why: (d) => (d.suggestion ? `The nearest one is ${d.suggestion}.` : `${d.command ? `airy ${d.command}` : "airy"} does not have it.`),
     actions: (d) => [d.command ? `airy ${d.command} --help` : "airy --help"],
   },
   INVALID_ARGUMENT: {
     category: "usage",
     exit: 2,
     retryable: false,
-    what: (d) => `The command line of airy ${d.command} is not right.`,
+    what: (d) => (d.command ? `The command line of airy ${d.command} is not right.` : "The command line is not right."),
     why: (d) => `${d.reason}`,
-    actions: (d) => [`airy ${d.command} --help`],
+    actions: (d) => [d.command ? `airy ${d.command} --help` : "airy --help"],
   },
 
   // --- input (3): an answer is needed and nobody can be asked ----------------------------------------------------------------------

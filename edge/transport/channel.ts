@@ -255,7 +255,7 @@ export class SshChannel {
     const clean = this.#ended && this.#queued === 0;
     this.#queue = [];
     this.#queued = 0;
-    this.#connection.releaseGrowth(this.#growth);
+    this.#connection.forget(this, this.#growth);
     this.#eofSent(clean ? null : this.#lost());
     this.#handler?.onClose(clean ? null : this.#lost());
     return true;

@@ -85,6 +85,7 @@ export class SshConnection {
 
   readonly #internals: Ssh2Internals;
   readonly #ssh: Client | Connection;
+  readonly #channels = new Set<SshChannel>();
   readonly #waiting = new Set<SshChannel>();
   readonly #closeListeners: ((error: Error | null) => void)[] = [];
   #closed = false;
@@ -166,12 +167,16 @@ export class SshConnection {
     return granted;
   }
 
-  releaseGrowth(bytes: number): void {
-    this.#growth -= bytes;
+  /** A channel is gone, with the growth that it had been granted. */
+  forget(channel: SshChannel, growth: number): void {
+    this.#channels.delete(channel);
+    this.#waiting.delete(channel);
+    this.#growth -= growth;
   }
 
   /** Puts our channel in the place of ssh2's own. */
   adopt(channel: SshChannel, original: { incoming: { id: number } }): void {
+    this.#channels.add(channel);
     const { _chanMgr } = this.#internals;
     const entry = _chanMgr.get(original.incoming.id);
     // A session of the server is an object that points to its channel; everything else is the channel itself.
@@ -236,7 +241,7 @@ export class SshConnection {
     let movedAt = Date.now();
     let progress = this.#progress();
     const look = () => {
-      if (this.#waiting.size === 0 && !this.congested) this.#ssh.end();
+      if (!this.congested && ![...this.#channels].some(({ queued }) => queued > 0)) this.#ssh.end();
       const now = this.#progress();
       if (now !== progress) movedAt = Date.now();
       progress = now;
@@ -265,6 +270,7 @@ export class SshConnection {
     this.#closed = true;
     connections.delete(this);
     this.#waiting.clear();
+    this.#channels.clear();
     for (const listener of this.#closeListeners.splice(0)) listener(this.error);
   }
 

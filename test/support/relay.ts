@@ -112,12 +112,13 @@ function carry(from: net.Socket, to: net.Socket, options: RelayOptions, holed: (
   const line: { chunk: Buffer | null; at: number }[] = [];
   let queued = 0;
   let timer: NodeJS.Timeout | null = null;
+  let draining = false;
   let free = performance.now();
 
   function pump(): void {
     if (timer) clearTimeout(timer);
     timer = null;
-    while (line.length > 0 && !holed() && !to.destroyed) {
+    while (!draining && line.length > 0 && !holed() && !to.destroyed) {
       const first = line[0]!;
       const now = performance.now();
       const due = Math.max(first.at, free);
@@ -142,8 +143,11 @@ function carry(from: net.Socket, to: net.Socket, options: RelayOptions, holed: (
       const room = to.write(chunk);
       if (queued < IN_FLIGHT / 2 && from.isPaused() && !holed()) from.resume();
       if (!room) {
-        to.once("drain", pump);
-        return;
+        draining = true;
+        to.once("drain", () => {
+          draining = false;
+          pump();
+        });
       }
     }
   }
@@ -152,8 +156,7 @@ function carry(from: net.Socket, to: net.Socket, options: RelayOptions, holed: (
     line.push({ chunk, at: performance.now() + delay });
     queued += chunk.length;
     if (queued >= (Number.isFinite(rate) ? 256 * 1024 : IN_FLIGHT)) from.pause();
-    if (line.length === 1) pump();
-    else if (!timer && !to.writableNeedDrain) pump();
+    if (!timer) pump();
   });
   from.on("end", () => {
     line.push({ chunk: null, at: performance.now() + delay });

@@ -4,10 +4,14 @@ import { z } from "zod";
 import { errno } from "../io/files.ts";
 import { joinSignals } from "../io/signals.ts";
 import type { StatusData } from "../launch/events.ts";
+import { fromErrorBody, type ErrorBody } from "../report/errors.ts";
 import type { AgentRecord } from "./record.ts";
 import type { JournalEvent } from "./journal.ts";
 
 type Address = Pick<AgentRecord, "port" | "token">;
+
+/** A round trip to the edge, which may have much to write. */
+const ASK_EDGE_MS = 10_000;
 
 const nullable = z.string().nullable();
 
@@ -62,6 +66,24 @@ export async function fetchState(agent: Address): Promise<{ status: StatusData; 
 /** Asks the agent process to stop; it ends some time after. Rejects when it does not answer within 3 s. */
 export async function requestStop(agent: Address): Promise<void> {
   await request(agent, "POST", "/stop", 3000);
+}
+
+/**
+ * Asks the edge, through the agent process, to send again what was set aside, or to forget all that it holds for this workspace. Returns how
+ * many messages that were. Throws TUNNEL_NOT_OPEN.
+ */
+export async function askHeld(agent: Address, what: "replay" | "purge"): Promise<number> {
+  const given = joinSignals([], ASK_EDGE_MS);
+  try {
+    const response = await open(agent, "POST", `/held/${what}`, given.signal);
+    const chunks: Buffer[] = [];
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+    const answer: unknown = JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    if (response.statusCode === 200) return z.object({ result: z.number() }).parse(answer).result;
+    throw fromErrorBody(z.object({ error: z.custom<ErrorBody>() }).parse(answer).error);
+  } finally {
+    given.release();
+  }
 }
 
 /** Events after `since` as they come; ends when the agent process ends or the signal is aborted. Never rejects for either. */

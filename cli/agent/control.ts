@@ -2,10 +2,15 @@
 import { timingSafeEqual } from "node:crypto";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import type { RequestRecord, StatusData } from "../launch/events.ts";
+import type { StatusData } from "../launch/events.ts";
+import { asAiryError, errorBody, fail } from "../report/errors.ts";
+import type { RunningTunnel } from "../tunnel/tunnel.ts";
 import { errno } from "../io/files.ts";
 import { joinSignals } from "../io/signals.ts";
 import type { Journal } from "./journal.ts";
+
+/** What is asked of the tunnel. */
+type Asked = Pick<RunningTunnel, "requests" | "counters" | "deadLetters" | "replayDead" | "purgeHeld">;
 
 export interface ControlConfig {
   /** The port of the last time; another one is taken when it is not free. null: any. */
@@ -13,8 +18,8 @@ export interface ControlConfig {
   token: string;
   journal: Journal;
   state: () => Promise<StatusData>;
-  /** Newest first. */
-  requests: () => RequestRecord[];
+  /** null before there is one. */
+  tunnel: () => Asked | null;
   /** Called after the answer has been sent. */
   stop: () => void;
 }
@@ -25,7 +30,7 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
-/** `GET /state`, `GET /events?since=N` (NDJSON, stays open), `GET /requests`, `POST /stop`. */
+/** `GET /state`, `GET /events?since=N` (NDJSON, stays open), `GET /requests`, `GET /held/dead`, `POST /held/{replay,purge}`, `POST /stop`. */
 export async function startControl(config: ControlConfig): Promise<ControlServer> {
   const ended = new AbortController();
   const server = http.createServer((req, res) => {
@@ -65,7 +70,13 @@ async function answer(config: ControlConfig, ended: AbortSignal, req: http.Incom
       return send(res, 200, await config.state());
     }
     case "GET /requests":
-      return send(res, 200, config.requests());
+      return send(res, 200, { counters: config.tunnel()?.counters() ?? null, requests: config.tunnel()?.requests() ?? [] });
+    case "GET /held/dead":
+      return askEdge(config, res, (tunnel) => tunnel.deadLetters());
+    case "POST /held/replay":
+      return askEdge(config, res, (tunnel) => tunnel.replayDead());
+    case "POST /held/purge":
+      return askEdge(config, res, (tunnel) => tunnel.purgeHeld());
     case "GET /events": {
       const since = Number(url.searchParams.get("since") ?? 0);
       if (!Number.isSafeInteger(since) || since < 0) return send(res, 400, { error: "since" });
@@ -76,6 +87,16 @@ async function answer(config: ControlConfig, ended: AbortSignal, req: http.Incom
       return send(res, 202, { stopping: true });
     default:
       return send(res, 404, { error: "path" });
+  }
+}
+
+/** Answers with what the edge says about this tunnel, or 503 with the error. */
+async function askEdge(config: ControlConfig, res: http.ServerResponse, ask: (tunnel: Asked) => Promise<unknown>): Promise<void> {
+  try {
+    const tunnel = config.tunnel() ?? fail("TUNNEL_NOT_OPEN", { edge: "", state: "not started" });
+    send(res, 200, { result: await ask(tunnel) });
+  } catch (error) {
+    send(res, 503, { error: errorBody(asAiryError(error)) });
   }
 }
 

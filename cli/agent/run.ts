@@ -43,7 +43,7 @@ export async function runAgent(ctx: Context): Promise<void> {
     token: agent.record.token,
     journal,
     state: agent.status,
-    requests: () => agent.tunnel()?.requests() ?? [],
+    tunnel: agent.tunnel,
     stop: () => stopping.abort(new Error("asked to stop")),
   });
   agent.record.port = control.port;
@@ -119,7 +119,7 @@ async function build({ ctx, settings, paths, journal, log, signal }: Parts) {
       identity: identity.privateKey,
       target: { host: "127.0.0.1", port: settings.spec.ports.platform },
       paths: WEBHOOK_PATHS,
-      hold: WEBHOOK_PATHS,
+      hold: settings.hold ? WEBHOOK_PATHS : [],
       holdSigned: true,
       onStatus,
       onRequest: (request) => emit({ type: "request", request }),
@@ -170,8 +170,9 @@ async function build({ ctx, settings, paths, journal, log, signal }: Parts) {
         callbacks: async () => (await readState(paths)).callbacks,
         remember: async (callbackUrl) => {
           const state = await readState(paths);
-          if (state.callbacks.includes(callbackUrl)) return;
-          await writeState(paths, { ...state, callbacks: [...state.callbacks, callbackUrl].slice(-20) });
+          const callbacks = [...state.callbacks.filter((url) => url !== callbackUrl), callbackUrl].slice(-20);
+          const heldAt = settings.hold && !settings.spec.sandbox ? settings.edge : null;
+          await writeState(paths, { ...state, callbacks, heldAt, ports: state.ports && { ...state.ports, control: record.port } });
         },
       }),
     /** What faces outward first. Containers are the launcher's to stop. */

@@ -29,6 +29,8 @@ const settingsSchema = z.object({
   /** Port of the control API the last time; null: any. */
   controlPort: port.nullable(),
   replaceWebhook: z.boolean(),
+  /** Whether messages may wait at the edge. */
+  hold: z.boolean(),
 });
 
 export type AgentSettings = z.output<typeof settingsSchema>;
@@ -39,11 +41,15 @@ export function parseSettings(text: string): AgentSettings {
 }
 
 /** Two starts with the same hash run the same thing. */
-export function settingsHash(settings: Pick<AgentSettings, "engine" | "spec" | "edge" | "edgeKey">): string {
-  const { engine, spec, edge, edgeKey } = settings;
+export function settingsHash(settings: Pick<AgentSettings, "engine" | "spec" | "edge" | "edgeKey" | "hold">): string {
+  const { engine, spec, edge, edgeKey, hold } = settings;
   return createHash("sha256")
     .update(
-      JSON.stringify(settingsSchema.pick({ engine: true, spec: true, edge: true, edgeKey: true }).parse({ engine, spec, edge, edgeKey })),
+      JSON.stringify(
+        settingsSchema
+          .pick({ engine: true, spec: true, edge: true, edgeKey: true, hold: true })
+          .parse({ engine, spec, edge, edgeKey, hold }),
+      ),
     )
     .digest("hex")
     .slice(0, 16);

@@ -28,6 +28,7 @@ export interface WorkContext {
   startTunnel: () => RunningTunnel;
   /** Earlier callback URLs of this workspace; the present one is added by {@link WorkContext.remember}. */
   callbacks: () => Promise<readonly string[]>;
+  /** Before anybody else is told of it, so that a URL of ours is never taken for somebody else's. */
   remember: (callbackUrl: string) => Promise<void>;
 }
 
@@ -43,6 +44,7 @@ export async function start(work: WorkContext): Promise<SourceTarget> {
       run: async () => {
         url = await openTunnel(work.startTunnel(), settings, signal);
         target = { ...target, callbackUrl: `${url}/facebook`, previousUrls: [...(await work.callbacks())] };
+        await work.remember(target.callbackUrl);
         return { detail: url };
       },
     },
@@ -146,6 +148,5 @@ async function register(work: WorkContext, target: SourceTarget): Promise<Outcom
   }
   const app = await work.source.check(work.signal);
   await work.source.register(target, { replaceWebhook: work.settings.replaceWebhook }, work.emit, work.signal);
-  await work.remember(target.callbackUrl);
   return { detail: `app ${app.account}` };
 }

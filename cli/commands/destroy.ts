@@ -2,6 +2,7 @@
 import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline/promises";
+import { forgetHeld } from "../agent/forget.ts";
 import { stopAgent } from "../agent/start.ts";
 import { acquireLock } from "../config/lock.ts";
 import { findWorkspace, type WorkspacePaths } from "../config/paths.ts";
@@ -9,7 +10,7 @@ import { readState } from "../config/state.ts";
 import { readText } from "../io/files.ts";
 import { loadEngine } from "../launch/engines.ts";
 import type { Emit } from "../launch/events.ts";
-import { AiryError, fail } from "../report/errors.ts";
+import { AiryError, asAiryError, fail } from "../report/errors.ts";
 import { createLines } from "../report/lines.ts";
 import type { Context } from "./command.ts";
 import type { Options } from "./table.ts";
@@ -26,7 +27,8 @@ export async function runDestroy(options: Options<"destroy">, ctx: Context): Pro
   if (!options.yes) await confirm(paths, ctx);
   const lock = await acquireLock(paths.lock, "destroy", io);
   try {
-    const { engine } = await readState(paths).catch(() => ({ engine: null }));
+    const { engine, heldAt } = await readState(paths).catch(() => ({ engine: null, heldAt: null }));
+    if (heldAt) await forget(paths, heldAt, ctx);
     await stopAgent(io, paths);
     const lines = createLines();
     const emit: Emit = (event) => {
@@ -43,6 +45,17 @@ export async function runDestroy(options: Options<"destroy">, ctx: Context): Pro
     { destroyed: true, kept },
     { text: `Deleted.${kept.length > 0 ? ` The key of the public name is kept: ${paths.identity}` : ""}\nstart anew: airy up` },
   );
+}
+
+/** What waits at the edge goes as well. An edge that cannot be asked does not keep the rest from being deleted. */
+async function forget(paths: WorkspacePaths, edge: { host: string; port: number }, { out }: Context): Promise<void> {
+  try {
+    const count = await forgetHeld(paths, edge);
+    if (count > 0) out.line(`The edge has deleted ${count} messages that waited there.`);
+  } catch (error) {
+    const { code } = asAiryError(error);
+    out.warn({ code, message: `The edge ${edge.host} could not be told to forget what waits there; it keeps that for at most 36 hours.` });
+  }
 }
 
 async function confirm(paths: WorkspacePaths, { io, out, signal }: Context): Promise<void> {

@@ -29,11 +29,12 @@ export async function runDown(options: Options<"down">, ctx: Context): Promise<v
     };
     if (state.engine) await (await loadEngine(state.engine, io)).down(paths.root, emit);
     await writeState(paths, { ...state, sandbox: null });
+    const waits = state.heldAt ? `\nMessages that arrive meanwhile wait at ${state.heldAt.host} for up to 36 hours.` : "";
     const kept = state.engine === "docker" ? "the volumes of its compose project" : paths.dir;
     out.result(
-      { stopped, kept: [kept] },
+      { stopped, kept: [kept], heldAt: state.heldAt },
       {
-        text: `Stopped. Messages and the public name are kept (${kept}).\nstart again: airy up${state.sandbox ? " --sandbox" : ""}   delete the data: airy destroy`,
+        text: `Stopped. Messages and the public name are kept (${kept}).${waits}\nstart again: airy up${state.sandbox ? " --sandbox" : ""}   delete the data: airy destroy`,
       },
     );
   } finally {

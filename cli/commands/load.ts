@@ -11,6 +11,8 @@ export const load: { [N in CommandName]: () => Promise<Run<N>> } = {
   destroy: async () => (await import("./destroy.ts")).runDestroy,
   logs: async () => (await import("./logs.ts")).runLogs,
   trigger: async () => (await import("./trigger.ts")).runTrigger,
+  replay: async () => (await import("./replay.ts")).runReplay,
+  doctor: async () => (await import("./doctor.ts")).runDoctor,
   proxy: async () => (await import("./proxy.ts")).runProxy,
   edge: async () => (await import("./edge.ts")).runEdge,
   version: async () => (await import("./version.ts")).runVersion,

@@ -80,7 +80,8 @@ function collect(command: Command, spec: CommandSpec, env: Env): Record<string, 
   for (const option of spec.options) {
     const key = camel(option.name);
     options[key] =
-      given[key] ??
+      // Commander keeps `--no-x` as x: false.
+      (option.name.startsWith("no-") ? (given[camel(option.name.slice(3))] === false ? true : undefined) : given[key]) ??
       fromEnv(command.name(), option, env[envName(option)]) ??
       (option.kind === "flag" ? false : option.kind === "list" ? [] : undefined);
   }

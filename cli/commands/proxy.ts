@@ -84,7 +84,7 @@ export async function runProxy(options: Options<"proxy">, ctx: Context): Promise
     token,
     journal,
     state: async () => statusOf(tunnel.status(), options.target, control.port),
-    requests: () => tunnel.requests(),
+    tunnel: () => tunnel,
     stop: () => stop.abort(),
   });
   await writeAtomic(record, `${JSON.stringify({ pid: io.pid, port: control.port, token })}\n`);

@@ -44,6 +44,11 @@ export const commands = {
       },
       { name: "port", kind: "port", value: "N", description: "port of the platform on 127.0.0.1 (default: 4200, or the next free one)" },
       { name: "replace-webhook", kind: "flag", description: "replace a webhook of the Facebook app that points elsewhere" },
+      {
+        name: "no-hold",
+        kind: "flag",
+        description: "let no messages wait at the edge while this machine cannot take them",
+      },
       { name: "timeout", kind: "seconds", value: "SECONDS", description: "how long to wait for readiness (default: 120)" },
       workspace,
     ],
@@ -82,6 +87,16 @@ export const commands = {
     arguments: [{ name: "what", description: "what the customer does", required: true, choices: ["message"] }],
     options: [{ name: "text", kind: "text", value: "TEXT", description: 'what the customer writes (default: "Hello!")' }, json, workspace],
     examples: [['airy trigger message --text "Hi there"', "it shows in the inbox at once"]],
+  },
+  replay: {
+    summary: "Send messages again that were set aside at the edge",
+    options: [{ name: "dead", kind: "flag", description: "all that the platform refused, or that waited too long" }, json, workspace],
+    examples: [["airy replay --dead", "after the reason why they were refused is gone; airy status says how many there are"]],
+  },
+  doctor: {
+    summary: "Look whether everything airy needs is there; changes nothing",
+    options: [edge, json, workspace],
+    examples: [["airy doctor", "the checks of airy up, and which engines can be used"]],
   },
   proxy: {
     summary: "Give a local web server a public URL (also as airy-proxy)",

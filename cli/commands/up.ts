@@ -4,7 +4,7 @@ import { followEvents } from "../agent/client.ts";
 import { readConfig, writeDefaultConfig } from "../config/config.ts";
 import { acquireLock } from "../config/lock.ts";
 import { findWorkspace, type WorkspacePaths } from "../config/paths.ts";
-import { prepareStateDir } from "../config/state.ts";
+import { prepareStateDir, readState, type State } from "../config/state.ts";
 import { appendBounded } from "../io/files.ts";
 import { joinSignals } from "../io/signals.ts";
 import { loadEngine } from "../launch/engines.ts";
@@ -35,10 +35,13 @@ export async function runUp(options: Options<"up">, ctx: Context): Promise<void>
     const line = lines.line(event);
     if (line !== null) out.line(line);
   };
+  const before = await readState(paths).catch(() => null);
   const { status, already } = await locked(options, ctx, paths, ctx.signal, show);
+  const firstHold = await holdNotice(paths, before);
   if (already) out.line("Everything runs already.");
   out.item(out.stamp({ type: "ready", status }));
-  out.result(status, { text: `${statusText(status)}\n${hints(status.sandbox)}` });
+  const told = firstHold ? `\n${firstHold}` : "";
+  out.result(status, { text: `${statusText(status)}${told}\n${hints(status.sandbox)}` });
 }
 
 /** Configuration first, so that a mistake there changes nothing; then the start, under the lock of the workspace. */
@@ -101,6 +104,7 @@ async function runInteractive(options: Options<"up">, ctx: Context, paths: Works
   const cancel = new AbortController();
   const watching = new AbortController();
   const interrupt = joinSignals([ctx.signal, cancel.signal]).signal;
+  const before = await readState(paths).catch(() => null);
   let started: Launched | null = null;
   const starting = locked(options, ctx, paths, interrupt, feed.push).then(
     async (launched) => {
@@ -135,7 +139,19 @@ async function runInteractive(options: Options<"up">, ctx: Context, paths: Works
   if (failure) throw failure;
   if (result === "stopped") return out.line("Stopped from another terminal. airy up starts it again.");
   if (result === "ended") fail("AGENT_EXITED", { service: "agent", reason: "Its connection ended." });
+  const firstHold = await holdNotice(paths, before);
+  if (firstHold) out.line(firstHold);
   out.line("Everything keeps running in the background.  status: airy status   stop: airy down");
+}
+
+/** Said once, when an edge begins to hold messages for this workspace. */
+async function holdNotice(paths: WorkspacePaths, before: State | null): Promise<string | null> {
+  const { heldAt } = await readState(paths);
+  if (!heldAt || before?.heldAt?.host === heldAt.host) return null;
+  return (
+    `While this machine cannot take them, signed messages wait on the disk of ${heldAt.host} for up to 36 hours and are delivered when it is back.\n` +
+    "airy up --no-hold, or hold: false in airy.yaml, does without."
+  );
 }
 
 function hints(sandbox: boolean): string {

@@ -13,9 +13,13 @@ function section<T extends z.ZodType>(schema: T): z.ZodType<z.output<T> | undefi
   return z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
 }
 
+/** Everything is text in the failsafe schema. */
+const flag = z.enum(["true", "false"]).transform((value) => value === "true");
+
 const schema = z.strictObject({
   edge: text.optional(),
   engine: z.preprocess((value) => (value === "" ? undefined : value), z.enum(["auto", "docker", "embedded"]).optional()),
+  hold: z.preprocess((value) => (value === "" ? undefined : value), flag.optional()),
   components: section(
     z.strictObject({
       sources: section(
@@ -44,6 +48,8 @@ interface FacebookKeys {
 export interface Config {
   edge: string | null;
   engine: "auto" | "docker" | "embedded" | null;
+  /** Whether messages may wait at the edge. */
+  hold: boolean;
   facebook: FacebookKeys;
   /** Base of the Graph API, without version. */
   graphUrl: string;
@@ -61,6 +67,7 @@ export async function readConfig(file: string, env: Env): Promise<Config> {
   return {
     edge: parsed.edge ?? null,
     engine: parsed.engine ?? null,
+    hold: parsed.hold ?? true,
     facebook: facebookKeys(parsed.components?.sources?.facebook ?? {}, env),
     graphUrl: graphUrl.replace(/\/+$/, ""),
   };

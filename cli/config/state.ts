@@ -29,6 +29,8 @@ const stateSchema = z.object({
   ports: portsSchema.nullable(),
   /** Callback URLs that this workspace has registered: a webhook that points to one of them is ours. */
   callbacks: z.array(z.string()),
+  /** The edge that may hold messages for this workspace; null: none was asked to. */
+  heldAt: z.object({ host: z.string(), port }).nullable().default(null),
 });
 
 const secretsSchema = z.object({
@@ -48,7 +50,7 @@ export type State = z.output<typeof stateSchema>;
 export type Ports = z.output<typeof portsSchema>;
 export type Secrets = z.output<typeof secretsSchema>;
 
-const emptyState: State = { version: VERSION, engine: null, sandbox: null, ports: null, callbacks: [] };
+const emptyState: State = { version: VERSION, engine: null, sandbox: null, ports: null, callbacks: [], heldAt: null };
 
 /** Makes `.airy` with its own .gitignore. Throws WORKSPACE_NOT_WRITABLE. */
 export async function prepareStateDir(paths: WorkspacePaths): Promise<void> {

@@ -8,7 +8,7 @@ import http from "node:http";
 import https from "node:https";
 import type { LookupFunction } from "node:net";
 
-export interface HttpRequest {
+interface HttpRequest {
   method?: string;
   url: string;
   headers?: Record<string, string>;

@@ -38,7 +38,7 @@ export interface TunnelStatus {
   held: HeldStatus | null;
 }
 
-interface HeldStatus {
+export interface HeldStatus {
   /** Webhooks acknowledged by the edge and not delivered yet. */
   entries: number;
   bytes: number;

@@ -6,7 +6,7 @@ import { startAgent, stopAgent } from "../agent/start.ts";
 import { isUp } from "../agent/status.ts";
 import type { Config } from "../config/config.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
-import { readState, writeState } from "../config/state.ts";
+import { writeState } from "../config/state.ts";
 import type { Build } from "../io/build.ts";
 import { tailLines } from "../io/files.ts";
 import type { Io } from "../io/io.ts";
@@ -89,7 +89,6 @@ async function attempt(input: LaunchInput, lost: ReadonlySet<number>): Promise<L
   await startServices(input, prepared);
   try {
     const started = await startAgent(io, paths, prepared.settings, signal);
-    await writeState(paths, { ...(await readState(paths)), ports: { ...prepared.ports, control: started.port } });
     return await waitReady(input, started);
   } catch (error) {
     await stopAgent(io, paths);

@@ -22,6 +22,7 @@ export interface Asked {
   engine: string | undefined;
   port: number | undefined;
   replaceWebhook: boolean;
+  noHold: boolean;
 }
 
 export interface Prepared {
@@ -97,6 +98,7 @@ export async function prepare({ asked, config, paths, agent, lost, io, emit }: P
       edgeKey: edgeKey?.publicKey ?? asked.edgeKey ?? null,
       controlPort: ports.control,
       replaceWebhook: asked.replaceWebhook,
+      hold: config.hold && !asked.noHold,
     },
     state: { ...stored, engine: platform.engine, sandbox, ports },
     ports,

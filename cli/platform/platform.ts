@@ -23,7 +23,7 @@ export interface PlatformSpec {
   sandbox: SandboxSpec | null;
 }
 
-export interface SandboxSpec {
+interface SandboxSpec {
   domain: string;
   /** Private host key of the local edge, OpenSSH format. */
   edgeHostKey: string;

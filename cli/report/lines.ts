@@ -1,5 +1,5 @@
 /** Events -> plain lines: for logs, scripts, small terminals and screen readers. One line an event, nothing is redrawn. */
-import type { AiryEvent, StatusData } from "../launch/events.ts";
+import type { AiryEvent, HeldStatus, StatusData } from "../launch/events.ts";
 
 export interface Lines {
   /** The line for an event; null for those that say nothing new to a reader. */
@@ -79,6 +79,15 @@ function seconds(ms: number): string {
  *   services  postgres healthy, platform healthy
  * ```
  */
+/** What waits at the edge, null when nothing does. */
+function heldText(held: HeldStatus | null): string | null {
+  if (!held || (held.entries === 0 && held.dead === 0)) return null;
+  const parts: string[] = [];
+  if (held.entries > 0) parts.push(`${held.entries} at the edge${held.oldest ? `, the oldest since ${held.oldest}` : ""}`);
+  if (held.dead > 0) parts.push(`${held.dead} set aside (airy replay --dead)`);
+  return parts.join("; ");
+}
+
 export function statusText(status: StatusData): string {
   const engine = status.engine ? ` (${status.engine}${status.sandbox ? ", sandbox" : ""})` : "";
   const lines = [`${status.state}${engine}`];
@@ -88,6 +97,8 @@ export function statusText(status: StatusData): string {
     const { url, state, edge, reason } = status.tunnel;
     add("public", `${url ?? "no URL yet"}  (${state}${reason ? `: ${reason}` : ""}; only /facebook is exposed)`);
     add("edge", edge);
+    const held = heldText(status.tunnel.held);
+    if (held) add("waiting", held);
   }
   for (const webhook of status.webhooks) {
     add("webhook", `${webhook.source}/${webhook.object} ${webhook.state}${webhook.callbackUrl ? ` -> ${webhook.callbackUrl}` : ""}`);

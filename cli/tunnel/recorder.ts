@@ -5,10 +5,20 @@ const KEPT = 20;
 /** Events a second; a flood of requests is counted and the last ones are kept, but nobody reads a line for each. */
 const EVENTS_PER_SECOND = 100;
 
+/** Of all requests since the tunnel was started. */
+export interface Counters {
+  requests: number;
+  /** No answer, or one of 500 and above. */
+  failed: number;
+  bytesIn: number;
+  bytesOut: number;
+}
+
 export class Recorder {
   readonly #records: RequestRecord[] = [];
   readonly #onRequest: (request: RequestRecord) => void;
-  #count = 0;
+  #started = 0;
+  readonly #counters: Counters = { requests: 0, failed: 0, bytesIn: 0, bytesOut: 0 };
   #second = 0;
   #eventsInSecond = 0;
 
@@ -16,9 +26,8 @@ export class Recorder {
     this.#onRequest = onRequest;
   }
 
-  /** How many requests there have been. */
-  get count(): number {
-    return this.#count;
+  counters(): Counters {
+    return { ...this.#counters };
   }
 
   /** Newest first. */
@@ -27,11 +36,15 @@ export class Recorder {
   }
 
   nextId(): string {
-    this.#count += 1;
-    return String(this.#count);
+    this.#started += 1;
+    return String(this.#started);
   }
 
   add(record: RequestRecord): void {
+    this.#counters.requests += 1;
+    if (record.status === 0 || record.status >= 500) this.#counters.failed += 1;
+    this.#counters.bytesIn += record.bytesIn;
+    this.#counters.bytesOut += record.bytesOut;
     this.#records.push(record);
     if (this.#records.length > KEPT) this.#records.shift();
     const second = Math.floor(performance.now() / 1000);

@@ -8,7 +8,7 @@ import { connect, type Connected } from "./connect.ts";
 import { createForwarder, type Forwarder } from "./forward.ts";
 import { pinKey, pinnedKey } from "./host-keys.ts";
 import { next, retryDelay, type TunnelEvent } from "./machine.ts";
-import { Recorder } from "./recorder.ts";
+import { Recorder, type Counters } from "./recorder.ts";
 import { watchWake } from "./wake.ts";
 
 /** A refusal that only somebody else can lift is tried again at this pace, where it is tried again at all. */
@@ -59,6 +59,7 @@ export interface RunningTunnel {
   opened: Promise<TunnelStatus>;
   /** Resolves when the tunnel is closed for good; the code says why, null when it was told to. */
   closed: Promise<AiryError | null>;
+  counters(): Counters;
   /** Webhooks that the local service refused for good, as the edge keeps them. Throws TUNNEL_NOT_OPEN. */
   deadLetters(): Promise<unknown>;
   /** Sends all of these again; resolves with how many. Throws TUNNEL_NOT_OPEN. */
@@ -134,6 +135,10 @@ class Tunnel implements RunningTunnel {
 
   requests(): RequestRecord[] {
     return this.#recorder.list();
+  }
+
+  counters(): Counters {
+    return this.#recorder.counters();
   }
 
   deadLetters(): Promise<unknown> {

@@ -7,7 +7,7 @@
  */
 
 /** Changes when old and new ends can no longer talk to each other; it is part of the subsystem's name. */
-export const WIRE_VERSION = 1;
+const WIRE_VERSION = 1;
 export const SUBSYSTEM = `airy-tunnel-v${WIRE_VERSION}`;
 
 export const FRAME_HEADER = 9;
@@ -73,13 +73,13 @@ export function requestText(head: RequestHead): string {
   return text;
 }
 
-export function responseText(head: ResponseHead): string {
+function responseText(head: ResponseHead): string {
   let text = head.reason;
   for (const part of head.headers) text += `\n${part}`;
   return text;
 }
 
-export function flagsOf(head: { end: boolean; upgrade: boolean; ordered?: boolean }): number {
+function flagsOf(head: { end: boolean; upgrade: boolean; ordered?: boolean }): number {
   return (head.end ? HeadFlag.END : 0) | (head.upgrade ? HeadFlag.UPGRADE : 0) | (head.ordered ? HeadFlag.ORDERED : 0);
 }
 

@@ -4,9 +4,10 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { fetchState, followEvents, requestStop } from "../../../cli/agent/client.ts";
+import { askHeld, fetchState, followEvents, requestStop } from "../../../cli/agent/client.ts";
 import { startControl, type ControlServer } from "../../../cli/agent/control.ts";
 import { createJournal, type Journal } from "../../../cli/agent/journal.ts";
+import { fail } from "../../../cli/report/errors.ts";
 import { readyStatus, request } from "../../support/dashboard-events.ts";
 
 let dir: string;
@@ -14,10 +15,18 @@ let journal: Journal;
 let control: ControlServer;
 let stopped = 0;
 const token = "control-token";
+const counters = { requests: 1, failed: 0, bytesIn: 10, bytesOut: 20 };
 const never = new AbortController().signal;
 
 async function open(port: number | null): Promise<ControlServer> {
-  return startControl({ port, token, journal, state: async () => readyStatus, requests: () => [request(1)], stop: () => (stopped += 1) });
+  const tunnel = {
+    requests: () => [request(1)],
+    counters: () => counters,
+    deadLetters: async () => [],
+    replayDead: async () => 3,
+    purgeHeld: async () => fail("TUNNEL_NOT_OPEN", { edge: "edge.example:22", state: "waiting" }),
+  };
+  return startControl({ port, token, journal, state: async () => readyStatus, tunnel: () => tunnel, stop: () => (stopped += 1) });
 }
 
 beforeEach(async () => {
@@ -67,7 +76,7 @@ test("answers nothing without the token, and nothing under a name that is not th
 test("serves state, requests and stop", async () => {
   journal.append({ type: "stopped" });
   expect(await fetchState({ port: control.port, token })).toEqual({ status: readyStatus, seq: 1 });
-  expect(JSON.parse((await get("/requests", bearer)).body)).toEqual([request(1)]);
+  expect(JSON.parse((await get("/requests", bearer)).body)).toEqual({ counters, requests: [request(1)] });
   await requestStop({ port: control.port, token });
   await expect.poll(() => stopped).toBe(1);
 });
@@ -127,4 +136,12 @@ test("two thousand events are remembered, more are not", async () => {
   const seqs: number[] = [];
   for await (const event of journal.follow(0, never)) seqs.push(event.seq);
   expect([seqs.length, seqs[0], seqs.at(-1)]).toEqual([2000, 501, 2500]);
+});
+
+test("passes on what the edge says about held messages, and why it cannot be asked", async () => {
+  expect(await askHeld({ port: control.port, token }, "replay")).toBe(3);
+  await expect(askHeld({ port: control.port, token }, "purge")).rejects.toMatchObject({
+    code: "TUNNEL_NOT_OPEN",
+    details: { edge: "edge.example:22", state: "waiting" },
+  });
 });

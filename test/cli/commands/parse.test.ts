@@ -9,7 +9,7 @@ const entries = Object.entries(commands) as [keyof typeof commands, CommandSpec]
 
 describe("a command line", () => {
   test("becomes a command with typed options", () => {
-    expect(run("up --sandbox -y --edge host:2222 --port 4300 --timeout 5")).toEqual({
+    expect(run("up --sandbox -y --no-hold --edge host:2222 --port 4300 --timeout 5")).toEqual({
       name: "up",
       options: {
         sandbox: true,
@@ -18,6 +18,7 @@ describe("a command line", () => {
         edge: "host:2222",
         edgeKey: undefined,
         engine: undefined,
+        noHold: true,
         port: 4300,
         replaceWebhook: false,
         timeout: 5,

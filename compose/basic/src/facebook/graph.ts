@@ -62,7 +62,12 @@ export function createGraphClient(graphUrl: string): GraphClient {
 
 /** GET without a body, else POST. */
 async function call(url: string, token: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  // Not AbortSignal.any with a timeout: that combination may be collected before it fires (nodejs/node#57736).
+  const ended = new AbortController();
+  const end = () => ended.abort();
+  const timer = setTimeout(end, TIMEOUT_MS);
+  signal?.addEventListener("abort", end, { once: true });
+  if (signal?.aborted) end();
   const headers: Record<string, string> = { authorization: `Bearer ${token}`, accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
   let status: number;
@@ -73,12 +78,15 @@ async function call(url: string, token: string, body?: unknown, signal?: AbortSi
       headers,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       redirect: "error",
-      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      signal: ended.signal,
     });
     status = response.status;
     text = await response.text();
   } catch (error) {
     throw noAnswer(error);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", end);
   }
   const parsed = parse(text);
   if (status === 200) return parsed;

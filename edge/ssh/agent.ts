@@ -113,7 +113,8 @@ export class AgentTunnel implements Tunnel {
       this.#refuse("PROTOCOL_ERROR");
       return;
     }
-    const answer = await this.#options.welcome(hello);
+    // What cannot be written down (a full disk) is this client's bad luck, not the end of the edge.
+    const answer = await this.#options.welcome(hello).catch(() => ({ refused: "EDGE_FAILED" }) as const);
     if ("refused" in answer) {
       this.#refuse(answer.refused);
       return;

@@ -31,21 +31,39 @@ export function createForwarder(target: { host: string; port: number }, paths: r
       const exchange = new LocalExchange(stream, head, recorder);
       const verdict = verdictOf(head.target, paths);
       const start = () => (verdict === "exposed" ? exchange.dispatch(pool) : exchange.refuse(verdict));
-      if (head.ordered) ordered.add(exchange, start);
+      if (head.ordered) ordered.add(exchange, head.first ?? false, start);
       else start();
     },
     close: () => pool.destroy(),
   };
 }
 
-/** Held webhooks on their way to the local service: one at a time, and none past one that was not accepted. */
-class OrderedQueue {
-  readonly #waiting: { exchange: LocalExchange; start: () => void }[] = [];
-  #busy = false;
+interface Ordered {
+  exchange: LocalExchange;
+  start: () => void;
+  run: number;
+}
 
-  add(exchange: LocalExchange, start: () => void): void {
-    exchange.onFinished = (accepted) => this.#finished(exchange, accepted);
-    this.#waiting.push({ exchange, start });
+/**
+ * Held webhooks on their way to the local service: one at a time, and none past one that was not accepted. Those that the edge sent before it
+ * knew of that one, and that may arrive only now, belong to the same run and are given back as well.
+ */
+class OrderedQueue {
+  readonly #waiting: Ordered[] = [];
+  #busy = false;
+  #run = 0;
+  /** In this run one was not accepted. */
+  #failedRun = -1;
+
+  add(exchange: LocalExchange, first: boolean, start: () => void): void {
+    if (first) this.#run += 1;
+    if (this.#run === this.#failedRun) {
+      exchange.giveBack();
+      return;
+    }
+    const ordered = { exchange, start, run: this.#run };
+    exchange.onFinished = (accepted) => this.#finished(ordered, accepted);
+    this.#waiting.push(ordered);
     this.#next();
   }
 
@@ -57,15 +75,22 @@ class OrderedQueue {
     first.start();
   }
 
-  #finished(exchange: LocalExchange, accepted: boolean): void {
-    const index = this.#waiting.findIndex((one) => one.exchange === exchange);
+  #finished(ordered: Ordered, accepted: boolean): void {
+    const index = this.#waiting.indexOf(ordered);
     if (index < 0) return;
     this.#waiting.splice(index, 1);
     // One that was taken back while it waited changes nothing for the one that is under way.
     if (index > 0) return;
     this.#busy = false;
-    if (!accepted) for (const { exchange: behind } of this.#waiting.splice(0)) behind.giveBack();
+    if (!accepted) this.#fail(ordered.run);
     this.#next();
+  }
+
+  #fail(run: number): void {
+    this.#failedRun = run;
+    const later = this.#waiting.findIndex((ordered) => ordered.run !== run);
+    const behind = this.#waiting.splice(0, later < 0 ? this.#waiting.length : later);
+    for (const { exchange } of behind) exchange.giveBack();
   }
 }
 

@@ -103,13 +103,14 @@ export class Drainer {
 
   #send(entry: HeldEntry, tunnel: Tunnel): void {
     const attempt: Attempt = { entry, tunnel, exchange: null };
-    this.#attempts.push(attempt);
+    const first = this.#attempts.push(attempt) === 1;
     this.#cursor = entry.position;
     const head = deliveryHead(decodeHead(entry.rawHead), {
       id: entry.deliveryId,
       attempt: entry.attempts + 1,
       heldForMs: Date.now() - entry.receivedAt,
       empty: entry.body.length === 0,
+      first,
     });
     const exchange = tunnel.exchange(head, {
       onHead: ({ status }) => this.#onAnswer(attempt, status),

@@ -10,11 +10,15 @@ export function decodeHead(raw: Buffer): RequestHead {
 }
 
 /** The head of one delivery: with the id by which a repeat is recognised, which attempt this is, and how long it was held. */
-export function deliveryHead(head: RequestHead, delivery: { id: string; attempt: number; heldForMs: number; empty: boolean }): RequestHead {
+export function deliveryHead(
+  head: RequestHead,
+  delivery: { id: string; attempt: number; heldForMs: number; empty: boolean; first: boolean },
+): RequestHead {
   return {
     ...head,
     end: delivery.empty,
     ordered: true,
+    first: delivery.first,
     headers: [
       ...head.headers,
       "Airy-Delivery",

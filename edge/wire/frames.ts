@@ -35,7 +35,7 @@ export const FrameType = {
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
-export const HeadFlag = { END: 1, UPGRADE: 2, ORDERED: 4 } as const;
+export const HeadFlag = { END: 1, UPGRADE: 2, ORDERED: 4, FIRST: 8 } as const;
 
 /** Why a stream was reset; one byte on the wire. ORDER: not tried, because an ordered request before it was not accepted. */
 export const ResetCode = { CANCEL: 0, REFUSED: 1, FAILED: 2, TIMEOUT: 3, PROTOCOL: 4, ORDER: 5 } as const;
@@ -52,6 +52,11 @@ export interface RequestHead {
   upgrade: boolean;
   /** Taken to the local service one at a time, in order, and only while those before are accepted (2xx). */
   ordered: boolean;
+  /**
+   * Of ordered requests: nothing is under way before this one. After one that was not accepted, the agent gives back all that come without
+   * it: they were sent before the edge knew.
+   */
+  first?: boolean;
 }
 
 export interface ResponseHead {
@@ -79,8 +84,9 @@ function responseText(head: ResponseHead): string {
   return text;
 }
 
-function flagsOf(head: { end: boolean; upgrade: boolean; ordered?: boolean }): number {
-  return (head.end ? HeadFlag.END : 0) | (head.upgrade ? HeadFlag.UPGRADE : 0) | (head.ordered ? HeadFlag.ORDERED : 0);
+function flagsOf(head: { end: boolean; upgrade: boolean; ordered?: boolean; first?: boolean }): number {
+  const order = (head.ordered ? HeadFlag.ORDERED : 0) | (head.first ? HeadFlag.FIRST : 0);
+  return (head.end ? HeadFlag.END : 0) | (head.upgrade ? HeadFlag.UPGRADE : 0) | order;
 }
 
 export function decodeRequest(payload: Buffer): RequestHead {
@@ -96,6 +102,7 @@ export function decodeRequest(payload: Buffer): RequestHead {
     end: (flags & HeadFlag.END) !== 0,
     upgrade: (flags & HeadFlag.UPGRADE) !== 0,
     ordered: (flags & HeadFlag.ORDERED) !== 0,
+    ...((flags & HeadFlag.FIRST) !== 0 && { first: true }),
   };
 }
 

@@ -1,4 +1,4 @@
-/** Order while a tunnel's connections overlap: what is sent ahead on the old one comes before anything on the new one. */
+/** The order of delivery while much is under way: on two connections of one tunnel, and on a long line. */
 import { createHmac } from "node:crypto";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
@@ -10,6 +10,7 @@ import { createHttpClient } from "../../../cli/io/http.ts";
 import { loadOrCreateIdentity } from "../../../cli/tunnel/identity.ts";
 import { startTunnel, type RunningTunnel } from "../../../cli/tunnel/tunnel.ts";
 import { startEdge, type RunningEdge } from "../../../edge/index.ts";
+import { startRelay } from "../../support/relay.ts";
 
 let dir: string;
 let edge: RunningEdge;
@@ -19,11 +20,13 @@ let arrivals: string[] = [];
 let answered: string[] = [];
 /** The service answers this body only when it is released. */
 let slow: { body: string; release: () => void } | null = null;
+/** So often the service answers 503. */
+let failures = 0;
 const request = createHttpClient();
 
 beforeEach(async () => {
   dir = await mkdtemp(path.join(os.tmpdir(), "airy-hold-"));
-  [tunnels, arrivals, answered, slow] = [[], [], [], null];
+  [tunnels, arrivals, answered, slow, failures] = [[], [], [], null, 0];
   edge = await startEdge({
     domain: "tunnel.localhost",
     ssh: { host: "127.0.0.1", port: 0 },
@@ -40,6 +43,10 @@ beforeEach(async () => {
     req.on("end", () => {
       const body = Buffer.concat(chunks).toString();
       arrivals.push(body);
+      if (failures > 0) {
+        failures -= 1;
+        return void res.writeHead(503).end();
+      }
       const done = () => {
         answered.push(body);
         res.end();
@@ -59,10 +66,10 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-async function openTunnel(): Promise<{ tunnel: RunningTunnel; url: string }> {
+async function openTunnel(port = edge.sshPort): Promise<{ tunnel: RunningTunnel; url: string }> {
   const identity = await loadOrCreateIdentity(path.join(dir, "identity"));
   const tunnel = startTunnel({
-    edge: { host: "127.0.0.1", port: edge.sshPort },
+    edge: { host: "127.0.0.1", port },
     hostKey: { kind: "known", key: edge.hostKey },
     identity: identity.privateKey,
     target: { host: "127.0.0.1", port: (service.address() as AddressInfo).port },
@@ -112,4 +119,20 @@ test("a stopping edge sends nothing more ahead; what waits is delivered by its s
   expect(arrivals.length).toBeGreaterThan(0);
   expect(arrivals.length).toBeLessThan(200);
   expect(arrivals).toEqual(Array.from({ length: arrivals.length }, (_, n) => String(n)));
+});
+
+test("what was sent before the edge knew of a failure does not overtake the one that failed", async () => {
+  const relay = await startRelay({ target: () => ({ host: "127.0.0.1", port: edge.sshPort }), roundTrip: 100 });
+  try {
+    const { url } = await openTunnel(relay.port);
+    failures = 4;
+    const sent = Array.from({ length: 150 }, (_, n) => String(n));
+    for (const body of sent) expect(await post(url, body)).toBe(200);
+    await vi.waitFor(() => expect(answered.length).toBeGreaterThanOrEqual(sent.length), { timeout: 15_000 });
+    expect(failures).toBe(0);
+    expect(answered).toEqual(sent);
+  } finally {
+    for (const tunnel of tunnels.splice(0)) await tunnel.close();
+    await relay.close();
+  }
 });

@@ -92,6 +92,18 @@ export const faults: readonly Fault[] = [
     },
   },
   {
+    name: "agent taken over by another",
+    stage: receiver,
+    run: async ({ agent, successor }, _sender, _pace, part) => {
+      for (const share of [0.2, 0.4, 0.6, 0.8]) {
+        await part(share);
+        const [next, last] = agent.alive ? [successor, agent] : [agent, successor];
+        await next.start();
+        await last.ended();
+      }
+    },
+  },
+  {
     name: "edge killed",
     stage: receiver,
     run: async ({ edge }, _sender, { haste }, part) => {
@@ -179,6 +191,7 @@ export const faults: readonly Fault[] = [
       await crash([service], 20_000 * haste);
     },
   },
+  { name: "service flaky", stage: { service: "receiver", wrong: 0.05 }, run: async () => {} },
   {
     name: "service frozen",
     stage: receiver,

@@ -1,11 +1,11 @@
 /**
  * A local service that keeps what arrives: one line for each delivery in a file, synced before the answer.
- * Arguments: port, file, milliseconds that each delivery takes.
+ * Arguments: port, file, milliseconds that each delivery takes, share of deliveries that go wrong: answered 503, or kept and not answered.
  */
 import { fdatasyncSync, openSync, writeSync } from "node:fs";
 import http from "node:http";
 
-const [port, file, takes] = process.argv.slice(2);
+const [port, file, takes, wrong] = process.argv.slice(2);
 const journal = openSync(file ?? "", "a");
 
 const server = http.createServer((request, response) => {
@@ -13,10 +13,13 @@ const server = http.createServer((request, response) => {
   request.on("data", (chunk: Buffer) => chunks.push(chunk));
   request.on("end", () => setTimeout(keep, Number(takes ?? 0)));
   const keep = () => {
+    const chance = Math.random() * 2;
+    if (chance < Number(wrong)) return void response.writeHead(503).end();
     const n = /"mid":"m_(\d+)"/.exec(Buffer.concat(chunks).toString())?.[1] ?? "?";
     const id = String(request.headers["airy-delivery"] ?? "-");
     writeSync(journal, `${n} ${id} ${String(request.headers["airy-delivery-attempt"] ?? 0)}\n`);
     fdatasyncSync(journal);
+    if (chance < Number(wrong) * 2) return void response.destroy();
     response.end("EVENT_RECEIVED");
   };
 });

@@ -1,14 +1,16 @@
 /** The stage of one fault: edge, agent and local service, each a process of its own that can be killed, stopped and started again. */
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rm, stat, symlink } from "node:fs/promises";
+import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { messageDelivery, startMetaSender, type MetaSender } from "../support/meta-sender.ts";
 import { openNamespace, type Namespace } from "../support/netns.ts";
 import { startRelay, type Relay } from "../support/relay.ts";
-import { freePort, listening } from "./peers.ts";
+import { listening } from "./peers.ts";
 import { openPlatform, type PlatformPart } from "./faults-database.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -68,12 +70,20 @@ export class Part {
     this.#child?.kill(signal);
   }
 
+  get alive(): boolean {
+    return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Resolves when the process has ended by itself. */
+  async ended(): Promise<void> {
+    if (this.#child && this.alive) await once(this.#child, "exit");
+  }
+
   /** Sends the signal and waits until the process is gone. */
   async end(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#child;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, "exit");
-    child.kill(signal);
+    if (!this.alive) return;
+    const gone = this.ended();
+    this.signal(signal);
     await gone;
   }
 }
@@ -84,6 +94,8 @@ export interface StageOptions {
   link?: "direct" | "droppable";
   /** Milliseconds that the receiver takes for a delivery. */
   takesMs?: number;
+  /** Share of deliveries that the receiver does not accept, or accepts without an answer. */
+  wrong?: number;
   /** Megabytes of a file system for the edge's data, so that it can be full. */
   diskMb?: number;
   /** Wall-clock jumps, milliseconds, one for each SIGUSR2 that edge and agent get. */
@@ -101,6 +113,8 @@ export interface Arrival {
 export interface Stage {
   edge: Part;
   agent: Part;
+  /** A second agent with the same key, not started. */
+  successor: Part;
   service: Part;
   /** Only with the platform. */
   platform: PlatformPart | null;
@@ -138,7 +152,7 @@ export async function openStage(bundle: string, options: StageOptions): Promise<
       execFileSync("mount", ["-t", "tmpfs", "-o", `size=${options.diskMb}m,mode=700`, "airy-faults", dataDir]);
       undo.push(() => void execFileSync("umount", ["-l", dataDir]));
     }
-    const [sshPort, httpPort, servicePort] = [await freePort(), await freePort(), await freePort()];
+    const [sshPort, httpPort, servicePort] = [await lastingPort(), await lastingPort(), await lastingPort()];
     const link = await openLink(options.link ?? "direct", sshPort);
     undo.push(() => link.close());
     const clock: Record<string, string> = options.jumps ? jumpingClock(options.jumps) : {};
@@ -151,7 +165,14 @@ export async function openStage(bundle: string, options: StageOptions): Promise<
       "service",
       platform
         ? [...script("faults-platform.ts"), platform.argument]
-        : [...link.enter, ...script("faults-receiver.ts"), String(servicePort), journal, String(options.takesMs ?? 0)],
+        : [
+            ...link.enter,
+            ...script("faults-receiver.ts"),
+            String(servicePort),
+            journal,
+            String(options.takesMs ?? 0),
+            String(options.wrong ?? 0),
+          ],
       {},
       platform ? () => platform.ready() : () => existing(journal),
     );
@@ -168,21 +189,21 @@ export async function openStage(bundle: string, options: StageOptions): Promise<
 
     let host = "";
     const proxy = ["proxy", `127.0.0.1:${servicePort}`, "--edge", link.agentDials, "--identity", path.join(dir, "identity")];
-    const agent = new Part(
-      "agent",
-      [...link.enter, process.execPath, bundle, ...proxy, "--hold", "/facebook"],
-      { XDG_STATE_HOME: dir, ...clock },
-      async (child) => {
+    const command = [...link.enter, process.execPath, bundle, ...proxy, "--hold", "/facebook"];
+    const [agent, successor] = ["agent", "successor"].map((name) => {
+      const part = new Part(name, command, { XDG_STATE_HOME: path.join(dir, name), ...clock }, async (child) => {
         const [chunk] = (await once(child.stdout ?? child, "data")) as [Buffer];
         host = new URL(chunk.toString().trim()).host;
-      },
-    );
-    undo.push(() => agent.end("SIGKILL"));
+      });
+      undo.push(() => part.end("SIGKILL"));
+      return part;
+    }) as [Part, Part];
     await agent.start();
 
     return {
       edge,
       agent,
+      successor,
       service,
       platform,
       dataDir,
@@ -206,6 +227,20 @@ export async function openStage(bundle: string, options: StageOptions): Promise<
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** A port that no outgoing connection takes while its owner is down: below those the system gives out. */
+export async function lastingPort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const server = net.createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    await new Promise((resolve) => server.close(resolve));
+    if (free) return port;
   }
 }
 

@@ -11,9 +11,9 @@ import path from "node:path";
 import { startTunnel } from "../../cli/tunnel/tunnel.ts";
 import { generateKey } from "../../edge/names/key.ts";
 import { startRelay } from "../support/relay.ts";
-import { Part, takeBundle } from "./faults-stage.ts";
+import { lastingPort, Part, takeBundle } from "./faults-stage.ts";
 import type { FleetNews, FleetOrder } from "./fleet-agents.ts";
-import { freePort, listening } from "./peers.ts";
+import { listening } from "./peers.ts";
 
 const quick = process.argv.includes("--quick");
 const json = process.argv.includes("--json");
@@ -53,7 +53,7 @@ interface Edge {
 
 /** An edge that collects its garbage on SIGUSR2, so that what is kept can be told from what was not swept yet. */
 async function startEdge(name: string): Promise<Edge> {
-  const [ssh, port] = [await freePort(), await freePort()];
+  const [ssh, port] = [await lastingPort(), await lastingPort()];
   const collector = `data:text/javascript,process.on("SIGUSR2",()=>{gc();gc();})`;
   const data = path.join(dir, name);
   const listen = ["--domain", "t.localhost", "--ssh", `127.0.0.1:${ssh}`, "--http", `127.0.0.1:${port}`, "--data", data, "--json"];

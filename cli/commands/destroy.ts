@@ -51,7 +51,7 @@ export async function runDestroy(options: Options<"destroy">, ctx: Context): Pro
 async function forget(paths: WorkspacePaths, edge: { host: string; port: number }, { out }: Context): Promise<void> {
   try {
     const count = await forgetHeld(paths, edge);
-    if (count > 0) out.line(`The edge has deleted ${count} messages that waited there.`);
+    if (count > 0) out.line(`The edge has deleted ${count === 1 ? "one message" : `${count} messages`} that waited there.`);
   } catch (error) {
     const { code } = asAiryError(error);
     out.warn({ code, message: `The edge ${edge.host} could not be told to forget what waits there; it keeps that for at most 36 hours.` });

@@ -10,7 +10,7 @@ import type { Options } from "./table.ts";
 export async function runReplay(options: Options<"replay">, ctx: Context): Promise<void> {
   if (!options.dead) fail("INVALID_ARGUMENT", { command: "replay", reason: "Say what is to be sent again: --dead." });
   const paths = await findWorkspace(ctx.io.cwd, options.workspace);
-  const agent = (await findAgent(paths)) ?? fail("NOT_RUNNING", { dir: paths.root });
+  const agent = (await findAgent(paths)) ?? fail("NOT_RUNNING", { workspace: paths.root });
   const count = await askHeld(agent, "replay");
   const text = count === 0 ? "Nothing was set aside." : `${count} ${count === 1 ? "message is" : "messages are"} sent again.   airy status`;
   ctx.out.result({ replayed: count }, { text });

@@ -252,7 +252,9 @@ class Tunnel implements RunningTunnel {
     this.#leaving.add(connected);
     if (code === "TAKEN_OVER") {
       this.#config.log("TAKEN_OVER: a newer client with the same key serves this name now");
-      this.#end(new AiryError("TAKEN_OVER", { identifier: connected.welcome.identifier }));
+      const error = new AiryError("TAKEN_OVER", { identifier: connected.welcome.identifier });
+      // Whoever waits for the end may end the process: not before the edge has closed a connection that still carries answers.
+      this.#end(error, new Promise((resolve) => connected.connection.onClose(() => resolve())));
       return;
     }
     this.#lost(`the edge said ${code}`);
@@ -286,14 +288,15 @@ class Tunnel implements RunningTunnel {
     this.#retry = setTimeout(() => void this.dial(), delayMs);
   }
 
-  #end(error: AiryError | null): void {
+  /** @param done what `closed` waits for. */
+  #end(error: AiryError | null, done: Promise<void> = Promise.resolve()): void {
     if (!this.#move("stop", { retryAt: null, reason: error?.code ?? null })) return;
     if (this.#retry) clearTimeout(this.#retry);
     this.#stop.abort();
     this.#stopWatching();
     clearInterval(this.#measuring);
     this.#rejectOpened(error ?? new AiryError("INTERRUPTED", {}));
-    this.#resolveClosed(error);
+    void done.then(() => this.#resolveClosed(error));
   }
 
   #move(event: TunnelEvent, change: Partial<TunnelStatus>): boolean {

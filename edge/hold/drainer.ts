@@ -86,12 +86,15 @@ export class Drainer {
 
   pump(): void {
     const { name, store, stopping, log } = this.#options;
-    if (this.#closed || !this.#tunnel || this.#timer || this.#live > 0 || this.#attempts.length >= AHEAD || stopping()) return;
+    if (this.#closed || !this.#tunnel || this.#timer || this.#live > 0 || stopping()) return;
     // What was sent ahead on an older connection comes first: it is answered there, or taken back when that connection ends.
     if (this.#attempts[0] && this.#attempts[0].tunnel !== this.#tunnel) return;
+    // A plain `ssh -R` takes to the local service at once whatever it is sent.
+    const ahead = this.#tunnel.kind === "agent" ? AHEAD : 1;
+    if (this.#attempts.length >= ahead) return;
     let entries: HeldEntry[];
     try {
-      entries = store.peek(name, this.#cursor, AHEAD - this.#attempts.length);
+      entries = store.peek(name, this.#cursor, ahead - this.#attempts.length);
     } catch (error) {
       log(`${name}: held webhooks cannot be read: ${(error as Error).message}`);
       this.#wakeAfter(1_000);

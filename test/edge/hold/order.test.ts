@@ -11,6 +11,7 @@ import { loadOrCreateIdentity } from "../../../cli/tunnel/identity.ts";
 import { startTunnel, type RunningTunnel } from "../../../cli/tunnel/tunnel.ts";
 import { startEdge, type RunningEdge } from "../../../edge/index.ts";
 import { startRelay } from "../../support/relay.ts";
+import { forward } from "../../support/ssh.ts";
 
 let dir: string;
 let edge: RunningEdge;
@@ -134,5 +135,24 @@ test("what was sent before the edge knew of a failure does not overtake the one 
   } finally {
     for (const tunnel of tunnels.splice(0)) await tunnel.close();
     await relay.close();
+  }
+});
+
+test("a plain ssh -R with the same key gets what waits one at a time as well", async () => {
+  const first = await openTunnel();
+  await first.tunnel.close();
+  slow = { body: "3", release: () => {} };
+  const sent = Array.from({ length: 20 }, (_, n) => String(n));
+  for (const body of sent) expect(await post(first.url, body)).toBe(200);
+  const { privateKey } = await loadOrCreateIdentity(path.join(dir, "identity"));
+  const plain = await forward(edge.sshPort, privateKey, (service.address() as AddressInfo).port);
+  try {
+    await vi.waitFor(() => expect(arrivals).toContain("3"), { timeout: 10_000 });
+    expect(arrivals).toEqual(["0", "1", "2", "3"]);
+    slow.release();
+    await vi.waitFor(() => expect(answered.length).toBe(20), { timeout: 10_000 });
+    expect(answered).toEqual(sent);
+  } finally {
+    plain.close();
   }
 });

@@ -1,5 +1,6 @@
 /** The edge's own key: ed25519, made on first start, kept in the data folder. */
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { link, mkdir, open, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import ssh2 from "ssh2";
 import { EdgeError } from "../errors.ts";
@@ -28,11 +29,19 @@ async function readOrCreate(file: string): Promise<string> {
   }
   const { privateKey: pem } = generateKey("airy edge");
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-  const temporary = `${file}.${process.pid}`;
+  // Two edges may be started at the same time, and only later find out: the key whose link comes first is the key of both.
+  const temporary = `${file}.${randomUUID()}`;
   const handle = await open(temporary, "wx", 0o600);
-  await handle.writeFile(pem);
-  await handle.sync();
-  await handle.close();
-  await rename(temporary, file);
-  return pem;
+  try {
+    await handle.writeFile(pem);
+    await handle.sync();
+    await link(temporary, file);
+    return pem;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw new EdgeError("EDGE_HOST_KEY", String(error));
+    return await readFile(file, "utf8");
+  } finally {
+    await handle.close();
+    await rm(temporary, { force: true });
+  }
 }

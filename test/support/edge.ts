@@ -4,8 +4,8 @@ import http from "node:http";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
-import ssh2 from "ssh2";
 import { startEdge, type EdgeConfig, type RunningEdge } from "../../edge/index.ts";
+import { generateKey } from "../../edge/names/key.ts";
 import { startTunnel, type RunningTunnel, type TunnelConfig } from "../../cli/tunnel/tunnel.ts";
 import type { RequestRecord, TunnelStatus } from "../../cli/launch/events.ts";
 
@@ -59,7 +59,8 @@ export async function openEdge(change: Partial<EdgeConfig> = {}): Promise<TestEd
 }
 
 export function newKey(): { private: string; public: string } {
-  return ssh2.utils.generateKeyPairSync("ed25519");
+  const { privateKey, publicKey } = generateKey("test");
+  return { private: privateKey, public: publicKey };
 }
 
 export interface TestTunnel {

@@ -5,6 +5,7 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import ssh2, { type Client, type ClientChannel, type ConnectConfig } from "ssh2";
+import { newKey } from "./edge.ts";
 
 export interface KeyFile {
   file: string;
@@ -18,7 +19,7 @@ export async function writeKey(type: "ed25519" | "rsa" | "ecdsa" = "ed25519"): P
   const file = path.join(dir, "id");
   const pair =
     type === "ed25519"
-      ? ssh2.utils.generateKeyPairSync("ed25519")
+      ? newKey()
       : ssh2.utils.generateKeyPairSync(type as "rsa", { bits: type === "rsa" ? 2048 : 256 } as { bits: number });
   await writeFile(file, pair.private, { mode: 0o600 });
   return { file, private: pair.private, public: pair.public, remove: () => rm(dir, { recursive: true, force: true }) };
@@ -127,8 +128,13 @@ export interface Forwarded {
 }
 
 /** `ssh -R 80:localhost:PORT` by ssh2's client; `serve` gets every channel (default: to the local port). */
-export async function forward(port: number, privateKey: string, serve: number | ((channel: ClientChannel) => void)): Promise<Forwarded> {
-  const client = await login(port, privateKey);
+export async function forward(
+  port: number,
+  privateKey: string,
+  serve: number | ((channel: ClientChannel) => void),
+  change: ConnectConfig = {},
+): Promise<Forwarded> {
+  const client = await login(port, privateKey, change);
   const channels: ClientChannel[] = [];
   client.on("tcp connection", (_info, accept, reject) => {
     const take = () => {

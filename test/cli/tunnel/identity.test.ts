@@ -2,9 +2,11 @@ import { spawn } from "node:child_process";
 import { chmod, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import ssh2 from "ssh2";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { pinKey, pinnedKey } from "../../../cli/tunnel/host-keys.ts";
 import { loadOrCreateIdentity } from "../../../cli/tunnel/identity.ts";
+import { generateKey } from "../../../edge/names/key.ts";
 import { newKey } from "../../support/edge.ts";
 
 let dir = "";
@@ -37,6 +39,15 @@ it("makes a key that OpenSSH reads, with the same public half", async () => {
   const { publicKey } = await loadOrCreateIdentity(file);
   expect(await run("ssh-keygen", ["-y", "-f", file])).toContain(publicKey);
   expect(await readFile(`${file}.pub`, "utf8")).toContain(publicKey);
+});
+
+it("never makes a key that cannot be read", () => {
+  // ssh2's generator makes one of 256 that cannot.
+  for (let i = 0; i < 3000; i++) {
+    const pair = generateKey("test");
+    expect(ssh2.utils.parseKey(pair.privateKey)).not.toBeInstanceOf(Error);
+    expect((ssh2.utils.parseKey(pair.publicKey) as ssh2.ParsedKey).getPublicSSH()).toHaveLength(51);
+  }
 });
 
 it("reads a key that OpenSSH made", async () => {

@@ -89,8 +89,9 @@ export class Drainer {
     if (this.#closed || !this.#tunnel || this.#timer || this.#live > 0 || stopping()) return;
     // What was sent ahead on an older connection comes first: it is answered there, or taken back when that connection ends.
     if (this.#attempts[0] && this.#attempts[0].tunnel !== this.#tunnel) return;
-    // A plain `ssh -R` takes to the local service at once whatever it is sent.
-    const ahead = this.#tunnel.kind === "agent" ? AHEAD : 1;
+    // A plain `ssh -R` takes to the local service at once whatever it is sent. And when one is accepted after others were passed by, those
+    // come next: whatever was under way behind it would be sent twice.
+    const ahead = this.#tunnel.kind === "agent" && this.#bypassed.length === 0 ? AHEAD : 1;
     if (this.#attempts.length >= ahead) return;
     let entries: HeldEntry[];
     try {

@@ -253,8 +253,9 @@ class Tunnel implements RunningTunnel {
     if (code === "TAKEN_OVER") {
       this.#config.log("TAKEN_OVER: a newer client with the same key serves this name now");
       const error = new AiryError("TAKEN_OVER", { identifier: connected.welcome.identifier });
+      this.#stopWith(error);
       // Whoever waits for the end may end the process: not before the edge has closed a connection that still carries answers.
-      this.#end(error, new Promise((resolve) => connected.connection.onClose(() => resolve())));
+      connected.connection.onClose(() => this.#resolveClosed(error));
       return;
     }
     this.#lost(`the edge said ${code}`);
@@ -288,15 +289,19 @@ class Tunnel implements RunningTunnel {
     this.#retry = setTimeout(() => void this.dial(), delayMs);
   }
 
-  /** @param done what `closed` waits for. */
-  #end(error: AiryError | null, done: Promise<void> = Promise.resolve()): void {
-    if (!this.#move("stop", { retryAt: null, reason: error?.code ?? null })) return;
+  #end(error: AiryError | null): void {
+    if (this.#stopWith(error)) this.#resolveClosed(error);
+  }
+
+  /** Nothing new from here on; false when it was so already. */
+  #stopWith(error: AiryError | null): boolean {
+    if (!this.#move("stop", { retryAt: null, reason: error?.code ?? null })) return false;
     if (this.#retry) clearTimeout(this.#retry);
     this.#stop.abort();
     this.#stopWatching();
     clearInterval(this.#measuring);
     this.#rejectOpened(error ?? new AiryError("INTERRUPTED", {}));
-    void done.then(() => this.#resolveClosed(error));
+    return true;
   }
 
   #move(event: TunnelEvent, change: Partial<TunnelStatus>): boolean {

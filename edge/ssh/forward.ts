@@ -21,6 +21,8 @@ export interface ForwardTunnelOptions {
   bound: { address: string; port: number };
   /** Tells the user, if a session is open, that the tunnel ends and why. */
   tell: (code: "TAKEN_OVER" | "EDGE_STOPPING") => void;
+  /** Ends the connection, after the user has seen what was said. */
+  leave: () => void;
 }
 
 export class ForwardTunnel implements Tunnel {
@@ -63,7 +65,7 @@ export class ForwardTunnel implements Tunnel {
     const look = () => {
       if (this.#inFlight > 0 && Date.now() < until) return;
       if (this.#draining) clearInterval(this.#draining);
-      this.#options.connection.end();
+      this.#options.leave();
     };
     this.#draining = setInterval(look, 50);
     look();

@@ -8,6 +8,8 @@ import type { Tunnel } from "./tunnel.ts";
 
 /** Bytes in a packet that a client has to take at least (as in transport/channel.ts). */
 const LEAST_PACKET = 1024;
+/** For a client to show the last words. */
+const LEAVE_MS = 1_000;
 
 interface ForwardSessionOptions {
   options: {
@@ -57,6 +59,7 @@ export class ForwardSession {
       connection,
       bound,
       tell: (code) => this.#say(refusals[code]),
+      leave: () => this.#leave(1),
     });
     this.#tunnel = tunnel;
     connection.onClose((error) => options.onTunnelClosed(tunnel, error !== null));
@@ -114,13 +117,21 @@ export class ForwardSession {
   }
 
   #leave(code: number, reason: RefusalCode | null = null): void {
+    const { connection } = this.#context;
     const terminal = this.#terminal;
-    if (!terminal) return;
     this.#terminal = null;
-    if (this.#context.connection.ended) return;
+    if (!terminal || connection.ended) {
+      connection.end();
+      return;
+    }
     if (reason) terminal.stderr.write(`${reason}: ${refusals[reason]}\r\n`);
+    // OpenSSH forgets what it has not shown yet when the connection ends; it closes the terminal when everything was shown.
+    const timer = setTimeout(() => connection.end(), LEAVE_MS);
+    terminal.once("close", () => {
+      clearTimeout(timer);
+      connection.end();
+    });
     terminal.exit(code);
     terminal.end();
-    setTimeout(() => this.#context.connection.end(), 100);
   }
 }

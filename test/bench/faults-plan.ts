@@ -3,7 +3,8 @@ import { rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { MetaSender } from "../support/meta-sender.ts";
 import { judge, missing, type Verdict } from "./faults-judge.ts";
-import { openStage, type Part, type Stage, type StageOptions } from "./faults-stage.ts";
+import type { Part } from "./faults-part.ts";
+import { openStage, type Stage, type StageOptions } from "./faults-stage.ts";
 
 export interface Pace {
   webhooks: number;

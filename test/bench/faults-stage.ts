@@ -1,10 +1,8 @@
 /** The stage of one fault: edge, agent and local service, each a process of its own that can be killed, stopped and started again. */
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { randomInt } from "node:crypto";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rm, stat, symlink } from "node:fs/promises";
-import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { messageDelivery, startMetaSender, type MetaSender } from "../support/meta-sender.ts";
@@ -12,80 +10,17 @@ import { openNamespace, type Namespace } from "../support/netns.ts";
 import { startRelay, type Relay } from "../support/relay.ts";
 import { listening } from "./peers.ts";
 import { openPlatform, type PlatformPart } from "./faults-database.ts";
+import { lastingPort, Part } from "./faults-part.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 export const APP = { appId: "1234567890123456", appSecret: "bench_app_secret", verifyToken: "bench" };
 export const PAGE = "1001";
 
-/** Everything that was started and not ended yet, so that an interrupted run leaves nothing behind. */
-const running = new Set<ChildProcess>();
 const stages = new Set<() => Promise<void>>();
-process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
 
 /** Takes down whatever is up. */
 export async function closeStages(): Promise<void> {
   await Promise.allSettled([...stages].map((close) => close()));
-}
-
-/** A process that is started again with the same command. */
-export class Part {
-  readonly #name: string;
-  readonly #command: readonly string[];
-  readonly #env: Record<string, string>;
-  readonly #ready: (child: ChildProcess) => Promise<void>;
-  #child: ChildProcess | null = null;
-  /** The end of what it has said. */
-  tail = "";
-
-  constructor(name: string, command: readonly string[], env: Record<string, string>, ready: (child: ChildProcess) => Promise<void>) {
-    this.#name = name;
-    this.#command = command;
-    this.#env = env;
-    this.#ready = ready;
-  }
-
-  get pid(): number {
-    return this.#child?.pid ?? 0;
-  }
-
-  async start(): Promise<void> {
-    const [command = "", ...args] = this.#command;
-    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...this.#env } });
-    this.#child = child;
-    running.add(child);
-    child.once("exit", (code, signal) => {
-      running.delete(child);
-      this.tail += `[ended with ${code ?? signal}]\n`;
-    });
-    for (const stream of [child.stdout, child.stderr])
-      stream.on("data", (chunk: Buffer) => (this.tail = (this.tail + chunk.toString()).slice(-4_000)));
-    const early = once(child, "exit").then(() => Promise.reject(new Error(`${this.#name} ended too early:\n${this.tail}`)));
-    early.catch(() => {});
-    await Promise.race([this.#ready(child), early]);
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#child?.kill(signal);
-  }
-
-  get alive(): boolean {
-    return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null;
-  }
-
-  /** Resolves when the process has ended by itself. */
-  async ended(): Promise<void> {
-    if (this.#child && this.alive) await once(this.#child, "exit");
-  }
-
-  /** Sends the signal and waits until the process is gone. */
-  async end(signal: NodeJS.Signals): Promise<void> {
-    if (!this.alive) return;
-    const gone = this.ended();
-    this.signal(signal);
-    await gone;
-  }
 }
 
 export interface StageOptions {
@@ -227,20 +162,6 @@ export async function openStage(bundle: string, options: StageOptions): Promise<
   } catch (error) {
     await close();
     throw error;
-  }
-}
-
-/** A port that no outgoing connection takes while its owner is down: below those the system gives out. */
-export async function lastingPort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(10_000, 32_000);
-    const server = net.createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    await new Promise((resolve) => server.close(resolve));
-    if (free) return port;
   }
 }
 

@@ -11,7 +11,8 @@ import path from "node:path";
 import { startTunnel } from "../../cli/tunnel/tunnel.ts";
 import { generateKey } from "../../edge/names/key.ts";
 import { startRelay } from "../support/relay.ts";
-import { lastingPort, Part, takeBundle } from "./faults-stage.ts";
+import { lastingPort, Part } from "./faults-part.ts";
+import { takeBundle } from "./faults-stage.ts";
 import type { FleetNews, FleetOrder } from "./fleet-agents.ts";
 import { listening } from "./peers.ts";
 

@@ -4,7 +4,7 @@ import path from "node:path";
 import type { MetaSender } from "../support/meta-sender.ts";
 import { judge, missing, type Verdict } from "./faults-judge.ts";
 import type { Part } from "./faults-part.ts";
-import { openStage, type Stage, type StageOptions } from "./faults-stage.ts";
+import { openStage, type Bundle, type Stage, type StageOptions } from "./faults-stage.ts";
 
 export interface Pace {
   webhooks: number;
@@ -17,7 +17,7 @@ export interface Pace {
 }
 
 export const FULL: Pace = { webhooks: 10_000, rate: 200, lanes: 4, haste: 1 };
-export const QUICK: Pace = { webhooks: 600, rate: 200, lanes: 4, haste: 0.1 };
+export const QUICK: Pace = { webhooks: 400, rate: 200, lanes: 4, haste: 0.1 };
 
 export interface Fault {
   name: string;
@@ -32,7 +32,7 @@ const DEADLINE_MS = 180_000;
 const STALLED_MS = 45_000;
 
 /** Sends, does the fault, waits until all that was acknowledged has arrived or nothing moves any more, and judges. */
-export async function runFault(bundle: string, fault: Fault, pace: Pace, note: (line: string) => void): Promise<Verdict> {
+export async function runFault(bundle: Bundle, fault: Fault, pace: Pace, note: (line: string) => void): Promise<Verdict> {
   const stage = await openStage(bundle, fault.stage);
   let sender: MetaSender | null = null;
   try {

@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rm, stat, symlink } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { build } from "esbuild";
 import { messageDelivery, startMetaSender, type MetaSender } from "../support/meta-sender.ts";
 import { openNamespace, type Namespace } from "../support/netns.ts";
 import { startRelay, type Relay } from "../support/relay.ts";
@@ -63,16 +64,26 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-/** A copy of the bundle, so that a build in the meantime does not take it away. */
-export async function takeBundle(): Promise<{ file: string; remove(): Promise<void> }> {
+export interface Bundle {
+  /** Of the command line. */
+  file: string;
+  /** The receiver as plain JavaScript: many of them are started. */
+  receiver: string;
+  remove(): Promise<void>;
+}
+
+/** A copy of what is built, so that a build in the meantime does not take it away. */
+export async function takeBundle(): Promise<Bundle> {
   const dir = await mkdtemp(path.join(os.tmpdir(), "airy-faults-bundle-"));
   if (!existsSync(path.join(root, "dist/.built"))) execFileSync(process.execPath, [path.join(root, "build.mjs")], { stdio: "inherit" });
   await cp(path.join(root, "dist"), path.join(dir, "dist"), { recursive: true });
   await symlink(path.join(root, "node_modules"), path.join(dir, "node_modules"));
-  return { file: path.join(dir, "dist/airy.js"), remove: () => rm(dir, { recursive: true, force: true }) };
+  const receiver = path.join(dir, "receiver.mjs");
+  await build({ entryPoints: [path.join(root, "test/bench/faults-receiver.ts")], outfile: receiver, platform: "node", format: "esm" });
+  return { file: path.join(dir, "dist/airy.js"), receiver, remove: () => rm(dir, { recursive: true, force: true }) };
 }
 
-export async function openStage(bundle: string, options: StageOptions): Promise<Stage> {
+export async function openStage(bundle: Bundle, options: StageOptions): Promise<Stage> {
   const dir = await mkdtemp(path.join(os.tmpdir(), "airy-faults-"));
   const undo: (() => Promise<void> | void)[] = [() => rm(dir, { recursive: true, force: true })];
   const close = async () => {
@@ -93,16 +104,16 @@ export async function openStage(bundle: string, options: StageOptions): Promise<
     const clock: Record<string, string> = options.jumps ? jumpingClock(options.jumps) : {};
 
     const journal = path.join(dir, "arrivals");
-    const script = (file: string) => [process.execPath, "--import", "tsx", path.join(root, "test/bench", file)];
     const platform = options.service === "platform" ? await openPlatform(APP, PAGE, servicePort) : null;
     if (platform) undo.push(() => platform.close());
     const service = new Part(
       "service",
       platform
-        ? [...script("faults-platform.ts"), platform.argument]
+        ? [process.execPath, "--import", "tsx", path.join(root, "test/bench/faults-platform.ts"), platform.argument]
         : [
             ...link.enter,
-            ...script("faults-receiver.ts"),
+            process.execPath,
+            bundle.receiver,
             String(servicePort),
             journal,
             String(options.takesMs ?? 0),
@@ -116,15 +127,18 @@ export async function openStage(bundle: string, options: StageOptions): Promise<
     await platform?.connect();
 
     const listen = ["--ssh", `${link.edgeHost}:${sshPort}`, "--http", `127.0.0.1:${httpPort}`];
-    const edge = new Part("edge", [process.execPath, bundle, "edge", "--domain", "t.localhost", ...listen, "--data", dataDir], clock, () =>
-      listening(httpPort),
+    const edge = new Part(
+      "edge",
+      [process.execPath, bundle.file, "edge", "--domain", "t.localhost", ...listen, "--data", dataDir],
+      clock,
+      () => listening(httpPort),
     );
     undo.push(() => edge.end("SIGKILL"));
     await edge.start();
 
     let host = "";
     const proxy = ["proxy", `127.0.0.1:${servicePort}`, "--edge", link.agentDials, "--identity", path.join(dir, "identity")];
-    const command = [...link.enter, process.execPath, bundle, ...proxy, "--hold", "/facebook"];
+    const command = [...link.enter, process.execPath, bundle.file, ...proxy, "--hold", "/facebook"];
     const [agent, successor] = ["agent", "successor"].map((name) => {
       const part = new Part(name, command, { XDG_STATE_HOME: path.join(dir, name), ...clock }, async (child) => {
         const [chunk] = (await once(child.stdout ?? child, "data")) as [Buffer];

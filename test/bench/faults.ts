@@ -26,7 +26,7 @@ async function work(): Promise<void> {
       continue;
     }
     try {
-      const verdict = await runFault(bundle.file, fault, quick ? QUICK : FULL, note);
+      const verdict = await runFault(bundle, fault, quick ? QUICK : FULL, note);
       results.set(fault.name, verdict);
       if (verdict.lost > 0 || verdict.outOfOrder > 0 || verdict.unexplained > 0 || verdict.acknowledged < verdict.sent) failed = true;
       if (!json && !quick)

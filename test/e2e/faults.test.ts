@@ -38,7 +38,7 @@ describe.concurrent("nothing acknowledged is ever lost", () => {
     const possible = fault.stage.diskMb === undefined || process.getuid?.() === 0;
     test.skipIf(!possible)(fault.name, { timeout: 120_000 }, async ({ expect: soft }) => {
       const notes: string[] = [];
-      const verdict = await runFault(bundle.file, fault, PACE, (line) => notes.push(line));
+      const verdict = await runFault(bundle, fault, PACE, (line) => notes.push(line));
       const { sent, acknowledged, arrived, lost, outOfOrder, unexplained } = verdict;
       soft({ sent, acknowledged, arrived, lost, outOfOrder, unexplained }, notes.join("\n")).toEqual({
         sent: PACE.webhooks,

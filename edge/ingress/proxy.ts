@@ -81,6 +81,8 @@ export class ProxiedRequest implements StreamHandler {
     this.#first = null;
     if (first) this.#response.write(first.toString("latin1"), "latin1");
     else if (!this.#bodySent) this.#response.flushHeaders();
+    // From now on nothing would release what is kept back.
+    this.#bodySent = true;
   }
 
   onData(chunk: Buffer): void {
@@ -88,6 +90,7 @@ export class ProxiedRequest implements StreamHandler {
     if (!this.#bodySent && chunk.length <= SMALL) {
       this.#bodySent = true;
       this.#first = chunk;
+      setImmediate(() => this.#release());
       this.#exchange?.consumed(chunk.length);
       return;
     }

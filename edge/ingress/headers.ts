@@ -1,6 +1,9 @@
 /** What of a head goes on to the other side. Heads are flat arrays of names and values, so that order, case and repetition survive. */
 
-/** RFC 9110 section 7.6.1, and what browsers and proxies send in their place. */
+/**
+ * RFC 9110 section 7.6.1, and what browsers and proxies send in their place. Trailer fields are not passed on, so nothing may announce
+ * them: Node throws where a message that is not chunked does (lib/_http_outgoing.js `_storeHeader`).
+ */
 const HOP_BY_HOP = new Set([
   "connection",
   "keep-alive",
@@ -8,6 +11,7 @@ const HOP_BY_HOP = new Set([
   "proxy-authenticate",
   "proxy-authorization",
   "te",
+  "trailer",
   "transfer-encoding",
   "upgrade",
 ]);
@@ -52,9 +56,17 @@ export function responseHeaders(raw: readonly string[]): string[] {
     const name = raw[i] ?? "";
     const lower = name.toLowerCase();
     if (HOP_BY_HOP.has(lower) || (listed !== null && listed.has(lower))) continue;
-    headers.push(name, raw[i + 1] ?? "");
+    headers.push(name, lower === "set-cookie" ? withoutDomain(raw[i + 1] ?? "") : (raw[i + 1] ?? ""));
   }
   return headers;
+}
+
+/**
+ * A cookie stays with the name that set it: with `Domain` a tunnel could set one for the whole domain of the edge, and so for everybody
+ * else's. Attributes end at a semicolon, quoted or not (RFC 6265 section 5.2).
+ */
+function withoutDomain(cookie: string): string {
+  return cookie.replaceAll(/;[\t ]*domain[\t ]*(?:=[^;]*)?(?=;|$)/gi, "");
 }
 
 /** Names that `Connection` declares to be for this hop only. `Host` and `Content-Length` are not for a client to remove. */

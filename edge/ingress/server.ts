@@ -153,7 +153,11 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
     void connection;
   });
 
-  server.on("connect", (_request, socket: Duplex) => answerRaw(socket, "BAD_REQUEST"));
+  server.on("connect", (_request, socket: Duplex) => {
+    // Node has taken its own listener away, and an error without one would end the process.
+    socket.on("error", () => socket.destroy());
+    answerRaw(socket, "BAD_REQUEST");
+  });
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     if (error.code === "ECONNRESET") socket.destroy();
     else answerRaw(socket, "BAD_REQUEST");

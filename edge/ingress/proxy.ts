@@ -90,7 +90,6 @@ export class ProxiedRequest implements StreamHandler {
     if (!this.#bodySent && chunk.length <= SMALL) {
       this.#bodySent = true;
       this.#first = chunk;
-      setImmediate(() => this.#release());
       this.#exchange?.consumed(chunk.length);
       return;
     }

@@ -235,7 +235,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: "disk of the edge full",
-    stage: { service: "receiver", diskMb: 48, padding: 8_000 },
+    stage: { service: "receiver", diskMb: 48, padding: 20_000 },
     run: async (stage, sender, _pace, part) => {
       const filler = path.join(stage.dataDir, "filler");
       await part(0.2);

@@ -49,7 +49,6 @@ describe.concurrent("nothing acknowledged is ever lost", () => {
         unexplained: 0,
       });
       if (edgeIsThere.has(fault.name)) soft(verdict.refused, notes.join("\n")).toBe(0);
-      else soft(verdict.refused).toBeGreaterThan(0);
     });
   }
 });

@@ -9,11 +9,14 @@ import { responseHeaders } from "../ingress/headers.ts";
 import type { Exchange, Tunnel } from "../ssh/tunnel.ts";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
 import type { StreamHandler } from "../transport/mux.ts";
+import type { Bodies, Place } from "./bodies.ts";
 import type { Drainer } from "./drainer.ts";
 import { encodeHead } from "./head.ts";
 import { MAX_BODY_BYTES } from "./policy.ts";
 import type { HoldStore } from "./store.ts";
 
+/** From the head of the request to the last byte of its body; whoever takes longer is told to send it again. */
+const RECEIVE_MS = 30_000;
 const LIVE_MS = 2_500;
 const ANSWER_MS = 2_950;
 /** A live request that was stored in the meantime keeps its queue waiting for at most this long. */
@@ -25,6 +28,7 @@ export interface HeldRequestOptions {
   address: string;
   store: HoldStore;
   drainer: Drainer;
+  bodies: Bodies;
   /** The tunnel that may take it live; null: none is open, it is about to leave, or earlier ones still wait. */
   liveTunnel: () => Tunnel | null;
   /** The body turned out to be too large to be held: it goes on as an ordinary request. */
@@ -44,6 +48,8 @@ export class HeldRequest implements StreamHandler {
   readonly #head: RequestHead;
   readonly #options: HeldRequestOptions;
   readonly #id: string;
+  readonly #place: Place;
+  #receiving: NodeJS.Timeout | null;
   #phase: Phase = "receiving";
   #chunks: Buffer[] = [];
   #size = 0;
@@ -63,23 +69,47 @@ export class HeldRequest implements StreamHandler {
     this.#head = head;
     this.#options = options;
     this.#id = options.store.newDeliveryId();
+    this.#place = options.bodies.enter(() => this.#letGo());
+    this.#receiving = setTimeout(() => this.#letGo(), RECEIVE_MS);
     request.on("data", this.#onBody);
     request.once("end", () => this.#onComplete());
     response.once("close", () => this.#onSenderGone());
   }
 
   readonly #onBody = (chunk: Buffer): void => {
+    if (!this.#place.add(chunk.length)) {
+      this.#letGo();
+      return;
+    }
     this.#chunks.push(chunk);
     this.#size += chunk.length;
-    if (this.#size <= MAX_BODY_BYTES || this.#phase !== "receiving") return;
+    if (this.#size <= MAX_BODY_BYTES) return;
     this.#phase = "answered";
-    this.#request.off("data", this.#onBody);
+    this.#stopReceiving();
+    this.#place.leave();
     this.#options.onTooLarge(this.#chunks);
     this.#options.onDone();
   };
 
+  /** There is no room, or no patience left, for a body that has not come to its end. */
+  #letGo(): void {
+    this.#stopReceiving();
+    this.#chunks = [];
+    if (!this.#response.headersSent) this.#response.setHeader("Connection", "close");
+    this.#refuse("HOLD_FAILED");
+    this.#request.resume();
+  }
+
+  #stopReceiving(): void {
+    this.#request.off("data", this.#onBody);
+    if (this.#receiving) clearTimeout(this.#receiving);
+    this.#receiving = null;
+  }
+
   #onComplete(): void {
     if (this.#phase !== "receiving") return;
+    this.#stopReceiving();
+    this.#place.complete();
     this.#body = Buffer.concat(this.#chunks, this.#size);
     this.#chunks = [];
     this.#receivedAt = Date.now();
@@ -228,6 +258,8 @@ export class HeldRequest implements StreamHandler {
   #finish(): void {
     if (this.#phase === "answered") return;
     this.#phase = "answered";
+    this.#stopReceiving();
+    this.#place.leave();
     if (!this.#late) for (const timer of this.#timers) clearTimeout(timer);
     this.#options.onDone();
   }

@@ -4,6 +4,7 @@ import type { Routes } from "../ssh/routes.ts";
 import type { Tunnel } from "../ssh/tunnel.ts";
 import type { RequestHead } from "../wire/frames.ts";
 import type { Status } from "../wire/messages.ts";
+import { Bodies } from "./bodies.ts";
 import { Drainer } from "./drainer.ts";
 import { HeldRequest } from "./held-request.ts";
 import { holdable, type HoldRules } from "./policy.ts";
@@ -13,6 +14,11 @@ import { openHoldStore, type DeadLetter, type HoldStore } from "./store.ts";
 const EXPIRE_EVERY_MS = 60_000;
 /** The owner hears of changes at most this often. */
 const STATUS_EVERY_MS = 1_000;
+
+/** Bodies in memory, of all tunnels together. */
+const BODY_BYTES = 64 * 1024 * 1024;
+/** Dead letters in one answer: some 200 bytes each have to fit into a frame of 256 KiB. */
+const LISTED = 1_000;
 
 export interface HoldOptions {
   dataDir: string;
@@ -43,6 +49,7 @@ export class Hold {
   readonly #store: HoldStore;
   readonly #rules: Rules;
   readonly #options: HoldOptions;
+  readonly #bodies = new Bodies(BODY_BYTES);
   readonly #drainers = new Map<string, Drainer>();
   readonly #announcing = new Map<string, NodeJS.Timeout>();
   readonly #expiry: NodeJS.Timeout;
@@ -84,6 +91,7 @@ export class Hold {
       address,
       store: this.#store,
       drainer: this.#drainerOf(name),
+      bodies: this.#bodies,
       liveTunnel: () => {
         // Earlier ones wait: this one goes behind them.
         if (this.#options.stopping() || this.#store.stats(name).entries > 0) return null;
@@ -107,8 +115,9 @@ export class Hold {
     return { held: { entries, bytes, dead, oldest: oldest === null ? null : new Date(oldest).toISOString() } };
   }
 
+  /** The newest dead letters of a tunnel, oldest death first; {@link statusOf} says how many there are. */
   deadOf(name: string): DeadLetter[] {
-    return this.#store.dead(name);
+    return this.#store.dead(name).slice(-LISTED);
   }
 
   /** Sends all dead letters of a tunnel again; resolves with how many. */

@@ -91,7 +91,7 @@ export class AgentTunnel implements Tunnel {
   #onMessage(type: number, payload: Buffer): void {
     if (!this.#greeted && type === FrameType.HELLO) {
       this.#greeted = true;
-      void this.#greet(payload);
+      this.#greet(payload).catch((error: Error) => this.#options.connection.destroy(error));
       return;
     }
     if (type === FrameType.GOAWAY && this.hello) {
@@ -99,7 +99,7 @@ export class AgentTunnel implements Tunnel {
       return;
     }
     if (type === FrameType.CALL && this.hello) {
-      void this.#answer(payload);
+      this.#answer(payload).catch((error: Error) => this.#options.connection.destroy(error));
       return;
     }
     this.#options.connection.destroy(new Error(`unexpected frame ${type}`));

@@ -1,0 +1,95 @@
+/** What strangers and tunnels may do to holding without harm to the edge, whose memory and life are everybody's. */
+import net from "node:net";
+import path from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { Bodies } from "../../../edge/hold/bodies.ts";
+import { openHoldStore } from "../../../edge/hold/store.ts";
+import { identifierOf, publicKeyBlob } from "../../../edge/names/identifier.ts";
+import { ask, newKey, openEdge, openTunnel, until, type TestEdge } from "../../support/edge.ts";
+
+const SIGNED = { "x-hub-signature-256": `sha256=${"0".repeat(64)}` };
+const MIB = 1024 * 1024;
+
+let edge: TestEdge | null = null;
+afterEach(async () => {
+  await edge?.close();
+  edge = null;
+});
+
+describe("bodies", () => {
+  it("that are still coming make room, the oldest first; complete ones stay", () => {
+    const bodies = new Bodies(100);
+    const gone: string[] = [];
+    const enter = (name: string) => {
+      const place = bodies.enter(() => {
+        gone.push(name);
+        place.leave();
+      });
+      return place;
+    };
+    const [a, b, c, d] = [enter("a"), enter("b"), enter("c"), enter("d")];
+    for (const place of [a, b, c]) expect(place.add(30)).toBe(true);
+    a.complete();
+    expect(d.add(20)).toBe(true);
+    expect(gone).toEqual(["b"]);
+    expect(d.add(60)).toBe(false);
+    expect(gone).toEqual(["b", "c"]);
+    expect(bodies.bytes).toBe(50);
+    d.leave();
+    d.leave();
+    a.leave();
+    expect(bodies.bytes).toBe(0);
+  });
+
+  it("that never end do not fill the memory, and those that end are acknowledged", async () => {
+    edge = await openEdge();
+    const client = await openTunnel(edge, 9, { hold: ["/facebook"] });
+    await client.tunnel.close();
+    const answers: string[] = [];
+    const sockets = Array.from({ length: 70 }, () => net.connect({ host: "127.0.0.1", port: edge!.httpPort }));
+    const almost = Buffer.alloc(MIB - 1);
+    for (const [index, socket] of sockets.entries()) {
+      answers[index] = "";
+      socket.on("error", () => {});
+      socket.on("data", (chunk: Buffer) => (answers[index] += chunk.toString("latin1")));
+      socket.write(
+        `POST /facebook HTTP/1.1\r\nHost: ${client.host}\r\nX-Hub-Signature-256: ${SIGNED["x-hub-signature-256"]}\r\nContent-Length: ${MIB}\r\n\r\n`,
+      );
+      await new Promise((resolve) => socket.write(almost, resolve));
+    }
+    await until(
+      "the first ones to be told to come again",
+      () => answers.filter((text) => /airy-error: HOLD_FAILED/i.test(text)).length >= 6,
+    );
+    const answer = await ask(edge.httpPort, { host: client.host, method: "POST", path: "/facebook", headers: SIGNED, body: "{}" });
+    expect([answer.status, answer.text]).toEqual([200, ""]);
+    // The latest of them was not in the way, and may still come to its end.
+    sockets.at(-1)!.write("x");
+    await until("the last one to be acknowledged", () => answers.at(-1)!.startsWith("HTTP/1.1 200"));
+    for (const socket of sockets) socket.destroy();
+  });
+});
+
+it("more dead letters than fit into an answer do not end the edge; the newest are listed", async () => {
+  const key = newKey();
+  const name = identifierOf(publicKeyBlob(key.public)!);
+  edge = await openEdge();
+  await edge.stop();
+  const store = openHoldStore({ dataDir: path.join(edge.dir, "edge") });
+  const webhook = {
+    rawHead: Buffer.from("POST\n/"),
+    body: Buffer.alloc(0),
+    source: "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+    receivedAt: 0,
+  };
+  const ids = Array.from({ length: 2_500 }, () => store.newDeliveryId());
+  await Promise.all(ids.map((id) => store.append(name, id, webhook)));
+  await Promise.all(ids.map((id) => store.moveToDead(name, id, "STATUS_404")));
+  await store.close();
+  await edge.restart();
+  const { tunnel } = await openTunnel(edge, 9, { identity: key.private, hold: ["/facebook"] });
+  const letters = (await tunnel.deadLetters()) as { deliveryId: string }[];
+  expect(letters.map(({ deliveryId }) => deliveryId)).toEqual(ids.slice(-1_000));
+  expect(tunnel.status().held?.dead).toBe(2_500);
+  await tunnel.close();
+});

@@ -1,6 +1,6 @@
 /** `airy-proxy 3000`: the tunnel on its own. The URL comes first and alone on stdout, everything else goes to stderr. */
 import { randomBytes } from "node:crypto";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { startControl } from "../agent/control.ts";
@@ -39,13 +39,14 @@ export async function runProxy(options: Options<"proxy">, ctx: Context): Promise
     log: (line) => out.note(line),
   });
   const lines = createLines();
-  let announced = false;
+  let announced: string | null = null;
   const onStatus = (tunnel: TunnelStatus) => {
     journal.append({ type: "tunnel", tunnel });
     const event = out.stamp({ type: "tunnel", tunnel });
     out.item(event);
-    if (tunnel.state === "open" && tunnel.url && !announced) {
-      announced = true;
+    // Once, unless it changes: a name that is not kept is another one after a reconnect.
+    if (tunnel.state === "open" && tunnel.url && tunnel.url !== announced) {
+      announced = tunnel.url;
       out.line(tunnel.url);
       if (!out.json) out.note(`${tunnel.url} -> ${options.target}   (${exposure(options.path)}; Ctrl-C stops it)`);
     } else if (!out.json) {
@@ -100,7 +101,9 @@ export async function runProxy(options: Options<"proxy">, ctx: Context): Promise
   await tunnel.close();
   await journal.close();
   await control.close();
-  await rm(record, { force: true });
+  // Who took over has the same record, and it is theirs by now.
+  const owner = await readFile(record, "utf8").catch(() => "");
+  if (owner.includes(token)) await rm(record, { force: true });
   if (error) throw error;
   out.result(statusOf(tunnel.status(), options.target, null));
 }

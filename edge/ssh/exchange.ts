@@ -10,6 +10,9 @@ import type { Exchange } from "./tunnel.ts";
 const HEAD_TIMEOUT_MS = 300_000;
 /** What a client may send behind an upgrade request before that is granted. */
 const EARLY_BYTES = 64 * 1024;
+/** What waits here for a requester who reads slowly, beside the window of the channel: the channel is read on and off between these. */
+const PAUSE_BYTES = 64 * 1024;
+const RESUME_BYTES = 32 * 1024;
 
 export class ForwardExchange implements Exchange {
   readonly #request: http.ClientRequest;
@@ -76,7 +79,7 @@ export class ForwardExchange implements Exchange {
 
   consumed(bytes: number): void {
     this.#unconsumed -= bytes;
-    if (this.#unconsumed > 64 * 1024) return;
+    if (this.#unconsumed > RESUME_BYTES) return;
     this.#response?.resume();
     this.#upgraded?.resume();
   }
@@ -130,7 +133,7 @@ export class ForwardExchange implements Exchange {
   #onData(chunk: Buffer, source: { pause(): unknown }): void {
     if (this.#over) return;
     this.#unconsumed += chunk.length;
-    if (this.#unconsumed > 256 * 1024) source.pause();
+    if (this.#unconsumed > PAUSE_BYTES) source.pause();
     this.#handler.onData(chunk);
   }
 

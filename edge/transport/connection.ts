@@ -74,7 +74,7 @@ const OPEN_DEADLINE_MS = 10_000;
 /** Channels of one connection, those included that the peer does not confirm or close. */
 const MAX_CHANNELS = 512;
 /** All growth of channel windows of one connection together, so that fast readers that stall later stay bounded. */
-const GROWTH_BUDGET = 16 * 1024 * 1024;
+const GROWTH_BUDGET = 8 * 1024 * 1024;
 
 export class SshConnection {
   readonly socket: Socket;

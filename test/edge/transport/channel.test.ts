@@ -237,5 +237,5 @@ it("windows of many channels grow within one budget", async () => {
     return same;
   });
   expect(held()).toBeGreaterThan(24 * 1024 * 1024);
-  expect(held()).toBeLessThanOrEqual(24 * 2 * 1024 * 1024 + 16 * 1024 * 1024);
+  expect(held()).toBeLessThanOrEqual(24 * 2 * 1024 * 1024 + 8 * 1024 * 1024);
 }, 60_000);

@@ -2,6 +2,7 @@
 import net from "node:net";
 import ssh2, { type Connection } from "ssh2";
 import { EdgeError, refusals, type RefusalCode } from "../errors.ts";
+import { networkOf } from "../hold/entry.ts";
 import { FrameType, FrameWriter, SUBSYSTEM } from "../wire/frames.ts";
 import { Hello, type Call, type Welcome } from "../wire/messages.ts";
 import { SSH2_WINDOW, SshConnection } from "../transport/connection.ts";
@@ -16,9 +17,11 @@ import type { Tunnel } from "./tunnel.ts";
 const LOGIN_GRACE_MS = 10_000;
 /** A connection that opens neither a tunnel nor a session is of no use to anybody. */
 const PURPOSE_GRACE_MS = 30_000;
+/** Sessions that one connection may open in all its life: OpenSSH opens one, our agent one. ssh2 keeps those that are closed unused. */
+const MAX_SESSIONS = 32;
 
 export interface SshLimits {
-  /** Connections that have not proven a key yet, in all and from one address. */
+  /** Connections that have not proven a key yet: in all, where the oldest makes room, and from one network (/24 or /48). */
   unauthenticated: number;
   unauthenticatedPerAddress: number;
   /** Connections of one key. */
@@ -65,9 +68,10 @@ export interface RunningSshServer {
 
 export async function startSshServer(options: SshServerOptions): Promise<RunningSshServer> {
   const pending = new Map<string, number>();
+  /** Oldest first, with what gives the place back. */
+  const unproven = new Map<net.Socket, () => void>();
   const perKey = new Map<string, number>();
   const sockets = new Set<net.Socket>();
-  let pendingTotal = 0;
 
   const server = new ssh2.Server(
     {
@@ -86,33 +90,39 @@ export async function startSshServer(options: SshServerOptions): Promise<Running
     (client) => onClient(client),
   );
 
-  /** Takes a place among the unproven; null when there is none. The place is taken before anything is awaited. */
-  function takePlace(address: string): (() => void) | null {
-    const count = pending.get(address) ?? 0;
-    if (pendingTotal >= options.limits.unauthenticated || count >= options.limits.unauthenticatedPerAddress) return null;
-    pending.set(address, count + 1);
-    pendingTotal += 1;
-    let released = false;
-    return () => {
-      if (released) return;
-      released = true;
-      pendingTotal -= 1;
-      const left = (pending.get(address) ?? 1) - 1;
-      if (left > 0) pending.set(address, left);
-      else pending.delete(address);
+  /**
+   * Takes a place among the unproven; null when its network has too many. The place is taken before anything is awaited. When all places are
+   * taken the oldest goes: a login takes a moment, and those that stay are there to keep others out.
+   */
+  function takePlace(socket: net.Socket): (() => void) | null {
+    const network = networkOf(socket.remoteAddress ?? "");
+    const count = pending.get(network) ?? 0;
+    if (count >= options.limits.unauthenticatedPerAddress) return null;
+    pending.set(network, count + 1);
+    const release = () => {
+      if (!unproven.delete(socket)) return;
+      const left = (pending.get(network) ?? 1) - 1;
+      if (left > 0) pending.set(network, left);
+      else pending.delete(network);
     };
+    const [oldest] = unproven;
+    unproven.set(socket, release);
+    if (unproven.size > options.limits.unauthenticated && oldest) {
+      const [other, releaseOther] = oldest;
+      releaseOther();
+      other.destroy();
+    }
+    return release;
   }
 
-  const places = new WeakMap<net.Socket, () => void>();
   const listener = net.createServer({ noDelay: true }, (socket) => {
-    const release = takePlace(socket.remoteAddress ?? "");
+    const release = takePlace(socket);
     if (!release) {
       socket.on("error", () => {});
       socket.destroy();
       return;
     }
     sockets.add(socket);
-    places.set(socket, release);
     const grace = setTimeout(() => socket.destroy(), LOGIN_GRACE_MS);
     socket.once("close", () => {
       clearTimeout(grace);
@@ -164,6 +174,8 @@ export async function startSshServer(options: SshServerOptions): Promise<Running
       options.onTunnel(tunnel, key);
     };
     const forward = new ForwardSession({ options, connection, key, served });
+    let sessions = 0;
+    let isAgent = false;
 
     client.on("request", (accept, reject, name, info) => {
       if (name === "tcpip-forward" && "bindAddr" in info) {
@@ -181,16 +193,22 @@ export async function startSshServer(options: SshServerOptions): Promise<Running
       reject?.();
     });
     client.on("session", (accept) => {
+      sessions += 1;
+      if (sessions > MAX_SESSIONS) {
+        connection.destroy(new Error("the client opens session after session"));
+        return;
+      }
       const session = accept();
       session.on("pty", (acceptPty) => acceptPty?.());
       session.on("env", (acceptEnv) => acceptEnv?.());
       session.on("shell", (acceptShell) => forward.attach(acceptShell()));
       session.on("exec", (acceptExec) => forward.attach(acceptExec()));
       session.on("subsystem", (acceptSubsystem, rejectSubsystem, { name }) => {
-        if (!name.startsWith("airy-tunnel-v")) {
-          rejectSubsystem();
+        if (!name.startsWith("airy-tunnel-v") || isAgent) {
+          rejectSubsystem?.();
           return;
         }
+        isAgent = true;
         const original = acceptSubsystem() as unknown as ConstructorParameters<typeof SshChannel>[1];
         const channel = new SshChannel(connection, original, SSH2_WINDOW, MUX_CHANNEL_WINDOW);
         if (name !== SUBSYSTEM) {
@@ -247,7 +265,7 @@ export async function startSshServer(options: SshServerOptions): Promise<Running
 
   return {
     port: (listener.address() as net.AddressInfo).port,
-    unauthenticated: () => pendingTotal,
+    unauthenticated: () => unproven.size,
     stopAccepting: () => listener.close(),
     close: () => {
       listener.close();

@@ -6,6 +6,9 @@ import { ForwardTunnel } from "./forward.ts";
 import type { NameRequest } from "./server.ts";
 import type { Tunnel } from "./tunnel.ts";
 
+/** Forwards that one connection may ask for, one after the other: each leaves something behind until the connection ends. */
+const MAX_FORWARDS = 32;
+
 /** Bytes in a packet that a client has to take at least (as in transport/channel.ts). */
 const LEAST_PACKET = 1024;
 /** For a client to show the last words. */
@@ -27,6 +30,7 @@ export class ForwardSession {
   #bound: { address: string; port: number } | null = null;
   #tunnel: ForwardTunnel | null = null;
   #refused: RefusalCode | null = null;
+  #forwards = 0;
   #terminal: ServerChannel | null = null;
   #greeted = false;
 
@@ -36,11 +40,12 @@ export class ForwardSession {
 
   /** `tcpip-forward`: address and port are labels here; what counts is the name of the key. */
   async request(info: { bindAddr: string; bindPort: number }, accept: (port?: number) => void, reject: () => void): Promise<void> {
-    if (this.#bound) {
+    if (this.#bound || this.#forwards >= MAX_FORWARDS) {
       this.#say(refusals.FORWARD_IN_USE);
       reject();
       return;
     }
+    this.#forwards += 1;
     // Reserved before anything is awaited, so that two requests in one packet cannot both succeed.
     const bound = { address: info.bindAddr, port: info.bindPort || 80 };
     this.#bound = bound;

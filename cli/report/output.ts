@@ -59,17 +59,17 @@ export class Output {
 
   /** A line for people on stdout; nothing with `--json`. */
   line(text: string): void {
-    if (!this.json) this.#io.stdout(`${this.#masker.mask(text)}\n`);
+    if (!this.json) this.#io.stdout(`${harmless(this.#masker.mask(text))}\n`);
   }
 
   /** A message for people on stderr, with and without `--json`. */
   note(text: string): void {
-    this.#io.stderr(`${this.#masker.mask(text)}\n`);
+    this.#io.stderr(`${harmless(this.#masker.mask(text))}\n`);
   }
 
   /** One line of an NDJSON stream; nothing without `--json`. */
   item(value: AiryEvent | Record<string, unknown>): void {
-    if (this.json) this.#io.stdout(`${this.#masker.mask(JSON.stringify(value))}\n`);
+    if (this.json) this.#io.stdout(`${harmless(this.#masker.mask(JSON.stringify(value)))}\n`);
   }
 
   /** Stamps an event with the time. */
@@ -104,4 +104,9 @@ export class Output {
     const envelope: Envelope = { schemaVersion: 1, command: this.#command, status, data, warnings: this.#warnings, error };
     this.item(this.#stream ? { type: "result", ...envelope } : { ...envelope });
   }
+}
+
+/** A path, a log line or what an edge says could carry escape sequences, with which strangers would write to the user's terminal. */
+function harmless(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\t\n]/gu, "?");
 }

@@ -86,3 +86,13 @@ test("secrets are shown nowhere, also where JSON escapes them", () => {
     if (json) expect(JSON.parse(written.stdout)).toMatchObject({ error: { details: { reason: "********" } } });
   }
 });
+
+test("what strangers have a hand in cannot steer the terminal", () => {
+  const { out, written } = output();
+  out.line("GET /\u001b[31m\u009b2J\r\u0007 200\n\tnext line, \u00e4\u{1f600}");
+  out.note("\u001b]0;title\u0007");
+  expect(written).toEqual({ stdout: "GET /?[31m?2J?? 200\n\tnext line, \u00e4\u{1f600}\n", stderr: "?]0;title?\n" });
+  const json = output({ json: true, stream: true });
+  json.out.item({ path: "/\u009b2J" });
+  expect(json.written.stdout).toBe('{"path":"/?2J"}\n');
+});

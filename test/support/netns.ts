@@ -1,4 +1,7 @@
-/** A network namespace with one link to this machine, whose packets can be dropped both ways without anybody being told. Needs root. */
+/**
+ * A network namespace that reaches this machine through a router of its own, which can be told to drop every packet: a black hole in the
+ * middle, as on a real line. (Dropped on the way out of a host, packets are known to it as lost, and it repeats them sooner.) Needs root.
+ */
 import { execFile } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { promisify } from "node:util";
@@ -8,7 +11,7 @@ const run = promisify(execFile);
 export interface Namespace {
   /** In front of a command that is to run inside. */
   enter: string[];
-  /** Address of this machine on the link. */
+  /** Address of this machine as seen from inside. */
   outside: string;
   hole(open: boolean): Promise<void>;
   /** Everything inside must have ended. */
@@ -19,41 +22,45 @@ export interface Namespace {
 export async function openNamespace(): Promise<Namespace | null> {
   if (process.platform !== "linux" || process.getuid?.() !== 0) return null;
   const id = randomInt(0x10_000).toString(16).padStart(4, "0");
-  const [name, near, far] = [`airy-${id}`, `airy${id}n`, `airy${id}f`];
-  // 198.18.0.0/15 is for benchmarks (RFC 2544); a /30 of it.
-  const base = `198.18.${randomInt(256)}`;
-  const last = 4 * randomInt(64);
-  const inside = (...command: string[]) => run("ip", ["netns", "exec", name, ...command]);
+  const [inside, router, link] = [`airy-${id}`, `airy-${id}r`, `airy${id}`];
+  // 198.18.0.0/15 is for benchmarks (RFC 2544); a /29 of it: here and the router, the router and inside.
+  const [base, last] = [`198.18.${randomInt(256)}`, 8 * randomInt(32)];
+  const [here, routerHere, net, routerInside, there] = [1, 2, 4, 5, 6].map((n) => `${base}.${last + n}`);
+  const ip = (...args: string[]) => run("ip", args);
+  const inRouter = (...command: string[]) => ip("netns", "exec", router, ...command);
   const close = async () => {
-    await run("ip", ["link", "del", near]).catch(() => {});
-    await run("ip", ["netns", "del", name]).catch(() => {});
+    await ip("link", "del", link).catch(() => {});
+    await ip("netns", "del", inside).catch(() => {});
+    await ip("netns", "del", router).catch(() => {});
   };
   try {
-    await run("nft", ["--version"]);
-    await run("ip", ["netns", "add", name]);
-    await run("ip", ["link", "add", near, "type", "veth", "peer", "name", far, "netns", name]);
-    await run("ip", ["addr", "add", `${base}.${last + 1}/30`, "dev", near]);
-    await run("ip", ["link", "set", near, "up"]);
-    await inside("ip", "addr", "add", `${base}.${last + 2}/30`, "dev", far);
-    await inside("ip", "link", "set", far, "up");
-    await inside("ip", "link", "set", "lo", "up");
-    await inside("nft", "add table inet hole");
+    for (const name of [inside, router]) {
+      await ip("netns", "add", name);
+      await ip("-n", name, "link", "set", "lo", "up");
+    }
+    await ip("link", "add", link, "type", "veth", "peer", "name", "out", "netns", router);
+    await ip("-n", router, "link", "add", "in", "type", "veth", "peer", "name", "out", "netns", inside);
+    await ip("addr", "add", `${here}/30`, "dev", link);
+    await ip("-n", router, "addr", "add", `${routerHere}/30`, "dev", "out");
+    await ip("-n", router, "addr", "add", `${routerInside}/30`, "dev", "in");
+    await ip("-n", inside, "addr", "add", `${there}/30`, "dev", "out");
+    await ip("link", "set", link, "up");
+    for (const device of ["in", "out"]) await ip("-n", router, "link", "set", device, "up");
+    await ip("-n", inside, "link", "set", "out", "up");
+    await ip("route", "add", `${net}/30`, "via", `${routerHere}`);
+    await ip("-n", inside, "route", "add", "default", "via", `${routerInside}`);
+    await inRouter("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward");
+    await inRouter("nft", "add table inet hole");
+    await inRouter("nft", "add chain inet hole through { type filter hook forward priority 0; }");
   } catch {
     await close();
     return null;
   }
   return {
-    enter: ["ip", "netns", "exec", name],
-    outside: `${base}.${last + 1}`,
+    enter: ["ip", "netns", "exec", inside],
+    outside: `${here}`,
     hole: async (open) => {
-      if (!open) {
-        await inside("nft", "flush table inet hole");
-        return;
-      }
-      await inside("nft", "add chain inet hole in { type filter hook input priority 0; }");
-      await inside("nft", "add chain inet hole out { type filter hook output priority 0; }");
-      await inside("nft", `add rule inet hole in iifname ${far} drop`);
-      await inside("nft", `add rule inet hole out oifname ${far} drop`);
+      await inRouter("nft", open ? "add rule inet hole through drop" : "flush chain inet hole through");
     },
     close,
   };

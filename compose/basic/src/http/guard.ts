@@ -12,13 +12,11 @@ export type Guard = (headers: IncomingHttpHeaders) => string | null;
 /** @param allowedHosts names beside the loopback ones, without port. */
 export function createGuard(allowedHosts: string[]): Guard {
   const allowed = new Set([...loopback, ...allowedHosts.map((host) => host.toLowerCase())]);
-  const ours = (url: string) => {
-    const parsed = URL.canParse(url) ? new URL(url) : null;
-    return parsed !== null && /^https?:$/.test(parsed.protocol) && allowed.has(parsed.hostname);
-  };
   return ({ host, origin }) => {
-    if (host === undefined || !/^[\w.[\]:-]+$/.test(host) || !ours(`http://${host}`)) return "foreign Host";
-    if (origin !== undefined && !ours(origin)) return "foreign Origin";
+    const own = host !== undefined && /^[\w.[\]:-]+$/.test(host) && URL.canParse(`http://${host}`) ? new URL(`http://${host}`) : null;
+    if (own === null || !allowed.has(own.hostname)) return "foreign Host";
+    // What another local port serves is another page: somebody's project, or another user's.
+    if (origin !== undefined && origin.replace(/^https:/, "http:") !== own.origin) return "foreign Origin";
     return null;
   };
 }

@@ -73,10 +73,10 @@ export async function readConfig(file: string, env: Env): Promise<Config> {
   };
 }
 
-/** Writes the commented airy.yaml where there is none. Returns whether it did. */
+/** Writes the commented airy.yaml where there is none, private because an app secret may be written into it. Returns whether it did. */
 export async function writeDefaultConfig(file: string): Promise<boolean> {
   if ((await readText(file)) !== null) return false;
-  await writeAtomic(file, template, 0o644);
+  await writeAtomic(file, template);
   return true;
 }
 

@@ -48,12 +48,19 @@ export function workspacePaths(root: string): WorkspacePaths {
   };
 }
 
-/** `asked` wins; else the nearest folder upward that holds airy.yaml; else the current one. */
+/**
+ * `asked` wins; else the nearest folder upward that holds airy.yaml; else the current one. One that belongs to somebody else than the current
+ * folder does not count: in /tmp, say, anybody could put an airy.yaml with an edge of their own above other people's folders.
+ */
 export async function findWorkspace(cwd: string, asked: string | undefined): Promise<WorkspacePaths> {
   if (asked !== undefined) return workspacePaths(path.resolve(cwd, asked));
+  const owner = await stat(cwd).then(
+    ({ uid }) => uid,
+    () => 0,
+  );
   for (let dir = path.resolve(cwd); ; dir = path.dirname(dir)) {
     const found = await stat(path.join(dir, "airy.yaml")).then(
-      (s) => s.isFile(),
+      (s) => s.isFile() && (s.uid === owner || s.uid === 0),
       () => false,
     );
     if (found) return workspacePaths(dir);

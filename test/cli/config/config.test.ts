@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -23,6 +23,11 @@ describe("airy.yaml", () => {
     expect(await writeDefaultConfig(file)).toBe(true);
     expect(await writeDefaultConfig(file)).toBe(false);
     expect(await readConfig(file, {})).toMatchObject({ edge: null, engine: null, graphUrl: "https://graph.facebook.com" });
+  });
+
+  test("the file that up writes is its owner's alone, for a secret may be written into it", async () => {
+    await writeDefaultConfig(file);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
   });
 
   test("the file that up writes is valid with every comment sign removed", async () => {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -26,6 +26,19 @@ describe("workspace", () => {
     await writeFile(path.join(dir, "a/airy.yaml"), "");
     expect((await findWorkspace(deep, undefined)).root).toBe(path.join(dir, "a"));
     expect((await findWorkspace(deep, "../..")).root).toBe(path.join(dir, "a"));
+  });
+
+  test.skipIf(process.getuid?.() !== 0)("is not a folder above whose airy.yaml somebody else has put there", async () => {
+    const mine = path.join(dir, "mine");
+    await mkdir(mine);
+    await writeFile(path.join(dir, "airy.yaml"), "edge: edge.of.another");
+    await chown(mine, 1001, 1001);
+    await chown(path.join(dir, "airy.yaml"), 1002, 1002);
+    expect((await findWorkspace(mine, undefined)).root).toBe(mine);
+    await chown(path.join(dir, "airy.yaml"), 1001, 1001);
+    expect((await findWorkspace(mine, undefined)).root).toBe(dir);
+    await chown(path.join(dir, "airy.yaml"), 0, 0);
+    expect((await findWorkspace(mine, undefined)).root).toBe(dir);
   });
 
   test("keeps its state to its owner and out of version control", async () => {

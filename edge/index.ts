@@ -75,6 +75,8 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
     const allowed = (key: Buffer) => access.allows(key) || (probeKey?.blob.equals(key) ?? false);
     const sweep = setInterval(() => {
       for (const [name, at] of lostAt) if (Date.now() - at > RETURN_WITHIN_MS) lostAt.delete(name);
+      // A name whose tunnel stays open for months is in use all the time, and nobody else's after a crash.
+      for (const { name } of routes.all()) claims.touch(name);
       // A key that was taken off the list loses the tunnels it has, too.
       for (const [tunnel, key] of keys) if (!allowed(key)) tunnel.destroy();
     }, SWEEP_MS);

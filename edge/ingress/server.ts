@@ -139,10 +139,11 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
     // h2c and friends would carry requests past every check above.
     const examined = upgrade.toLowerCase() === "websocket" ? examine(request, upgrade) : ({ error: "BAD_REQUEST" } as const);
     const tunnel = "error" in examined ? undefined : routes.get(examined.name);
-    if ("error" in examined || !tunnel) {
+    if ("error" in examined || !tunnel || tunnel.inFlight >= options.maxInFlight) {
       counters.refused += 1;
-      const offline = "name" in examined && options.isKnown(examined.name);
-      answerRaw(socket, "error" in examined ? examined.error : offline ? "TUNNEL_OFFLINE" : "TUNNEL_NOT_FOUND");
+      if ("error" in examined) answerRaw(socket, examined.error);
+      else if (tunnel) answerRaw(socket, "TOO_MANY_REQUESTS");
+      else answerRaw(socket, options.isKnown(examined.name) ? "TUNNEL_OFFLINE" : "TUNNEL_NOT_FOUND");
       return;
     }
     const connection = new UpgradedConnection(socket, first, examined.head, tunnel);

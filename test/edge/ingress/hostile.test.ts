@@ -80,6 +80,34 @@ describe("the edge survives", () => {
   });
 });
 
+it("WebSockets count among the requests that a tunnel may have in flight", async () => {
+  const origin = await startOrigin(() => {});
+  origin.server.on("upgrade", (_request, socket: net.Socket) => {
+    socket.on("error", () => {});
+    socket.on("end", () => socket.destroy());
+    socket.resume();
+    socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  });
+  const client = await openTunnel(edge, origin.port);
+  const sockets: net.Socket[] = [];
+  const open = () =>
+    new Promise<string>((resolve) => {
+      const socket = net.connect({ host: "127.0.0.1", port: edge.httpPort });
+      sockets.push(socket);
+      socket.on("error", () => {});
+      socket.once("data", (chunk: Buffer) => resolve(/^HTTP\/1\.1 (\d+)/.exec(chunk.toString("latin1"))![1]!));
+      socket.write(`GET / HTTP/1.1\r\nHost: ${client.host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
+    });
+  for (let n = 0; n < 10; n++) {
+    const answers = await Promise.all(Array.from({ length: 100 }, open));
+    expect(new Set(answers)).toEqual(new Set(["101"]));
+  }
+  expect(await open()).toBe("503");
+  for (const socket of sockets) socket.destroy();
+  await client.tunnel.close();
+  await origin.close();
+});
+
 describe("a tunnel keeps to itself", () => {
   it("its cookies, which may not be set for the whole domain of the edge", async () => {
     const cookies = [

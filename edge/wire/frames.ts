@@ -91,14 +91,16 @@ function flagsOf(head: { end: boolean; upgrade: boolean; ordered?: boolean; firs
 
 export function decodeRequest(payload: Buffer): RequestHead {
   const flags = payload[0] ?? 0;
-  const parts = payload.toString("latin1", 1).split("\n");
+  const text = payload.toString("latin1", 1);
+  const parts = text.split("\n");
   const [method, target] = parts;
-  if (parts.length < 2 || parts.length % 2 !== 0 || !method || !target || isUnclean(payload, 1))
+  const headers = parts.slice(2);
+  if (parts.length < 2 || parts.length % 2 !== 0 || !method || !target || !isHead(text, headers))
     throw new WireError("malformed request head");
   return {
     method,
     target,
-    headers: parts.slice(2),
+    headers,
     end: (flags & HeadFlag.END) !== 0,
     upgrade: (flags & HeadFlag.UPGRADE) !== 0,
     ordered: (flags & HeadFlag.ORDERED) !== 0,
@@ -111,17 +113,24 @@ export function decodeResponse(payload: Buffer): ResponseHead {
   const flags = payload[0] ?? 0;
   const upgrade = (flags & HeadFlag.UPGRADE) !== 0;
   const status = payload.readUInt16BE(1);
-  const parts = payload.toString("latin1", 3).split("\n");
+  const text = payload.toString("latin1", 3);
+  const parts = text.split("\n");
   // Interim answers (RFC 9110 section 15.2) do not travel, and 101 is one that changes what follows.
   if (status > 999 || (upgrade ? status !== 101 : status < 200)) throw new WireError(`response with status ${status}`);
-  if (parts.length % 2 !== 1 || isUnclean(payload, 3)) throw new WireError("malformed response head");
   const reason = parts.shift() ?? "";
+  if (parts.length % 2 !== 0 || !isHead(text, parts)) throw new WireError("malformed response head");
   return { status, reason, headers: parts, end: (flags & HeadFlag.END) !== 0, upgrade };
 }
 
-/** A carriage return or NUL ends a line, or a header, for some parser. */
-function isUnclean(payload: Buffer, from: number): boolean {
-  return payload.includes(13, from) || payload.includes(0, from);
+/**
+ * Whether these can be the parts of an HTTP head (RFC 9110 sections 5.1 and 5.5): no control characters but tab, and names that are tokens. One
+ * that ends in a blank, say, is one header to this edge and another one to a proxy in front of it.
+ */
+function isHead(text: string, headers: readonly string[]): boolean {
+  // eslint-disable-next-line no-control-regex
+  if (/[^\t\n\x20-\x7e\x80-\xff]/.test(text)) return false;
+  for (let i = 0; i < headers.length; i += 2) if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(headers[i] ?? "")) return false;
+  return true;
 }
 
 /** Receives whole frames, except that DATA payloads are handed on in pieces as they arrive, without copying. */

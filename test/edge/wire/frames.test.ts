@@ -181,6 +181,9 @@ describe("heads", () => {
     ["a name without a value", text(0, "GET\n/\nHost")],
     ["a carriage return", text(0, "GET\n/\nHost\nx\r")],
     ["a NUL", text(0, "GET\n/\nHo\0st\nx")],
+    ["an escape sequence in the target", text(0, "GET\n/\u001b[31m\nHost\nx")],
+    ["an empty name", text(0, "GET\n/\n\nx")],
+    ["a name with a blank behind it", text(0, "GET\n/\nHost \nx")],
   ])("of requests with %s are malformed", (_what, payload) => {
     expect(() => decodeRequest(payload)).toThrow(WireError);
   });
@@ -197,6 +200,10 @@ describe("heads", () => {
     ["status 1000", answer(0, 1000)],
     ["a name without a value", answer(0, 200, "OK\nA")],
     ["a carriage return", answer(0, 200, "OK\nA\n1\r")],
+    ["an escape sequence in the reason", answer(0, 200, "\u001b[31m\nA\n1")],
+    ["an empty name", answer(0, 200, "OK\n\n1")],
+    ["a name with a blank behind it", answer(0, 200, "OK\nTransfer-Encoding \nchunked")],
+    ["two headers in a name", answer(HeadFlag.UPGRADE, 101, "OK\nA: 1, B\n2")],
   ])("of answers with %s are malformed", (_what, payload) => {
     expect(() => decodeResponse(payload)).toThrow(WireError);
   });

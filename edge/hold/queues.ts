@@ -19,10 +19,16 @@ export interface Tunnel {
 export class Queues {
   private readonly tunnels = new Map<string, Tunnel>();
   private readonly quota: number;
+  private readonly capacity: number;
   private lastPosition = 0;
+  /** Of all tunnels. */
+  private bytes = 0;
+  private readonly bytesOfNetwork = new Map<string, number>();
 
-  constructor(bytesPerTunnel: number) {
+  /** @param capacity bytes of all tunnels together: keys cost nothing, and so neither do tunnels. */
+  constructor(bytesPerTunnel: number, capacity: number) {
     this.quota = bytesPerTunnel;
+    this.capacity = capacity;
   }
 
   nextPosition(): number {
@@ -42,7 +48,10 @@ export class Queues {
     return tunnel?.queue.get(id) ?? tunnel?.dead.get(id);
   }
 
-  /** Throws HOLD_FULL when the tunnel's quota, or the quarter of it that the network of `source` may take, has no room for `bytes`. */
+  /**
+   * Throws HOLD_FULL when the tunnel's quota, or the quarter of it that the network of `source` may take, has no room for `bytes`, and likewise
+   * for all tunnels together, of which a network may take a sixteenth.
+   */
   checkQuota(identifier: string, bytes: number, source: string): void {
     const tunnel = this.tunnels.get(identifier);
     const whole = tunnel?.bytes ?? 0;
@@ -50,6 +59,10 @@ export class Queues {
     const network = networkOf(source);
     const part = tunnel?.bytesOfNetwork.get(network) ?? 0;
     if (part + bytes > this.quota / 4) throw new EdgeError("HOLD_FULL", `${part} bytes from the network ${network} wait.`);
+    if (this.bytes + bytes > this.capacity) throw new EdgeError("HOLD_FULL", `${this.bytes} bytes of all tunnels wait.`);
+    const all = this.bytesOfNetwork.get(network) ?? 0;
+    if (all + bytes > this.capacity / 16)
+      throw new EdgeError("HOLD_FULL", `${all} bytes from the network ${network} wait for all tunnels.`);
   }
 
   /** At the end of the queue, or of the dead letters when it is one. */
@@ -60,8 +73,10 @@ export class Queues {
     (dead ? tunnel.dead : tunnel.queue).set(id, held);
     this.lastPosition = Math.max(this.lastPosition, position);
     tunnel.bytes += bytes;
+    this.bytes += bytes;
     const network = networkOf(source);
-    tunnel.bytesOfNetwork.set(network, (tunnel.bytesOfNetwork.get(network) ?? 0) + bytes);
+    change(tunnel.bytesOfNetwork, network, bytes);
+    change(this.bytesOfNetwork, network, bytes);
   }
 
   leave(held: Held): void {
@@ -71,10 +86,10 @@ export class Queues {
     tunnel.queue.delete(id);
     tunnel.dead.delete(id);
     tunnel.bytes -= bytes;
+    this.bytes -= bytes;
     const network = networkOf(source);
-    const left = (tunnel.bytesOfNetwork.get(network) ?? 0) - bytes;
-    if (left > 0) tunnel.bytesOfNetwork.set(network, left);
-    else tunnel.bytesOfNetwork.delete(network);
+    change(tunnel.bytesOfNetwork, network, -bytes);
+    change(this.bytesOfNetwork, network, -bytes);
     if (tunnel.queue.size === 0 && tunnel.dead.size === 0) this.tunnels.delete(identifier);
   }
 
@@ -93,4 +108,10 @@ export class Queues {
     tunnel?.dead.delete(held.record.id);
     tunnel?.queue.set(held.record.id, held);
   }
+}
+
+function change(bytesOf: Map<string, number>, network: string, by: number): void {
+  const bytes = (bytesOf.get(network) ?? 0) + by;
+  if (bytes > 0) bytesOf.set(network, bytes);
+  else bytesOf.delete(network);
 }

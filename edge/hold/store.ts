@@ -22,9 +22,10 @@ import { MAX_BODY_BYTES } from "./policy.ts";
 import { Queues, type Held } from "./queues.ts";
 
 const HOUR = 60 * 60 * 1000;
+const MIB = 1024 * 1024;
 
 /** More is not read into memory at a time. */
-const PEEK_BYTES = 4 * 1024 * 1024;
+const PEEK_BYTES = 4 * MIB;
 
 /** An answer has to be given within 3 s (Meta gives up after 5); a sync that takes longer than this counts as failed. */
 const DEADLINE_MS = 2000;
@@ -34,6 +35,8 @@ export interface HoldStoreOptions {
   dataDir: string;
   /** What the entries of one tunnel may take, dead letters and {@link ENTRY_OVERHEAD} included; one source network gets a quarter of it. */
   maxBytesPerTunnel?: number;
+  /** What the entries of all tunnels may take; one source network gets a sixteenth of it. */
+  maxBytes?: number;
   /** So long an entry waits for delivery; then it becomes a dead letter. */
   maxAgeMs?: number;
   /** So long a dead letter is kept. */
@@ -121,7 +124,7 @@ export class HoldStore {
 
   constructor(durable: Durable, options: HoldStoreOptions) {
     this.durable = durable;
-    this.queues = new Queues(options.maxBytesPerTunnel ?? 64 * 1024 * 1024);
+    this.queues = new Queues(options.maxBytesPerTunnel ?? 64 * MIB, options.maxBytes ?? 8 * 1024 * MIB);
     this.maxAgeMs = options.maxAgeMs ?? 36 * HOUR;
     this.deadAgeMs = options.deadAgeMs ?? 7 * 24 * HOUR;
     this.now = options.now ?? steadyClock();
@@ -131,7 +134,7 @@ export class HoldStore {
 
   /**
    * Puts a webhook at the end of the tunnel's queue; the order is that of the calls. Resolves when it is on disk. Rejects with HOLD_FULL
-   * (the tunnel's quota, or the quarter of the sender's network), HOLD_BODY_TOO_LARGE, or HOLD_IO (disk full, failed or slow sync);
+   * (the quota of the tunnel, that of all tunnels, or the share of either that the sender's network may take), HOLD_BODY_TOO_LARGE, or HOLD_IO (disk full, failed or slow sync);
    * then nothing is held. An id that is held already is not stored twice.
    */
   async append(identifier: string, deliveryId: string, webhook: Webhook): Promise<{ deliveryId: string; position: number }> {

@@ -1,5 +1,7 @@
 /** What strangers and tunnels may do to holding without harm to the edge, whose memory and life are everybody's. */
+import { mkdtemp, rm } from "node:fs/promises";
 import net from "node:net";
+import os from "node:os";
 import path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { Bodies } from "../../../edge/hold/bodies.ts";
@@ -68,6 +70,30 @@ describe("bodies", () => {
     await until("the last one to be acknowledged", () => answers.at(-1)!.startsWith("HTTP/1.1 200"));
     for (const socket of sockets) socket.destroy();
   });
+});
+
+it("tunnels, which cost nothing, cannot fill the disk together, nor can one network keep others from being held for", async () => {
+  const dataDir = await mkdtemp(path.join(os.tmpdir(), "airy-hold-"));
+  let store = openHoldStore({ dataDir, maxBytes: 16 * 10_000 });
+  const append = (tunnel: string, source: string) =>
+    store.append(tunnel, store.newDeliveryId(), { rawHead: Buffer.alloc(100), body: Buffer.alloc(4_000), source, receivedAt: 0 });
+  await append("a", "192.0.2.1");
+  const { deliveryId } = await append("b", "192.0.2.2");
+  await expect(append("c", "192.0.2.3")).rejects.toMatchObject({ code: "HOLD_FULL" });
+  for (let network = 1; network <= 15; network++) {
+    await append("d", `198.51.${network}.1`);
+    await append("e", `198.51.${network}.1`);
+  }
+  for (let n = 0; n < 2; n++) await append("f", "203.0.113.1");
+  await expect(append("h", "203.0.115.1")).rejects.toMatchObject({ code: "HOLD_FULL" });
+  // Known after a restart as well; and what leaves makes room.
+  await store.close();
+  store = openHoldStore({ dataDir, maxBytes: 16 * 10_000 });
+  await expect(append("h", "203.0.115.1")).rejects.toMatchObject({ code: "HOLD_FULL" });
+  await store.remove("b", deliveryId);
+  await expect(append("c", "192.0.2.3")).resolves.toBeDefined();
+  await store.close();
+  await rm(dataDir, { recursive: true });
 });
 
 it("more dead letters than fit into an answer do not end the edge; the newest are listed", async () => {

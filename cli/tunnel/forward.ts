@@ -2,7 +2,7 @@
 import { Pool, type Dispatcher } from "undici";
 import { Readable, type Duplex } from "node:stream";
 import { ResetCode, type RequestHead } from "../../edge/wire/frames.ts";
-import type { MuxStream, StreamHandler } from "../../edge/transport/mux.ts";
+import type { MuxStream, StreamHandler } from "../../edge/transport/stream.ts";
 import { verdictOf } from "./paths.ts";
 import type { Recorder } from "./recorder.ts";
 

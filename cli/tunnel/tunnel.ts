@@ -177,6 +177,7 @@ class Tunnel implements RunningTunnel {
     const config = this.#config;
     // The connection this attempt makes; callbacks of an older one must not speak for it.
     let connected: Connected | null = null;
+    let learnt: string | null = null;
     try {
       const known = config.hostKey.kind === "known" ? config.hostKey.key : await pinnedKey(config.hostKey.file, config.edge);
       connected = await connect({
@@ -199,7 +200,7 @@ class Tunnel implements RunningTunnel {
         onClose: (error) => this.#onClose(connected, error),
         signal: this.#stop.signal,
       });
-      if (known === null && config.hostKey.kind === "pin") await pinKey(config.hostKey.file, config.edge, connected.hostKey);
+      learnt = known === null ? connected.hostKey : null;
     } catch (error) {
       if (connected) connected.connection.destroy();
       this.#onFailure(error);
@@ -212,6 +213,13 @@ class Tunnel implements RunningTunnel {
     }
     this.#connected = connected;
     this.#openedAt = Date.now();
+    if (learnt !== null && config.hostKey.kind === "pin") {
+      await pinKey(config.hostKey.file, config.edge, learnt).catch((error: Error) =>
+        this.#config.log(`host key not pinned: ${error.message}`),
+      );
+      // It may have gone, or been told to go, while the disk was written.
+      if (this.#connected !== connected) return;
+    }
     const { url, identifier } = connected.welcome;
     this.#move("welcome", { url, identifier, reason: null, reconnects: this.#status.reconnects + (this.#everOpen ? 1 : 0) });
     this.#everOpen = true;
@@ -290,7 +298,10 @@ class Tunnel implements RunningTunnel {
   }
 
   #end(error: AiryError | null): void {
-    if (this.#stopWith(error)) this.#resolveClosed(error);
+    if (!this.#stopWith(error)) return;
+    this.#resolveClosed(error);
+    // What the connection that was left still has in flight needs the local service a little longer.
+    setTimeout(() => void this.#forwarder.close(), CLOSE_GRACE_MS).unref();
   }
 
   /** Nothing new from here on; false when it was so already. */
@@ -322,7 +333,7 @@ function leave({ mux, connection }: Connected): Promise<void> {
   return new Promise((resolve) => {
     connection.onClose(() => resolve());
     mux.end();
-    setTimeout(() => connection.end(500), 20);
+    setTimeout(() => connection.end(), 20);
   });
 }
 

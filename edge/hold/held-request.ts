@@ -8,7 +8,7 @@ import { answer } from "../ingress/answer.ts";
 import { responseHeaders } from "../ingress/headers.ts";
 import type { Exchange, Tunnel } from "../ssh/tunnel.ts";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
-import type { StreamHandler } from "../transport/mux.ts";
+import type { StreamHandler } from "../transport/stream.ts";
 import type { Bodies, Place } from "./bodies.ts";
 import type { Drainer } from "./drainer.ts";
 import { encodeHead } from "./head.ts";

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AnswerCode } from "../errors.ts";
 import type { Exchange, Tunnel } from "../ssh/tunnel.ts";
-import type { StreamHandler } from "../transport/mux.ts";
+import type { StreamHandler } from "../transport/stream.ts";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
 import { answer } from "./answer.ts";
 import { responseHeaders } from "./headers.ts";
@@ -80,7 +80,8 @@ export class ProxiedRequest implements StreamHandler {
     const first = this.#first;
     this.#first = null;
     if (first) this.#response.write(first.toString("latin1"), "latin1");
-    else if (!this.#bodySent) this.#response.flushHeaders();
+    // `flushHeaders` would write the head in UTF-8.
+    else if (!this.#bodySent) this.#response.write("", "latin1");
     // From now on nothing would release what is kept back.
     this.#bodySent = true;
   }

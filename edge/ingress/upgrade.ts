@@ -1,7 +1,7 @@
 /** A WebSocket: once the local service has agreed, bytes go both ways untouched. */
 import type { Duplex } from "node:stream";
 import type { Exchange, Tunnel } from "../ssh/tunnel.ts";
-import type { StreamHandler } from "../transport/mux.ts";
+import type { StreamHandler } from "../transport/stream.ts";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
 import { answerRaw } from "./answer.ts";
 import { responseHeaders } from "./headers.ts";

@@ -2,7 +2,8 @@
 import { FrameType, type RequestHead } from "../wire/frames.ts";
 import { Call, type Hello, type Welcome } from "../wire/messages.ts";
 import type { Status } from "../wire/messages.ts";
-import { Mux, type StreamHandler } from "../transport/mux.ts";
+import { Mux } from "../transport/mux.ts";
+import type { StreamHandler } from "../transport/stream.ts";
 import type { SshChannel } from "../transport/channel.ts";
 import type { SshConnection } from "../transport/connection.ts";
 import type { RefusalCode } from "../errors.ts";

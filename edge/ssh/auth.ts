@@ -15,8 +15,15 @@ const ALLOWED_TYPES = new Set([
   "ssh-rsa",
 ]);
 
-/** Answers authentication requests; `onKey` gets the blob of the proven key, right before the client is told that it is in. */
-export function authenticate(client: Connection, allowed: (keyBlob: Buffer) => boolean, onKey: (keyBlob: Buffer) => void): void {
+export interface AuthenticateOptions {
+  allowed: (keyBlob: Buffer) => boolean;
+  /** A key would do; its owner may have to type a passphrase or touch a token before the proof comes. */
+  onOffer: () => void;
+  /** The proven key, right before the client is told that it is in. */
+  onKey: (keyBlob: Buffer) => void;
+}
+
+export function authenticate(client: Connection, { allowed, onOffer, onKey }: AuthenticateOptions): void {
   let requests = 0;
   client.on("authentication", (context: AuthContext) => {
     requests += 1;
@@ -34,6 +41,7 @@ export function authenticate(client: Connection, allowed: (keyBlob: Buffer) => b
       return;
     }
     if (!context.signature || !context.blob) {
+      onOffer();
       context.accept(); // "this key would do"; the signature comes next
       return;
     }

@@ -3,7 +3,7 @@ import http from "node:http";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
 import type { SshConnection } from "../transport/connection.ts";
 import type { ChannelDuplex } from "../transport/duplex.ts";
-import type { StreamHandler } from "../transport/mux.ts";
+import type { StreamHandler } from "../transport/stream.ts";
 import type { Exchange } from "./tunnel.ts";
 
 /** How long the local service may take for the head of its answer. */

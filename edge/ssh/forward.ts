@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import type { RequestHead } from "../wire/frames.ts";
 import { ChannelDuplex } from "../transport/duplex.ts";
 import type { SshConnection } from "../transport/connection.ts";
-import type { StreamHandler } from "../transport/mux.ts";
+import type { StreamHandler } from "../transport/stream.ts";
 import { ForwardExchange } from "./exchange.ts";
 import type { Exchange, Tunnel } from "./tunnel.ts";
 

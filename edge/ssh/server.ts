@@ -15,6 +15,8 @@ import type { Tunnel } from "./tunnel.ts";
 
 /** From the first byte to a proven key. */
 const LOGIN_GRACE_MS = 10_000;
+/** A client whose key would do gets this long to prove it: somebody may be typing a passphrase. */
+const TYPING_GRACE_MS = 60_000;
 /** A connection that opens neither a tunnel nor a session is of no use to anybody. */
 const PURPOSE_GRACE_MS = 30_000;
 /** Sessions that one connection may open in all its life: OpenSSH opens one, our agent one. ssh2 keeps those that are closed unused. */
@@ -85,7 +87,8 @@ export async function startSshServer(options: SshServerOptions): Promise<Running
         hmac: ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com"],
         compress: ["none"],
       },
-      keepaliveInterval: 0, // transport/connection.ts looks after liveness
+      // transport/connection.ts looks after liveness. 0 would mean ssh2's default of 15 s, so: as rarely as a timer can.
+      keepaliveInterval: 2 ** 31 - 1,
     },
     (client) => onClient(client),
   );
@@ -123,7 +126,11 @@ export async function startSshServer(options: SshServerOptions): Promise<Running
       return;
     }
     sockets.add(socket);
-    const grace = setTimeout(() => socket.destroy(), LOGIN_GRACE_MS);
+    let grace = setTimeout(() => socket.destroy(), LOGIN_GRACE_MS);
+    socket.once("offered", () => {
+      clearTimeout(grace);
+      grace = setTimeout(() => socket.destroy(), TYPING_GRACE_MS);
+    });
     socket.once("close", () => {
       clearTimeout(grace);
       release();
@@ -139,8 +146,12 @@ export async function startSshServer(options: SshServerOptions): Promise<Running
   function onClient(client: Connection): void {
     const connection = new SshConnection(client, true);
     let key: Buffer | null = null;
-    authenticate(client, options.allowed, (blob) => {
-      key = blob;
+    authenticate(client, {
+      allowed: options.allowed,
+      onOffer: () => connection.socket.emit("offered"),
+      onKey: (blob) => {
+        key = blob;
+      },
     });
     client.once("ready", () => {
       if (!key) {

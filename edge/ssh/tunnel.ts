@@ -1,6 +1,6 @@
 /** A connected tunnel as the ingress sees it, whichever client is at its other end. */
 import type { RequestHead, ResetCode } from "../wire/frames.ts";
-import type { StreamHandler } from "../transport/mux.ts";
+import type { StreamHandler } from "../transport/stream.ts";
 import type { RefusalCode } from "../errors.ts";
 import type { Status } from "../wire/messages.ts";
 

@@ -4,7 +4,8 @@ import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Mux, type MuxHandler, type MuxStream, type StreamHandler } from "../../../edge/transport/mux.ts";
+import { Mux, type MuxHandler } from "../../../edge/transport/mux.ts";
+import { INITIAL_WINDOW, type MuxStream, type StreamHandler } from "../../../edge/transport/stream.ts";
 import { FrameType, HeadFlag, ResetCode, type RequestHead, type ResponseHead } from "../../../edge/wire/frames.ts";
 import { ask, openEdge, openTunnel, rawAsk, startOrigin, until, type TestEdge } from "../../support/edge.ts";
 import { openBareAgent, openWelcomedAgent, type BareAgent } from "../../support/ssh-agent.ts";
@@ -131,14 +132,14 @@ describe("streams", () => {
     writer.stream.respond(ANSWER);
     let accepted = 0;
     while (writer.stream.write(Buffer.alloc(32_000)) && accepted < 50_000_000) accepted += 32_000;
-    await until("the window to be used up", () => slow.bytes >= 256 * 1024);
+    await until("the window to be used up", () => slow.bytes >= INITIAL_WINDOW);
     const quick = muxes.open({ end: true });
     await until("the other request", () => muxes.requests.length === 2);
     muxes.requests[1]!.stream.respond(ANSWER);
     muxes.requests[1]!.stream.write(randomBytes(5_000_000));
     muxes.requests[1]!.stream.end();
     await until("the other answer", () => quick.ended);
-    expect(slow.bytes).toBeLessThanOrEqual(256 * 1024);
+    expect(slow.bytes).toBeLessThanOrEqual(INITIAL_WINDOW);
     expect(accepted).toBeLessThan(1_000_000);
     slow.resume();
     await until("the slow one's writer to go on", () => writer.side.drains > 0);
@@ -167,7 +168,7 @@ describe("streams", () => {
       return same;
     });
     expect(held()).toBeGreaterThan(4_000_000);
-    expect(held()).toBeLessThanOrEqual(32 * 1024 * 1024 + 12 * 256 * 1024);
+    expect(held()).toBeLessThanOrEqual(32 * 1024 * 1024 + 12 * INITIAL_WINDOW);
     // The budget is given back with the streams.
     for (const reader of readers) reader.stream!.reset(ResetCode.CANCEL);
     expect(muxes.edge.reserveGrowth(64 * 1024 * 1024)).toBe(32 * 1024 * 1024);

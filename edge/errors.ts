@@ -13,6 +13,8 @@ interface Answer {
 export const answers = {
   BAD_REQUEST: { status: 400, text: "This request is malformed, so it was not forwarded." },
   BAD_HOST: { status: 400, text: "The Host header of this request is missing, repeated or malformed." },
+  HEADERS_TOO_LARGE: { status: 431, text: "The head of this request is larger than 32 KB." },
+  REQUEST_TIMEOUT: { status: 408, text: "The head of this request did not arrive within 10 seconds." },
   TUNNEL_NOT_FOUND: { status: 404, text: "There is no tunnel of this name. Check the address; names are case-insensitive." },
   TUNNEL_OFFLINE: {
     status: 503,
@@ -39,6 +41,7 @@ export const refusals = {
   NAME_TAKEN: "This name belongs to another key.",
   NAME_RESERVED: "This name is reserved.",
   NAME_INVALID: "A name has 3 to 63 letters, digits and hyphens, and neither begins nor ends with a hyphen.",
+  TOO_MANY_NAMES: "This key has claimed as many names as one key may.",
   TOO_MANY_TUNNELS: "This key has too many connections.",
   NO_FORWARD: "No port was forwarded. Connect with: ssh -R 80:localhost:3000 <edge>",
   FORWARD_IN_USE: "One connection forwards one port. Open another connection with another key for another port.",

@@ -1,6 +1,6 @@
 /** Files of the state folder: private, and never half written. */
 import { randomBytes } from "node:crypto";
-import { appendFile, chmod, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { appendFile, chmod, lstat, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 
 /** The file's text, null when it does not exist. */
 export async function readText(file: string): Promise<string | null> {
@@ -33,6 +33,8 @@ export async function writeAtomic(file: string, text: string, mode = 0o600): Pro
 /** Makes the folder with mode 0700, and tightens one that is more open. */
 export async function makePrivateDir(dir: string): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
+  // A folder that came with somebody's checkout must not lead our writes elsewhere.
+  if ((await lstat(dir)).isSymbolicLink()) throw new Error(`${dir} is a symbolic link`);
   const { mode } = await stat(dir);
   if ((mode & 0o077) !== 0) await chmod(dir, 0o700);
 }

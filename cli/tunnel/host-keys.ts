@@ -24,5 +24,6 @@ export async function pinKey(file: string, edge: { host: string; port: number },
 }
 
 function nameOf({ host, port }: { host: string; port: number }): string {
-  return `[${host}]:${port}`;
+  // Host names are the same in any case.
+  return `[${host.toLowerCase()}]:${port}`;
 }

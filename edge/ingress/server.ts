@@ -76,6 +76,16 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
 
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     counters.requests += 1;
+    try {
+      take(request, response);
+    } catch (error) {
+      // A mistake of ours with one request is not the end of everybody else's.
+      options.log(`a request could not be handled: ${(error as Error).stack}`);
+      refuseRequest(request, response, "SERVICE_FAILED");
+    }
+  });
+
+  function take(request: IncomingMessage, response: ServerResponse): void {
     if (stopping) response.setHeader("Connection", "close");
     const examined = examine(request, null);
     if ("error" in examined) {
@@ -96,7 +106,7 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
       return;
     }
     forward(name, head, request, response);
-  });
+  }
 
   /** Sends a request down the tunnel, or says why not. */
   function forward(name: string, head: RequestHead, request: IncomingMessage, response: ServerResponse, sofar: Buffer[] = []): void {
@@ -135,6 +145,15 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, first: Buffer) => {
     counters.requests += 1;
     socket.on("error", () => socket.destroy());
+    try {
+      takeUpgrade(request, socket, first);
+    } catch (error) {
+      options.log(`an upgrade could not be handled: ${(error as Error).stack}`);
+      socket.destroy();
+    }
+  });
+
+  function takeUpgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
     const upgrade = request.headers.upgrade ?? "";
     // h2c and friends would carry requests past every check above.
     const examined = upgrade.toLowerCase() === "websocket" ? examine(request, upgrade) : ({ error: "BAD_REQUEST" } as const);
@@ -152,7 +171,7 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
       inFlight -= 1;
     });
     void connection;
-  });
+  }
 
   server.on("connect", (_request, socket: Duplex) => {
     // Node has taken its own listener away, and an error without one would end the process.
@@ -161,6 +180,8 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     if (error.code === "ECONNRESET") socket.destroy();
+    else if (error.code === "HPE_HEADER_OVERFLOW") answerRaw(socket, "HEADERS_TOO_LARGE");
+    else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") answerRaw(socket, "REQUEST_TIMEOUT");
     else answerRaw(socket, "BAD_REQUEST");
   });
 

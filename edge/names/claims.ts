@@ -15,6 +15,9 @@ const DAY = 24 * 60 * 60 * 1000;
 /** A name that was last used so long ago may be claimed by another key. */
 export const RECYCLE_AFTER_MS = 90 * DAY;
 
+/** Names are kept for 90 days, so one key must not take them all. */
+export const NAMES_PER_KEY = 20;
+
 /** `lastSeen` on disk lags behind by at most this, so that connecting costs no write. */
 const TOUCH_EVERY_MS = 60 * 60 * 1000;
 const DEADLINE_MS = 5000;
@@ -31,7 +34,7 @@ export interface Claim {
 
 export type ClaimAnswer =
   | { ok: true; name: string }
-  | { ok: false; reason: "NAME_INVALID" | "NAME_RESERVED" | "NAME_TAKEN" | "EDGE_FAILED" };
+  | { ok: false; reason: "NAME_INVALID" | "NAME_RESERVED" | "NAME_TAKEN" | "TOO_MANY_NAMES" | "EDGE_FAILED" };
 
 /**
  * Opens the claims in `dataDir` (in the folder `names` inside it). `now` gives milliseconds since 1970; by default it does not jump when
@@ -56,6 +59,8 @@ export class Claims {
   private readonly durable: Durable;
   private readonly now: () => number;
   private readonly claims = new Map<string, Claim>();
+  /** How many names each key has, those being written included. */
+  private readonly perKey = new Map<string, number>();
   /** Being written; nobody else gets these, and nobody is told that they exist. */
   private readonly pending = new Map<string, { fingerprint: string; written: Promise<void> }>();
   /** `lastSeen` as it is on disk. */
@@ -70,6 +75,7 @@ export class Claims {
       // A clock that was ahead when this was written must not keep the name for longer.
       this.claims.set(key, { ...claim, lastSeen: Math.min(claim.lastSeen, now()) });
       this.writtenSeen.set(key, claim.lastSeen);
+      this.count(claim.fingerprint, 1);
     }
   }
 
@@ -83,6 +89,8 @@ export class Claims {
     if (fault) return { ok: false, reason: fault };
     const name = wanted ?? this.derivedName(keyBlob, fingerprint);
     if (name === null || !this.isFree(name, fingerprint)) return { ok: false, reason: "NAME_TAKEN" };
+    const own = (this.pending.get(name) ?? this.claims.get(name))?.fingerprint === fingerprint;
+    if (!own && (this.perKey.get(fingerprint) ?? 0) >= NAMES_PER_KEY) return { ok: false, reason: "TOO_MANY_NAMES" };
     try {
       await this.take(name, fingerprint);
       return { ok: true, name };
@@ -141,13 +149,24 @@ export class Claims {
     const before = this.claims.get(name);
     const written = this.durable.write([{ key: name, value: encode(claim) }], [{ key: name, value: before ? encode(before) : null }]);
     this.pending.set(name, { fingerprint, written });
+    this.count(fingerprint, 1);
     try {
       await written;
+      if (before) this.count(before.fingerprint, -1);
       this.claims.set(name, claim);
       this.writtenSeen.set(name, claim.lastSeen);
+    } catch (error) {
+      this.count(fingerprint, -1);
+      throw error;
     } finally {
       this.pending.delete(name);
     }
+  }
+
+  private count(fingerprint: string, by: number): void {
+    const count = (this.perKey.get(fingerprint) ?? 0) + by;
+    if (count > 0) this.perKey.set(fingerprint, count);
+    else this.perKey.delete(fingerprint);
   }
 
   private writeSeen(name: string, claim: Claim): void {

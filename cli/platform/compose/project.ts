@@ -80,7 +80,7 @@ function configsOf(spec: PlatformSpec): Configs {
   const platform: ServiceConfig<"platform"> = {
     databaseUrl: `postgres://airy:${password}@postgres:5432/airy`,
     listen: { host: "0.0.0.0", port: ports.platform },
-    allowedHosts: ["platform"],
+    allowedHosts: [],
     facebook: spec.facebook && {
       appId: spec.facebook.appId,
       appSecret: spec.facebook.appSecret,

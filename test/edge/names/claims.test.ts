@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from "node:f
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { openClaims, RECYCLE_AFTER_MS, type Claims } from "../../../edge/names/claims.ts";
+import { NAMES_PER_KEY, openClaims, RECYCLE_AFTER_MS, type Claims } from "../../../edge/names/claims.ts";
 import { fingerprintOf, identifierOf } from "../../../edge/names/identifier.ts";
 
 const anna = randomBytes(51);
@@ -54,8 +54,19 @@ describe("derived names", () => {
   });
 
   it("run out only when every length belongs to somebody else", async () => {
-    for (let length = 10; length <= 52; length++) await claims.claim(boris, identifierOf(anna, length));
+    for (let length = 10; length <= 52; length++) await claims.claim(randomBytes(51), identifierOf(anna, length));
     expect(await claims.claim(anna, null)).toEqual({ ok: false, reason: "NAME_TAKEN" });
+  });
+});
+
+describe("one key", () => {
+  it("cannot take all names, not with all requests at once either, and keeps those it has", async () => {
+    const answers = await Promise.all(Array.from({ length: NAMES_PER_KEY + 5 }, (_, i) => claims.claim(anna, `shop-${i}`)));
+    expect(answers.filter(({ ok }) => ok)).toHaveLength(NAMES_PER_KEY);
+    await reopen();
+    expect(await claims.claim(anna, "one-more")).toEqual({ ok: false, reason: "TOO_MANY_NAMES" });
+    expect(await claims.claim(anna, "shop-0")).toEqual({ ok: true, name: "shop-0" });
+    expect(await claims.claim(boris, "one-more")).toEqual({ ok: true, name: "one-more" });
   });
 });
 

@@ -19,9 +19,10 @@ export const PAGE = "1001";
 
 const stages = new Set<() => Promise<void>>();
 
-/** Takes down whatever is up. */
+/** Takes down whatever is up, and what is being set up meanwhile. */
 export async function closeStages(): Promise<void> {
-  await Promise.allSettled([...stages].map((close) => close()));
+  for (const end = Date.now() + 5_000; stages.size > 0 && Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 50)))
+    await Promise.allSettled([...stages].map((close) => close()));
 }
 
 export interface StageOptions {
@@ -87,8 +88,8 @@ export async function openStage(bundle: Bundle, options: StageOptions): Promise<
   const dir = await mkdtemp(path.join(os.tmpdir(), "airy-faults-"));
   const undo: (() => Promise<void> | void)[] = [() => rm(dir, { recursive: true, force: true })];
   const close = async () => {
-    stages.delete(close);
     for (const step of undo.splice(0).toReversed()) await step();
+    if (undo.length === 0) stages.delete(close);
   };
   stages.add(close);
   try {

@@ -47,12 +47,17 @@ function line(name: string, cells: readonly string[]): string {
   return `${name.padEnd(42)}${cells.map((cell) => cell.padStart(14)).join("")}`;
 }
 
-for (const [signal, code] of [
-  ["SIGINT", 130],
-  ["SIGTERM", 143],
-] as const)
-  process.once(signal, () => void closeStages().finally(() => process.exit(code)));
 const bundle = await takeBundle();
+
+async function interrupt(code: number): Promise<void> {
+  waiting.length = 0;
+  await closeStages();
+  await bundle.remove();
+  process.exit(code);
+}
+
+process.once("SIGINT", () => void interrupt(130));
+process.once("SIGTERM", () => void interrupt(143));
 try {
   if (!json) process.stdout.write(`${line("fault", columns)}\n`);
   await Promise.all(Array.from({ length: ATONCE }, work));

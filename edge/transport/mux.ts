@@ -84,6 +84,7 @@ export class Mux {
     this.#streams.set(id, stream);
     if (this.#closed) queueMicrotask(() => stream.gotReset(ResetCode.FAILED, true));
     this.writer.request(id, head);
+    stream.expectBody();
     if (head.end) stream.noBody();
     this.wrote();
     return stream;
@@ -203,6 +204,10 @@ export class Mux {
     const head = decodeRequest(payload);
     const stream = new MuxStream(this, id, null);
     this.#streams.set(id, stream);
+    if (!head.end) {
+      stream.expectBody();
+      this.wrote();
+    }
     this.#handler.onRequest(stream, head);
     if (head.end) stream.gotEnd();
   }

@@ -63,8 +63,9 @@ export async function startOrigin(dir: string): Promise<number> {
     `server { listen 127.0.0.1:${port} backlog=4096; client_max_body_size 0; client_body_buffer_size 128k;
        location / { return 200 "hello\\n"; }
        location /f/ { alias ${dir}/files/; }
-       location /up { proxy_request_buffering off; proxy_http_version 1.1; proxy_pass http://127.0.0.1:${port}/sink; }
-       location /sink { client_body_in_file_only off; return 200 "ok\\n"; } }`,
+       # Reads the whole body before it answers.
+       location /up { proxy_pass_request_body off; proxy_set_header Content-Length ""; proxy_pass http://127.0.0.1:${port}/sink; }
+       location /sink { return 200 "ok\\n"; } }`,
   );
   await listening(port);
   return port;

@@ -200,6 +200,9 @@ export class FrameDecoder {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** A batch with bodies in it gets room for all of it at once: growing in steps would copy them again and again. */
+const LARGE_FROM = 16 * 1024;
+const LARGE_BATCH = 100 * 1024;
 
 /**
  * Collects frames into one buffer, so that all frames of an event-loop turn leave in as few SSH packets as possible.
@@ -272,7 +275,9 @@ export class FrameWriter {
     if (length > MAX_PAYLOAD) throw new WireError(`frame of ${length} bytes`);
     const needed = this.#length + FRAME_HEADER + length;
     if (needed > this.#buffer.length) {
-      const grown = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2, 512));
+      const grown = Buffer.allocUnsafe(
+        needed > LARGE_FROM ? Math.max(needed, LARGE_BATCH) : Math.max(needed, this.#buffer.length * 2, 512),
+      );
       this.#buffer.copy(grown, 0, 0, this.#length);
       this.#buffer = grown;
     }

@@ -275,9 +275,7 @@ export class FrameWriter {
     if (length > MAX_PAYLOAD) throw new WireError(`frame of ${length} bytes`);
     const needed = this.#length + FRAME_HEADER + length;
     if (needed > this.#buffer.length) {
-      const grown = Buffer.allocUnsafe(
-        needed > LARGE_FROM ? Math.max(needed, LARGE_BATCH) : Math.max(needed, this.#buffer.length * 2, 512),
-      );
+      const grown = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2, needed > LARGE_FROM ? LARGE_BATCH : 512));
       this.#buffer.copy(grown, 0, 0, this.#length);
       this.#buffer = grown;
     }

@@ -1,11 +1,11 @@
 /** What is looked at before anything changes: read-only, all at the same time, each check for at most two seconds. */
 import { constants } from "node:fs";
 import { access, readFile, stat, statfs } from "node:fs/promises";
-import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import type { AiryEventBody, EngineName } from "../launch/events.ts";
 import { AiryError, errorBody, whyOf } from "../report/errors.ts";
+import { lookAtCrypto } from "./crypto.ts";
 import { reachEdge } from "./edge.ts";
 import { holderOf, holderText, isFree } from "./ports.ts";
 
@@ -39,11 +39,11 @@ const memoryMb: Record<EngineName, number> = { embedded: 500, docker: 800 };
 
 /** Runs all checks. Results come in the same order each time; none is thrown. */
 export async function preflight(input: PreflightInput): Promise<CheckResult[]> {
-  const checks: Promise<CheckResult>[] = [
+  const checks: (CheckResult | Promise<CheckResult>)[] = [
     capped("workspace", checkWorkspace(input.workspace)),
     capped("disk", checkDisk(input.workspace)),
     capped("memory", checkMemory(input.engine)),
-    capped("tunnel-speed", checkNativeCrypto()),
+    checkCrypto(),
     ...input.ports.map((wish) => capped(`port-${wish.name}`, checkPort(wish))),
   ];
   if (input.edge) checks.push(checkEdge(input.edge));
@@ -80,16 +80,9 @@ async function checkMemory(engine: EngineName): Promise<CheckResult> {
   return warn("memory", `Only ${amount(available)} of memory are available; ${amount(needed)} are advisable.`);
 }
 
-/** ssh2 does without its compiled part, at half the speed. It is built at install time and goes missing silently when Node changes. */
-async function checkNativeCrypto(): Promise<CheckResult> {
-  try {
-    createRequire(import.meta.url)("ssh2/lib/protocol/crypto/build/Release/sshcrypto.node");
-    return ok("tunnel-speed", "ssh2 uses its native crypto");
-  } catch (error) {
-    const built = (error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND";
-    const cause = built ? "does not fit this version of Node" : "is missing (it is compiled at install time)";
-    return warn("tunnel-speed", `The native part of ssh2 ${cause}: the tunnel works at about half its speed.`, "npm rebuild ssh2");
-  }
+function checkCrypto(): CheckResult {
+  const slow = lookAtCrypto();
+  return slow ? warn("tunnel-speed", slow.message, slow.action) : ok("tunnel-speed", "ssh2 uses its native crypto");
 }
 
 async function checkPort(wish: PortWish): Promise<CheckResult> {

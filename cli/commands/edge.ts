@@ -1,6 +1,7 @@
 /** `airy edge`: the public side of tunnels as a process of its own. Logs to stderr; SIGTERM drains, a second signal ends it at once. */
 import path from "node:path";
 import { EdgeError, startEdge } from "../../edge/index.ts";
+import { lookAtCrypto } from "../checks/crypto.ts";
 import { fail } from "../report/errors.ts";
 import type { Context } from "./command.ts";
 import type { Options } from "./table.ts";
@@ -8,6 +9,8 @@ import type { Options } from "./table.ts";
 export async function runEdge(options: Options<"edge">, ctx: Context): Promise<void> {
   const { io, out } = ctx;
   if (!options.domain) return fail("INVALID_ARGUMENT", { command: "edge", reason: "--domain is missing: names are <identifier>.DOMAIN" });
+  const slow = lookAtCrypto();
+  if (slow) out.warn({ code: "SLOW_CRYPTO", ...slow });
   const edge = await startEdge({
     domain: options.domain,
     ssh: parseListen(options.ssh ?? "127.0.0.1:2222", "--ssh"),

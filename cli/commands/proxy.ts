@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { startControl } from "../agent/control.ts";
 import { createJournal } from "../agent/journal.ts";
+import { lookAtCrypto } from "../checks/crypto.ts";
 import { writeAtomic } from "../io/files.ts";
 import { parseEdge } from "../launch/edge.ts";
 import type { StatusData, TunnelStatus } from "../launch/events.ts";
@@ -24,6 +25,8 @@ export async function runProxy(options: Options<"proxy">, ctx: Context): Promise
   }
   if (options.name && options.ephemeral)
     fail("INVALID_ARGUMENT", { command: "proxy", reason: "--name and --ephemeral exclude each other" });
+  const slow = lookAtCrypto();
+  if (slow) out.warn({ code: "SLOW_CRYPTO", ...slow });
   const identityFile = options.identity
     ? path.resolve(io.cwd, options.identity)
     : path.join(xdg(io.env, "XDG_CONFIG_HOME", ".config"), "identity");

@@ -3,6 +3,7 @@ import { Pool, type Dispatcher } from "undici";
 import { Readable, type Duplex } from "node:stream";
 import { ResetCode, type RequestHead } from "../../edge/wire/frames.ts";
 import type { MuxStream, StreamHandler } from "../../edge/transport/stream.ts";
+import { OrderedQueue, type OrderedExchange } from "./ordered.ts";
 import { verdictOf } from "./paths.ts";
 import type { Recorder } from "./recorder.ts";
 
@@ -38,64 +39,8 @@ export function createForwarder(target: { host: string; port: number }, paths: r
   };
 }
 
-interface Ordered {
-  exchange: LocalExchange;
-  start: () => void;
-  run: number;
-}
-
-/**
- * Held webhooks on their way to the local service: one at a time, and none past one that was not accepted. Those that the edge sent before it
- * knew of that one, and that may arrive only now, belong to the same run and are given back as well.
- */
-class OrderedQueue {
-  readonly #waiting: Ordered[] = [];
-  #busy = false;
-  #run = 0;
-  /** In this run one was not accepted. */
-  #failedRun = -1;
-
-  add(exchange: LocalExchange, first: boolean, start: () => void): void {
-    if (first) this.#run += 1;
-    if (this.#run === this.#failedRun) {
-      exchange.giveBack();
-      return;
-    }
-    const ordered = { exchange, start, run: this.#run };
-    exchange.onFinished = (accepted) => this.#finished(ordered, accepted);
-    this.#waiting.push(ordered);
-    this.#next();
-  }
-
-  #next(): void {
-    if (this.#busy) return;
-    const first = this.#waiting[0];
-    if (!first) return;
-    this.#busy = true;
-    first.start();
-  }
-
-  #finished(ordered: Ordered, accepted: boolean): void {
-    const index = this.#waiting.indexOf(ordered);
-    if (index < 0) return;
-    this.#waiting.splice(index, 1);
-    // One that was taken back while it waited changes nothing for the one that is under way.
-    if (index > 0) return;
-    this.#busy = false;
-    if (!accepted) this.#fail(ordered.run);
-    this.#next();
-  }
-
-  #fail(run: number): void {
-    this.#failedRun = run;
-    const later = this.#waiting.findIndex((ordered) => ordered.run !== run);
-    const behind = this.#waiting.splice(0, later < 0 ? this.#waiting.length : later);
-    for (const { exchange } of behind) exchange.giveBack();
-  }
-}
-
 /** One request between the tunnel (whose events it takes) and the local service (whose events {@link ServiceHandler} brings). */
-class LocalExchange implements StreamHandler {
+class LocalExchange implements StreamHandler, OrderedExchange {
   readonly #stream: MuxStream;
   readonly #head: RequestHead;
   readonly #recorder: Recorder;

@@ -70,6 +70,7 @@ async function startOurs(
   dir: string,
   originPort: number,
   relayed: (ssh: number) => Promise<number>,
+  flags: string[] = [],
 ): Promise<Side & { agentPid: number; edgePid: number }> {
   const bundle = path.resolve(import.meta.dirname, "../../dist/airy.js");
   const [ssh, http] = [await freePort(), await freePort()];
@@ -88,9 +89,13 @@ async function startOurs(
   await listening(ssh);
   const sshPort = await relayed(ssh);
   const identity = path.join(dir, "identity");
-  const agent = start("node", [bundle, "proxy", `127.0.0.1:${originPort}`, "--edge", `127.0.0.1:${sshPort}`, "--identity", identity], {
-    XDG_STATE_HOME: dir,
-  });
+  const agent = start(
+    "node",
+    [bundle, "proxy", `127.0.0.1:${originPort}`, "--edge", `127.0.0.1:${sshPort}`, "--identity", identity, ...flags],
+    {
+      XDG_STATE_HOME: dir,
+    },
+  );
   const url = await new Promise<string>((resolve, reject) => {
     agent.stdout?.once("data", (chunk: Buffer) => resolve(chunk.toString().trim()));
     agent.once("exit", () => reject(new Error("airy-proxy ended before it had a URL")));
@@ -156,6 +161,20 @@ async function overDistance(dir: string, originPort: number): Promise<void> {
   await Promise.all(relays.map((relay) => relay.close()));
 }
 
+/** Webhooks that are acknowledged while their tunnel is away: each is synced to the disk before its 200. */
+async function holding(dir: string, originPort: number): Promise<void> {
+  const held = path.join(dir, "held");
+  await mkdir(held);
+  const ours = await startOurs(held, originPort, async (port) => port, ["--hold", "/"]);
+  process.kill(ours.agentPid, "SIGTERM");
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  const script = path.join(held, "post.lua");
+  await writeFile(script, 'wrk.method = "POST"\nwrk.body = string.rep("x", 100)\n');
+  // Short: one source network may fill a quarter of a tunnel's 64 MB.
+  const load = await wrk({ ...ours, connections: 64, seconds: 2, script });
+  add("durable acknowledgements, 64 senders", "/s", load.rate, null, ">= 5,000");
+}
+
 async function rss(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024;
@@ -175,6 +194,7 @@ try {
   add("resident memory, edge after all of this", "MB", await rss(ours.edgePid), null, "-");
   add("resident memory, agent after all of this", "MB", await rss(ours.agentPid), null, "-");
   await overDistance(dir, originPort);
+  await holding(dir, originPort);
   if (json) process.stdout.write(`${JSON.stringify({ rows })}\n`);
 } finally {
   await stopAll();

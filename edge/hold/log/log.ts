@@ -2,9 +2,9 @@
  * A map from keys to bytes, kept in a log of segments: a change is appended and synced, the index is in memory. Segments go as a whole, the
  * oldest first, when nothing in them counts any more; what still counts is carried over to the end. So room on the disk comes back.
  *
- * Why not an embedded database: with lmdb 3.5 a full disk overflows a buffer of its own and kills the process (mdb.c: `malloc(100)`, then
- * `sprintf` of up to 110 characters), a damaged file kills it with SIGBUS, and the file never shrinks; classic-level 3 cannot open a store
- * on a full disk, and drops damaged entries without a word.
+ * Why not an embedded database: with lmdb 3.5 a full disk overflowed a buffer of its own and killed the process (mdb.c: `malloc(100)`, then
+ * `sprintf` of up to 110 characters); by its design a file that was cut short ends in SIGBUS, and its file never shrinks. classic-level 3
+ * rewrites its log when it is opened, and could not be opened while syncs failed.
  */
 import { closeSync, openSync, readSync, unlinkSync } from "node:fs";
 import { open, rename, truncate, unlink, type FileHandle } from "node:fs/promises";

@@ -171,7 +171,7 @@ async function holding(dir: string, originPort: number): Promise<void> {
   const script = path.join(held, "post.lua");
   await writeFile(script, 'wrk.method = "POST"\nwrk.body = string.rep("x", 100)\n');
   // Short: one source network may fill a quarter of a tunnel's 64 MB.
-  const load = await wrk({ ...ours, connections: 64, seconds: 2, script });
+  const load = await wrk({ ...ours, connections: 64, seconds: 1, script });
   add("durable acknowledgements, 64 senders", "/s", load.rate, null, ">= 5,000");
 }
 

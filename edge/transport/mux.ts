@@ -110,7 +110,10 @@ export class Mux {
 
   flush(): void {
     if (this.writer.length === 0 || this.#closed) return;
-    if (!this.#channel.write(this.writer.take())) this.#full = true;
+    const bytes = this.writer.take();
+    if (!this.#channel.write(bytes)) this.#full = true;
+    // ssh2 has copied what left into packets of its own.
+    if (this.#channel.queued === 0) this.writer.reuse(bytes.length);
     if (this.#channel.queued > QUEUE_LIMIT) this.#fail(new Error("the peer does not read what it is sent"));
   }
 

@@ -211,6 +211,7 @@ const LARGE_BATCH = 100 * 1024;
 export class FrameWriter {
   /** Allocated with the first frame of a batch, so that an idle tunnel costs nothing. */
   #buffer = NOTHING;
+  #taken = NOTHING;
   #length = 0;
 
   get length(): number {
@@ -219,9 +220,16 @@ export class FrameWriter {
 
   take(): Buffer {
     const bytes = this.#buffer.subarray(0, this.#length);
+    this.#taken = this.#buffer;
     this.#buffer = NOTHING;
     this.#length = 0;
     return bytes;
+  }
+
+  /** Nobody needs what {@link take} gave last any more: after a large batch its buffer is filled again, instead of another one being made. */
+  reuse(batch: number): void {
+    if (this.#buffer === NOTHING && batch > LARGE_FROM) this.#buffer = this.#taken;
+    this.#taken = NOTHING;
   }
 
   request(stream: number, head: RequestHead): void {

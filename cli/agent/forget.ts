@@ -9,14 +9,14 @@ import { findAgent } from "./record.ts";
 const WITHIN_MS = 10_000;
 
 /** Resolves with how many messages that were. Throws SSH_UNREACHABLE, TUNNEL_NOT_OPEN and what else keeps a tunnel from opening. */
-export async function forgetHeld(paths: WorkspacePaths, edge: { host: string; port: number }): Promise<number> {
+export async function forgetHeld(paths: WorkspacePaths, edge: { host: string; port: number; key: string | null }): Promise<number> {
   const agent = await findAgent(paths);
   if (agent) return askHeld(agent, "purge");
   const identity = await loadOrCreateIdentity(paths.identity);
   // Nothing is exposed meanwhile: no path begins with this.
   const tunnel = startTunnel({
     edge,
-    hostKey: { kind: "pin", file: paths.knownEdges },
+    hostKey: edge.key === null ? { kind: "pin", file: paths.knownEdges } : { kind: "known", key: edge.key },
     identity: identity.privateKey,
     target: { host: "127.0.0.1", port: 9 },
     paths: ["/-"],

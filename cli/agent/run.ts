@@ -171,7 +171,7 @@ async function build({ ctx, settings, paths, journal, log, signal }: Parts) {
         remember: async (callbackUrl) => {
           const state = await readState(paths);
           const callbacks = [...state.callbacks.filter((url) => url !== callbackUrl), callbackUrl].slice(-20);
-          const heldAt = settings.hold && !settings.spec.sandbox ? settings.edge : null;
+          const heldAt = settings.hold && !settings.spec.sandbox ? { ...settings.edge, key: settings.edgeKey } : null;
           await writeState(paths, { ...state, callbacks, heldAt, ports: state.ports && { ...state.ports, control: record.port } });
         },
       }),

@@ -48,7 +48,7 @@ export async function runDestroy(options: Options<"destroy">, ctx: Context): Pro
 }
 
 /** What waits at the edge goes as well. An edge that cannot be asked does not keep the rest from being deleted. */
-async function forget(paths: WorkspacePaths, edge: { host: string; port: number }, { out }: Context): Promise<void> {
+async function forget(paths: WorkspacePaths, edge: { host: string; port: number; key: string | null }, { out }: Context): Promise<void> {
   try {
     const count = await forgetHeld(paths, edge);
     if (count > 0) out.line(`The edge has deleted ${count === 1 ? "one message" : `${count} messages`} that waited there.`);

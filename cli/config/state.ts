@@ -29,8 +29,11 @@ const stateSchema = z.object({
   ports: portsSchema.nullable(),
   /** Callback URLs that this workspace has registered: a webhook that points to one of them is ours. */
   callbacks: z.array(z.string()),
-  /** The edge that may hold messages for this workspace; null: none was asked to. */
-  heldAt: z.object({ host: z.string(), port }).nullable().default(null),
+  /** The edge that may hold messages for this workspace, with its host key where that was given; null: none was asked to. */
+  heldAt: z
+    .object({ host: z.string(), port, key: z.string().nullable().default(null) })
+    .nullable()
+    .default(null),
 });
 
 const secretsSchema = z.object({

@@ -1,4 +1,5 @@
 /** The rules of holding, as pure functions: what may be held, what an answer means, when to try again. */
+import { decodedPath, isUnder } from "../wire/paths.ts";
 
 /** The largest body that is held; the sender of a larger one is told to retry. */
 export const MAX_BODY_BYTES = 1024 * 1024;
@@ -68,28 +69,6 @@ export function holdable(request: HoldCandidate, rules: HoldRules): true | NotHe
   if (path === null || !rules.prefixes.some((prefix) => isUnder(path, prefix))) return "PATH";
   if (rules.requireSignature && !isWellFormed(request.signatures)) return "SIGNATURE";
   return request.bodyBytes > MAX_BODY_BYTES ? "BODY_TOO_LARGE" : true;
-}
-
-/**
- * The decoded path, or null for one that two parties could read differently: dot segments, empty segments, a backslash, an encoded
- * slash, backslash, dot or control character, broken encoding, or not beginning with a slash.
- */
-function decodedPath(target: string): string | null {
-  const end = target.search(/[?#]/);
-  const path = end < 0 ? target : target.slice(0, end);
-  if (!path.startsWith("/") || path.includes("//") || path.includes("\\") || /%(2f|5c|2e|[01]|7f)/i.test(path)) return null;
-  if (path.split("/").some((segment) => segment === "." || segment === "..")) return null;
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return null;
-  }
-}
-
-/** `/facebook` covers itself and `/facebook/...`, not `/facebook2`; `/` covers everything. */
-function isUnder(path: string, prefix: string): boolean {
-  const base = prefix.replace(/\/+$/, "");
-  return path === base || path.startsWith(`${base}/`);
 }
 
 function isWellFormed(signatures: readonly string[]): boolean {

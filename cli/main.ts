@@ -1,13 +1,13 @@
 /** argv -> command, environment -> Io, error -> exit code. The only file that touches `process`. */
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Context } from "./commands/command.ts";
+import type { Context } from "./context.ts";
 import { load } from "./commands/load.ts";
 import { parse } from "./commands/parse.ts";
 import { streams } from "./commands/table.ts";
 import { build } from "./io/build.ts";
 import type { Io } from "./io/io.ts";
-import { AiryError, asAiryError, exitCode } from "./report/errors.ts";
+import { AiryError, asAiryError, exitCode } from "./errors.ts";
 import { Output } from "./report/output.ts";
 
 /** esbuild puts the shared code into dist/chunks; the bundle's entry is what `node` was started with. */

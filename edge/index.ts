@@ -10,8 +10,8 @@ import { openClaims } from "./names/claims.ts";
 import { identifierOf } from "./names/identifier.ts";
 import { openAccess, type AccessConfig } from "./ssh/access.ts";
 import { loadHostKey } from "./ssh/host-key.ts";
-import { Routes } from "./ssh/routes.ts";
-import type { Tunnel } from "./ssh/tunnel.ts";
+import { Routes } from "./tunnels/routes.ts";
+import type { Tunnel } from "./tunnels/tunnel.ts";
 import { DEFAULT_SSH_LIMITS, startSshServer } from "./ssh/server.ts";
 
 export { EdgeError };

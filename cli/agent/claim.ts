@@ -8,7 +8,7 @@ import type { WorkspacePaths } from "../config/paths.ts";
 import { readText, writeAtomic } from "../io/files.ts";
 import type { Io } from "../io/io.ts";
 import { terminate } from "../io/process.ts";
-import { AiryError } from "../report/errors.ts";
+import { AiryError } from "../errors.ts";
 
 /** Milliseconds in which an earlier agent process can end properly. */
 const GRACE_MS = 15_000;

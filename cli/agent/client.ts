@@ -3,8 +3,8 @@ import http from "node:http";
 import { z } from "zod";
 import { errno } from "../io/files.ts";
 import { joinSignals } from "../io/signals.ts";
-import type { StatusData } from "../launch/events.ts";
-import { fromErrorBody, type ErrorBody } from "../report/errors.ts";
+import type { StatusData } from "../events.ts";
+import { fromErrorBody, type ErrorBody } from "../errors.ts";
 import type { AgentRecord } from "./record.ts";
 import type { JournalEvent } from "./journal.ts";
 

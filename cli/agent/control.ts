@@ -2,8 +2,8 @@
 import { timingSafeEqual } from "node:crypto";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import type { StatusData } from "../launch/events.ts";
-import { asAiryError, errorBody, fail } from "../report/errors.ts";
+import type { StatusData } from "../events.ts";
+import { asAiryError, errorBody, fail } from "../errors.ts";
 import type { RunningTunnel } from "../tunnel/tunnel.ts";
 import { errno } from "../io/files.ts";
 import { joinSignals } from "../io/signals.ts";

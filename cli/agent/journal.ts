@@ -1,5 +1,5 @@
 /** Everything that happened, in order: kept in memory for readers of the control API, and appended to `.airy/events.ndjson`. */
-import type { AiryEvent, AiryEventBody } from "../launch/events.ts";
+import type { AiryEvent, AiryEventBody } from "../events.ts";
 import { appendBounded } from "../io/files.ts";
 import { Masker } from "../report/mask.ts";
 

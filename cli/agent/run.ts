@@ -1,14 +1,14 @@
 /** The agent process of a workspace: control API first, then its part of the start, then watch until told to stop. */
 import { randomBytes } from "node:crypto";
-import type { Context } from "../commands/command.ts";
+import type { Context } from "../context.ts";
 import { workspacePaths, type WorkspacePaths } from "../config/paths.ts";
 import { readState, writeState } from "../config/state.ts";
 import { createHttpClient } from "../io/http.ts";
 import { startTime } from "../io/process.ts";
 import { joinSignals } from "../io/signals.ts";
-import { loadEngine } from "../launch/engines.ts";
-import type { Emit, TunnelStatus, WebhookStatus } from "../launch/events.ts";
-import { AiryError, asAiryError, errorBody, exitCode, whyOf } from "../report/errors.ts";
+import { loadEngine } from "../platform/engines.ts";
+import type { Emit, TunnelStatus, WebhookStatus } from "../events.ts";
+import { AiryError, asAiryError, errorBody, exitCode, whyOf } from "../errors.ts";
 import { createFacebookSource } from "../sources/facebook/registrar.ts";
 import type { Source, SourceTarget } from "../sources/source.ts";
 import { loadOrCreateIdentity } from "../tunnel/identity.ts";

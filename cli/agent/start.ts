@@ -8,7 +8,7 @@ import { tailLines } from "../io/files.ts";
 import type { Io } from "../io/io.ts";
 import { gone, terminate } from "../io/process.ts";
 import { start } from "../io/spawn.ts";
-import { fail } from "../report/errors.ts";
+import { fail } from "../errors.ts";
 import { announceStart, withdrawStarts } from "./claim.ts";
 import { requestStop } from "./client.ts";
 import { findAgent, readRecord, type AgentRecord } from "./record.ts";

@@ -1,5 +1,5 @@
 /** Services, tunnel and webhooks -> one word and the document that `airy status --json` prints. Pure. */
-import type { EngineName, ServiceStatus, StatusData, TunnelStatus, WebhookStatus } from "../launch/events.ts";
+import type { EngineName, ServiceStatus, StatusData, TunnelStatus, WebhookStatus } from "../events.ts";
 
 export interface StatusInput {
   engine: EngineName;

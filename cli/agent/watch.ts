@@ -1,8 +1,8 @@
 /** What the agent process looks after while all runs: the webhook at the source, and the services. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Emit } from "../launch/events.ts";
+import type { Emit } from "../events.ts";
 import type { Platform } from "../platform/platform.ts";
-import { asAiryError } from "../report/errors.ts";
+import { asAiryError } from "../errors.ts";
 import type { Source, SourceTarget } from "../sources/source.ts";
 
 const WEBHOOK_EVERY_MS = 10 * 60 * 1000;

@@ -2,10 +2,10 @@
 import { randomUUID } from "node:crypto";
 import type { HttpClient } from "../io/http.ts";
 import { joinSignals } from "../io/signals.ts";
-import { apply, type Job, type Outcome } from "../launch/apply.ts";
-import type { Emit, TunnelStatus, WebhookStatus } from "../launch/events.ts";
+import { apply, type Job, type Outcome } from "../steps/apply.ts";
+import type { Emit, TunnelStatus, WebhookStatus } from "../events.ts";
 import type { Platform } from "../platform/platform.ts";
-import { AiryError, fail } from "../report/errors.ts";
+import { AiryError, fail } from "../errors.ts";
 import { probeCallback } from "../sources/facebook/callback.ts";
 import { connectPage } from "../sources/facebook/connect.ts";
 import type { Source, SourceTarget } from "../sources/source.ts";

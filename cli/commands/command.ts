@@ -1,7 +1,4 @@
 /** A command is data: what it is called, what it accepts, how it is used. What it does is loaded only when it runs. */
-import type { Build } from "../io/build.ts";
-import type { Io } from "../io/io.ts";
-import type { Output } from "../report/output.ts";
 
 /** `flag`: present or not. `list`: may be given several times. */
 type OptionKind = "flag" | "text" | "list" | "port" | "seconds" | "count";
@@ -49,14 +46,6 @@ export type OptionsOf<S extends CommandSpec> = {
 } & (S extends { arguments: readonly (infer A extends ArgumentSpec)[] }
   ? { [P in A as P["name"]]: P extends { required: true } ? string : string | undefined }
   : unknown);
-
-export interface Context {
-  io: Io;
-  out: Output;
-  build: Build;
-  /** Aborted by SIGINT, SIGTERM and SIGHUP; the reason is the signal's name. */
-  signal: AbortSignal;
-}
 
 /** `replace-webhook` -> `replaceWebhook`. */
 export function camel(name: string): string {

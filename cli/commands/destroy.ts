@@ -8,11 +8,11 @@ import { acquireLock } from "../config/lock.ts";
 import { findWorkspace, type WorkspacePaths } from "../config/paths.ts";
 import { readState } from "../config/state.ts";
 import { readText } from "../io/files.ts";
-import { loadEngine } from "../launch/engines.ts";
-import type { Emit } from "../launch/events.ts";
-import { AiryError, asAiryError, fail } from "../report/errors.ts";
+import { loadEngine } from "../platform/engines.ts";
+import type { Emit } from "../events.ts";
+import { AiryError, asAiryError, fail } from "../errors.ts";
 import { createLines } from "../report/lines.ts";
-import type { Context } from "./command.ts";
+import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
 
 /** Throws CONFIRMATION_REQUIRED without a terminal and without --yes, and when the answer is no. */

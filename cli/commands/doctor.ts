@@ -2,12 +2,12 @@
 import { preflight } from "../checks/preflight.ts";
 import { readConfig } from "../config/config.ts";
 import { findWorkspace } from "../config/paths.ts";
-import { loadEngine } from "../launch/engines.ts";
+import { loadEngine } from "../platform/engines.ts";
 import { parseEdge } from "../launch/edge.ts";
-import type { AiryEvent } from "../launch/events.ts";
-import { exitCode } from "../report/errors.ts";
+import type { AiryEvent } from "../events.ts";
+import { exitCode } from "../errors.ts";
 import { createLines } from "../report/lines.ts";
-import type { Context } from "./command.ts";
+import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
 
 /** Exit code 0, or that of the first check that rules a start out. */

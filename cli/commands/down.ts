@@ -4,11 +4,11 @@ import { readRecord } from "../agent/record.ts";
 import { acquireLock } from "../config/lock.ts";
 import { findWorkspace } from "../config/paths.ts";
 import { readState, writeState } from "../config/state.ts";
-import { loadEngine } from "../launch/engines.ts";
-import type { Emit } from "../launch/events.ts";
+import { loadEngine } from "../platform/engines.ts";
+import type { Emit } from "../events.ts";
 import { readText } from "../io/files.ts";
 import { createLines } from "../report/lines.ts";
-import type { Context } from "./command.ts";
+import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
 
 /** Nothing running is no error. */

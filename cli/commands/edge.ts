@@ -2,8 +2,8 @@
 import path from "node:path";
 import { EdgeError, startEdge } from "../../edge/index.ts";
 import { lookAtCrypto } from "../checks/crypto.ts";
-import { fail } from "../report/errors.ts";
-import type { Context } from "./command.ts";
+import { fail } from "../errors.ts";
+import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
 
 export async function runEdge(options: Options<"edge">, ctx: Context): Promise<void> {

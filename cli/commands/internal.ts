@@ -1,6 +1,6 @@
 /** Services that airy starts by itself: `agent`, the background process of a workspace, and those that containers run. */
-import { fail } from "../report/errors.ts";
-import type { Context } from "./command.ts";
+import { fail } from "../errors.ts";
+import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
 
 /** Throws INVALID_ARGUMENT for a service that does not exist, and for one without its configuration. */

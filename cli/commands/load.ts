@@ -1,5 +1,5 @@
 /** Name -> what the command does, imported only when it runs: `airy --version` and `--help` load none of it. */
-import type { Context } from "./command.ts";
+import type { Context } from "../context.ts";
 import type { CommandName, Options } from "./table.ts";
 
 type Run<N extends CommandName> = (options: Options<N>, ctx: Context) => Promise<void>;

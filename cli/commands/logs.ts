@@ -2,10 +2,10 @@
 import { findWorkspace } from "../config/paths.ts";
 import { readState } from "../config/state.ts";
 import { tailLines } from "../io/files.ts";
-import { loadEngine } from "../launch/engines.ts";
+import { loadEngine } from "../platform/engines.ts";
 import type { LogLine, Platform } from "../platform/platform.ts";
-import { fail } from "../report/errors.ts";
-import type { Context } from "./command.ts";
+import { fail } from "../errors.ts";
+import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
 
 const TAIL = 100;

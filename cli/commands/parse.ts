@@ -1,6 +1,6 @@
 /** argv and environment -> a command and its typed options. */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { fail } from "../report/errors.ts";
+import { fail } from "../errors.ts";
 import { camel, envName, type CommandSpec, type OptionSpec } from "./command.ts";
 import { commands, type CommandName } from "./table.ts";
 

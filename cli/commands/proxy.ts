@@ -8,12 +8,12 @@ import { createJournal } from "../agent/journal.ts";
 import { lookAtCrypto } from "../checks/crypto.ts";
 import { writeAtomic } from "../io/files.ts";
 import { parseEdge } from "../launch/edge.ts";
-import type { StatusData, TunnelStatus } from "../launch/events.ts";
-import { AiryError, fail } from "../report/errors.ts";
+import type { StatusData, TunnelStatus } from "../events.ts";
+import { AiryError, fail } from "../errors.ts";
 import { createLines } from "../report/lines.ts";
 import { loadOrCreateIdentity } from "../tunnel/identity.ts";
 import { startTunnel } from "../tunnel/tunnel.ts";
-import type { Context } from "./command.ts";
+import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
 
 export async function runProxy(options: Options<"proxy">, ctx: Context): Promise<void> {

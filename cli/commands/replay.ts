@@ -2,8 +2,8 @@
 import { askHeld } from "../agent/client.ts";
 import { findAgent } from "../agent/record.ts";
 import { findWorkspace } from "../config/paths.ts";
-import { fail } from "../report/errors.ts";
-import type { Context } from "./command.ts";
+import { fail } from "../errors.ts";
+import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
 
 /** Throws INVALID_ARGUMENT, NOT_RUNNING, TUNNEL_NOT_OPEN. */

@@ -5,10 +5,10 @@ import { offlineStatus } from "../agent/status.ts";
 import { findWorkspace, type WorkspacePaths } from "../config/paths.ts";
 import { readState } from "../config/state.ts";
 import type { Io } from "../io/io.ts";
-import type { StatusData } from "../launch/events.ts";
-import { loadEngine } from "../launch/engines.ts";
+import type { StatusData } from "../events.ts";
+import { loadEngine } from "../platform/engines.ts";
 import { statusText } from "../report/lines.ts";
-import type { Context } from "./command.ts";
+import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
 
 const EXIT = { running: 0, stopped: 30, degraded: 31 };

@@ -3,9 +3,9 @@ import { findAgent } from "../agent/record.ts";
 import { findWorkspace } from "../config/paths.ts";
 import { readSecrets, readState } from "../config/state.ts";
 import { createHttpClient } from "../io/http.ts";
-import { fail } from "../report/errors.ts";
+import { fail } from "../errors.ts";
 import { triggerMessage } from "../sources/facebook/trigger.ts";
-import type { Context } from "./command.ts";
+import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
 
 /** Throws NOT_RUNNING, NO_SANDBOX, and what triggerMessage throws. */

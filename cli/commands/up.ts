@@ -7,13 +7,13 @@ import { findWorkspace, type WorkspacePaths } from "../config/paths.ts";
 import { prepareStateDir, readState, type State } from "../config/state.ts";
 import { appendBounded } from "../io/files.ts";
 import { joinSignals } from "../io/signals.ts";
-import { loadEngine } from "../launch/engines.ts";
-import type { AiryEvent, Emit } from "../launch/events.ts";
+import { loadEngine } from "../platform/engines.ts";
+import type { AiryEvent, Emit } from "../events.ts";
 import { launch, withLog, type Launched } from "../launch/launch.ts";
-import { AiryError, asAiryError, errorBody, fail } from "../report/errors.ts";
+import { AiryError, asAiryError, errorBody, fail } from "../errors.ts";
 import { createLines, statusText } from "../report/lines.ts";
 import { canRender } from "../tui/terminal.ts";
-import type { Context } from "./command.ts";
+import type { Context } from "../context.ts";
 import { createFeed } from "./feed.ts";
 import type { Options } from "./table.ts";
 

@@ -1,4 +1,4 @@
-import type { Context } from "./command.ts";
+import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
 
 /** Version, commit and build; node as well, because bug reports need it. */

@@ -1,7 +1,7 @@
 /** airy.yaml and the environment -> what the user wants. Unknown keys are errors that name the line. */
 import { LineCounter, isMap, isNode, isScalar, parseDocument, type Document } from "yaml";
 import { z } from "zod";
-import { fail } from "../report/errors.ts";
+import { fail } from "../errors.ts";
 import { readText, writeAtomic } from "../io/files.ts";
 import template from "../../templates/airy.yaml";
 

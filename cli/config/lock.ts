@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { Io } from "../io/io.ts";
 import { errno, readText, writeAtomic } from "../io/files.ts";
 import { isAlive, startTime } from "../io/process.ts";
-import { fail } from "../report/errors.ts";
+import { fail } from "../errors.ts";
 
 const holderSchema = z.object({ pid: z.int(), started: z.string(), command: z.string(), since: z.string() });
 

@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { makePrivateDir, readText, writeAtomic } from "../io/files.ts";
-import { fail } from "../report/errors.ts";
+import { fail } from "../errors.ts";
 import type { WorkspacePaths } from "./paths.ts";
 
 const VERSION = 1;

@@ -1,5 +1,5 @@
 /** The edge's SSH address as people write it. */
-import { fail } from "../report/errors.ts";
+import { fail } from "../errors.ts";
 
 const DEFAULT_EDGE = "tunnel.airy.co";
 const DEFAULT_PORT = 22;

@@ -1,9 +1,9 @@
 /** Which engine runs the services. The first choice is kept, because the messages are in its database. */
 import type { Io } from "../io/io.ts";
 import type { Platform } from "../platform/platform.ts";
-import { catalogue, fail, type ErrorCode } from "../report/errors.ts";
-import { loadEngine } from "./engines.ts";
-import type { Emit, EngineName } from "./events.ts";
+import { catalogue, fail, type ErrorCode } from "../errors.ts";
+import { loadEngine } from "../platform/engines.ts";
+import type { Emit, EngineName } from "../events.ts";
 
 export interface EngineInput {
   /** By flag, variable or airy.yaml. */

@@ -13,10 +13,10 @@ import type { Io } from "../io/io.ts";
 import { gone } from "../io/process.ts";
 import { joinSignals } from "../io/signals.ts";
 import type { Platform } from "../platform/platform.ts";
-import { AiryError, fail, fromErrorBody } from "../report/errors.ts";
-import { apply } from "./apply.ts";
-import type { AiryEvent, Emit, EngineName, StatusData } from "./events.ts";
-import { plan } from "./plan.ts";
+import { AiryError, fail, fromErrorBody } from "../errors.ts";
+import { apply } from "../steps/apply.ts";
+import type { AiryEvent, Emit, EngineName, StatusData } from "../events.ts";
+import { plan } from "../steps/plan.ts";
 import { prepare, type Asked, type Prepared } from "./prepare.ts";
 
 /** How long a tunnel that is down may take to come back before the user is told. */

@@ -2,7 +2,7 @@
 import { nextFreePort } from "../checks/ports.ts";
 import type { PortWish } from "../checks/preflight.ts";
 import type { Ports } from "../config/state.ts";
-import type { Emit } from "./events.ts";
+import type { Emit } from "../events.ts";
 
 const defaults = { platform: 4200, edgeSsh: 4222, edgeHttp: 4280, facebook: 4290 };
 

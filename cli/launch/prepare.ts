@@ -7,11 +7,11 @@ import type { WorkspacePaths } from "../config/paths.ts";
 import { loadOrCreateSecrets, readState, type Ports, type Secrets, type State } from "../config/state.ts";
 import type { Io } from "../io/io.ts";
 import type { Platform, PlatformSpec } from "../platform/platform.ts";
-import { fail } from "../report/errors.ts";
+import { fail } from "../errors.ts";
 import { loadOrCreateIdentity } from "../tunnel/identity.ts";
 import { parseEdge } from "./edge.ts";
 import { chooseEngine } from "./engine.ts";
-import type { Emit } from "./events.ts";
+import type { Emit } from "../events.ts";
 import { choosePorts, portWishes } from "./ports.ts";
 
 /** The part of `airy up`'s options that decides what runs. */

@@ -1,6 +1,6 @@
 /** What brings the platform's services up. Two engines implement it: docker compose, and embedded (no docker). */
-import type { Emit, EngineName, ServiceStatus } from "../launch/events.ts";
-import type { AiryError } from "../report/errors.ts";
+import type { Emit, EngineName, ServiceStatus } from "../events.ts";
+import type { AiryError } from "../errors.ts";
 
 /** Everything an engine needs; ports are decided before (launch), secrets come from `.airy/`. */
 export interface PlatformSpec {

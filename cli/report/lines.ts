@@ -1,5 +1,5 @@
 /** Events -> plain lines: for logs, scripts, small terminals and screen readers. One line an event, nothing is redrawn. */
-import type { AiryEvent, HeldStatus, StatusData } from "../launch/events.ts";
+import type { AiryEvent, HeldStatus, StatusData } from "../events.ts";
 
 export interface Lines {
   /** The line for an event; null for those that say nothing new to a reader. */

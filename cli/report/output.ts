@@ -1,7 +1,7 @@
 /** What a command prints: lines for people, or the versioned envelope for programs. stdout carries data, stderr everything else. */
-import type { AiryEvent, AiryEventBody } from "../launch/events.ts";
+import type { AiryEvent, AiryEventBody } from "../events.ts";
 import type { Io } from "../io/io.ts";
-import { errorBody, exitCode, type AiryError, type ErrorBody } from "./errors.ts";
+import { errorBody, exitCode, type AiryError, type ErrorBody } from "../errors.ts";
 import { errorText } from "./text.ts";
 import { Masker } from "./mask.ts";
 

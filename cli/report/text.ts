@@ -1,5 +1,5 @@
 /** An error for people: what happened, why we think so, what to type. */
-import { errorBody, whyOf, type AiryError } from "./errors.ts";
+import { errorBody, whyOf, type AiryError } from "../errors.ts";
 
 /**
  * ```

@@ -1,5 +1,5 @@
 /** Who sends webhooks, and how it is told where to. Facebook is the first; each source keeps its webhook pointed at this workspace. */
-import type { Emit, WebhookStatus } from "../launch/events.ts";
+import type { Emit, WebhookStatus } from "../events.ts";
 
 /** Where a source is to deliver. */
 export interface SourceTarget {

@@ -2,7 +2,7 @@
  * The interactive interface of `airy up` and `airy attach`: progress of the start, then the dashboard. It is a reader of the event
  * stream and starts nothing. Ink is loaded only when it runs.
  */
-import type { AiryEvent } from "../launch/events.ts";
+import type { AiryEvent } from "../events.ts";
 import type { Environment } from "./terminal.ts";
 
 export interface DashboardOptions {

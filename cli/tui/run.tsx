@@ -1,6 +1,6 @@
 /** The running interface: events in, frames out, at most four frames a second and none when nothing changed. Loads Ink. */
 import { render, renderToString } from "ink";
-import type { AiryEvent } from "../launch/events.ts";
+import type { AiryEvent } from "../events.ts";
 import type { DashboardOptions, DashboardResult } from "./app.tsx";
 import { fit, type Frame, frameOf } from "./frame.ts";
 import { type Line, span } from "./line.ts";

@@ -1,15 +1,6 @@
 /** What the interface shows, derived from events and nothing else: a pure reducer. Times stay ISO text; the screens know the clock. */
-import type { ErrorBody } from "../report/errors.ts";
-import type {
-  AiryEvent,
-  EngineName,
-  RequestRecord,
-  ServiceStatus,
-  StatusData,
-  StepState,
-  TunnelStatus,
-  WebhookStatus,
-} from "../launch/events.ts";
+import type { ErrorBody } from "../errors.ts";
+import type { AiryEvent, EngineName, RequestRecord, ServiceStatus, StatusData, StepState, TunnelStatus, WebhookStatus } from "../events.ts";
 
 /** Requests kept for the list; the agent itself keeps 20. */
 const keptRequests = 50;

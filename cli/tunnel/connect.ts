@@ -7,7 +7,7 @@ import { GoAway, Refused, Reply, Status, Welcome, type Call, type Hello } from "
 import { SshChannel } from "../../edge/transport/channel.ts";
 import { SSH2_WINDOW, SshConnection } from "../../edge/transport/connection.ts";
 import { Mux, MUX_CHANNEL_WINDOW, type MuxHandler } from "../../edge/transport/mux.ts";
-import { AiryError, type ErrorCode } from "../report/errors.ts";
+import { AiryError, type ErrorCode } from "../errors.ts";
 
 /** For TCP, for the SSH login, for the channel and for the edge's welcome, each. */
 const DEADLINE_MS = 10_000;

@@ -5,7 +5,7 @@ import path from "node:path";
 import ssh2 from "ssh2";
 import { identifierOf } from "../../edge/names/identifier.ts";
 import { generateKey } from "../../edge/names/key.ts";
-import { fail } from "../report/errors.ts";
+import { fail } from "../errors.ts";
 
 export interface Identity {
   /** Private key in OpenSSH format. */

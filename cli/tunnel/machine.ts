@@ -1,5 +1,5 @@
 /** The tunnel's states as a table, and how long it waits between attempts. Pure. */
-import type { TunnelState } from "../launch/events.ts";
+import type { TunnelState } from "../events.ts";
 
 export type TunnelEvent =
   /** An attempt begins. */

@@ -1,5 +1,5 @@
 /** The last requests that came through the tunnel. */
-import type { RequestRecord } from "../launch/events.ts";
+import type { RequestRecord } from "../events.ts";
 
 const KEPT = 20;
 /** Events a second; a flood of requests is counted and the last ones are kept, but nobody reads a line for each. */

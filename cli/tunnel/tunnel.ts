@@ -1,9 +1,9 @@
 /** The tunnel client: one SSH connection to the edge, kept up forever, that carries public requests to a local service. */
 import { randomUUID } from "node:crypto";
-import type { RequestRecord, TunnelStatus } from "../launch/events.ts";
+import type { RequestRecord, TunnelStatus } from "../events.ts";
 import { FrameType } from "../../edge/wire/frames.ts";
 import type { GoAway } from "../../edge/wire/messages.ts";
-import { AiryError, fail } from "../report/errors.ts";
+import { AiryError, fail } from "../errors.ts";
 import { connect, type Connected } from "./connect.ts";
 import { createForwarder, type Forwarder } from "./forward.ts";
 import { pinKey, pinnedKey } from "./host-keys.ts";

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { EdgeError } from "../errors.ts";
 import type { Hold } from "../hold/hold.ts";
 import type { RunningIngress } from "../ingress/server.ts";
-import type { Routes } from "../ssh/routes.ts";
+import type { Routes } from "../tunnels/routes.ts";
 import type { Probe } from "./probe.ts";
 import type { RunningSshServer } from "../ssh/server.ts";
 

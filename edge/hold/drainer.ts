@@ -6,7 +6,7 @@
  * the service has the wrong secret. So the next one is tried as well: when that is accepted, the refused one is tried once more and set aside
  * if it is refused again; when none is accepted, they all stay where they are and are tried again, in order.
  */
-import type { Exchange, Tunnel } from "../ssh/tunnel.ts";
+import type { Exchange, Tunnel } from "../tunnels/tunnel.ts";
 import { ResetCode } from "../wire/frames.ts";
 import { decodeHead, deliveryHead } from "./head.ts";
 import { backoff, classify, isRefusal } from "./policy.ts";

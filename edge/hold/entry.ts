@@ -1,5 +1,4 @@
 /** What the store keeps of a webhook, and how it is written: a small record that changes, and the bytes, which never do. */
-import { isIP } from "node:net";
 import { z } from "zod";
 
 const Dead = z.object({ reason: z.string(), at: z.number() });
@@ -60,20 +59,4 @@ export function encodeBytes(rawHead: Buffer, body: Buffer): Buffer {
 export function decodeBytes(bytes: Buffer): { rawHead: Buffer; body: Buffer } {
   const end = 4 + bytes.readUInt32BE(0);
   return { rawHead: bytes.subarray(4, end), body: bytes.subarray(end) };
-}
-
-/**
- * The network that an address counts for: /24 of IPv4, /48 of IPv6, because that is what one person easily has. Anything that is not
- * an address stands for itself.
- */
-export function networkOf(source: string): string {
-  const address = source.replace(/^::ffff:(?=\d+\.)/i, "").replace(/%.*$/, "");
-  if (isIP(address) === 4) return address.split(".").slice(0, 3).join(".");
-  if (isIP(address) !== 6) return source;
-  const [left = "", right] = address.split("::").map((half) => half.split(":").filter((group) => group !== ""));
-  const groups = [...left, ...Array<string>(right ? 8 - left.length - right.length : 0).fill("0"), ...(right ?? [])];
-  return groups
-    .slice(0, 3)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(":");
 }

@@ -1,12 +1,9 @@
 /** Holding as the rest of the edge sees it: which requests it takes over, which tunnels drain, what is waiting. */
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Routes } from "../ssh/routes.ts";
-import type { Tunnel } from "../ssh/tunnel.ts";
-import type { RequestHead } from "../wire/frames.ts";
+import type { IncomingMessage } from "node:http";
+import type { Routes } from "../tunnels/routes.ts";
+import type { Tunnel } from "../tunnels/tunnel.ts";
 import type { Status } from "../wire/messages.ts";
-import { Bodies } from "./bodies.ts";
 import { Drainer } from "./drainer.ts";
-import { HeldRequest } from "./held-request.ts";
 import { holdable, type HoldRules } from "./policy.ts";
 import { openRules, type Rules } from "./rules.ts";
 import { openHoldStore, type DeadLetter, type HoldStore } from "./store.ts";
@@ -15,8 +12,6 @@ const EXPIRE_EVERY_MS = 60_000;
 /** The owner hears of changes at most this often. */
 const STATUS_EVERY_MS = 1_000;
 
-/** Bodies in memory, of all tunnels together. */
-const BODY_BYTES = 64 * 1024 * 1024;
 /** Dead letters in one answer: some 200 bytes each have to fit into a frame of 256 KiB. */
 const LISTED = 1_000;
 
@@ -34,6 +29,17 @@ export interface HeldCounts {
   acknowledged: number;
 }
 
+/** What a request on a held path shares with the others of its tunnel. */
+export interface HoldContext {
+  store: HoldStore;
+  drainer: Drainer;
+  /** The tunnel that may take it live; null: none is open, it is about to leave, or earlier ones still wait. */
+  liveTunnel: () => Tunnel | null;
+  /** It is on disk, and the sender has been told so. */
+  onStored: () => void;
+  onChange: () => void;
+}
+
 /** Throws EDGE_DATA, EDGE_DATA_LOCKED or HOLD_CORRUPT. */
 export async function openHold(options: HoldOptions): Promise<Hold> {
   const store = openHoldStore({ dataDir: options.dataDir });
@@ -49,7 +55,6 @@ export class Hold {
   readonly #store: HoldStore;
   readonly #rules: Rules;
   readonly #options: HoldOptions;
-  readonly #bodies = new Bodies(BODY_BYTES);
   readonly #drainers = new Map<string, Drainer>();
   readonly #announcing = new Map<string, NodeJS.Timeout>();
   readonly #expiry: NodeJS.Timeout;
@@ -78,35 +83,22 @@ export class Hold {
     return holdable({ method: "POST", target: request.url ?? "", bodyBytes, signatures }, rules) === true;
   }
 
-  /** Takes the request over. `onTooLarge` hands it back with what was read of its body. */
-  take(
-    request: IncomingMessage,
-    response: ServerResponse,
-    head: RequestHead,
-    context: { name: string; address: string; onTooLarge: (sofar: Buffer[]) => void; onDone: () => void },
-  ): void {
-    const { name, address, onTooLarge, onDone } = context;
-    const held = new HeldRequest(request, response, head, {
-      name,
-      address,
+  /** What a request to this name needs while it is answered from here. */
+  contextOf(name: string): HoldContext {
+    return {
       store: this.#store,
       drainer: this.#drainerOf(name),
-      bodies: this.#bodies,
       liveTunnel: () => {
         // Earlier ones wait: this one goes behind them.
         if (this.#options.stopping() || this.#store.stats(name).entries > 0) return null;
         return this.#options.routes.get(name) ?? null;
       },
-      onTooLarge,
       onStored: () => {
         this.#acknowledged += 1;
         this.#announce(name);
       },
       onChange: () => this.#announce(name),
-      onDone,
-      log: this.#options.log,
-    });
-    void held;
+    };
   }
 
   statusOf(name: string): Status {

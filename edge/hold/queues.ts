@@ -1,6 +1,7 @@
 /** Which entries are held, in memory: the queue and the dead letters of every tunnel, and what they take from the quotas. */
 import { EdgeError } from "../errors.ts";
-import { networkOf, type EntryRecord } from "./entry.ts";
+import { networkOf } from "../network.ts";
+import type { EntryRecord } from "./entry.ts";
 
 export interface Held {
   record: EntryRecord;

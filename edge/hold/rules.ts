@@ -2,7 +2,7 @@
 import path from "node:path";
 import { z } from "zod";
 import { EdgeError } from "../errors.ts";
-import { openDurable, type Durable } from "./durable.ts";
+import { openDurable, type Durable } from "../store/durable.ts";
 import type { HoldRules } from "./policy.ts";
 
 const OnDisk = z.object({ prefixes: z.array(z.string()), requireSignature: z.boolean() });

@@ -4,9 +4,9 @@
  */
 import path from "node:path";
 import { EdgeError } from "../errors.ts";
-import { steadyClock } from "./clock.ts";
+import { steadyClock } from "../store/clock.ts";
 import { deliveryIds } from "./delivery-id.ts";
-import { openDurable, type Change, type Durable } from "./durable.ts";
+import { openDurable, type Change, type Durable } from "../store/durable.ts";
 import {
   bytesKey,
   decodeBytes,

@@ -1,7 +1,7 @@
 /** One HTTP request on its way through a tunnel and its answer on the way back, streamed both ways. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AnswerCode } from "../errors.ts";
-import type { Exchange, Tunnel } from "../ssh/tunnel.ts";
+import type { Exchange, Tunnel } from "../tunnels/tunnel.ts";
 import type { StreamHandler } from "../transport/stream.ts";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
 import { answer } from "./answer.ts";

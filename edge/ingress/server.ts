@@ -4,13 +4,19 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { EdgeError, type AnswerCode } from "../errors.ts";
 import type { Hold } from "../hold/hold.ts";
-import type { Routes } from "../ssh/routes.ts";
+import type { Routes } from "../tunnels/routes.ts";
 import type { RequestHead } from "../wire/frames.ts";
 import { answer, answerRaw } from "./answer.ts";
+import { Bodies } from "./bodies.ts";
 import { requestHeaders } from "./headers.ts";
+import { HeldRequest } from "./held-request.ts";
 import { tunnelOf } from "./host.ts";
+import { plainAddress } from "../network.ts";
 import { ProxiedRequest } from "./proxy.ts";
 import { UpgradedConnection } from "./upgrade.ts";
+
+/** Bodies of held requests in memory, of all tunnels together. */
+const BODY_BYTES = 64 * 1024 * 1024;
 
 export interface IngressOptions {
   host: string;
@@ -40,6 +46,7 @@ export interface RunningIngress {
 export async function startIngress(options: IngressOptions): Promise<RunningIngress> {
   const { routes, domain } = options;
   const counters = { requests: 0, refused: 0 };
+  const bodies = new Bodies(BODY_BYTES);
   let inFlight = 0;
   let stopping = false;
 
@@ -95,13 +102,16 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
     const { name, head } = examined;
     if (options.hold.wants(name, request)) {
       inFlight += 1;
-      options.hold.take(request, response, head, {
+      void new HeldRequest(request, response, head, {
+        ...options.hold.contextOf(name),
         name,
         address: plainAddress(request.socket.remoteAddress),
+        bodies,
         onTooLarge: (sofar) => forward(name, head, request, response, sofar),
         onDone: () => {
           inFlight -= 1;
         },
+        log: options.log,
       });
       return;
     }
@@ -218,9 +228,4 @@ function isAmbiguous(request: IncomingMessage): boolean {
     if (name.includes("_") && /^(content_length|transfer_encoding|host_?)$/i.test(name)) return true;
   }
   return false;
-}
-
-/** `::ffff:127.0.0.1` is how a dual-stack listener sees an IPv4 client. */
-function plainAddress(address = ""): string {
-  return address.startsWith("::ffff:") ? address.slice(7) : address;
 }

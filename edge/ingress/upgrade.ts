@@ -1,6 +1,6 @@
 /** A WebSocket: once the local service has agreed, bytes go both ways untouched. */
 import type { Duplex } from "node:stream";
-import type { Exchange, Tunnel } from "../ssh/tunnel.ts";
+import type { Exchange, Tunnel } from "../tunnels/tunnel.ts";
 import type { StreamHandler } from "../transport/stream.ts";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
 import { answerRaw } from "./answer.ts";

@@ -5,8 +5,8 @@
 import path from "node:path";
 import { z } from "zod";
 import { EdgeError } from "../errors.ts";
-import { steadyClock } from "../hold/clock.ts";
-import { openDurable, type Durable } from "../hold/durable.ts";
+import { steadyClock } from "../store/clock.ts";
+import { openDurable, type Durable } from "../store/durable.ts";
 import { faultInName } from "./grammar.ts";
 import { fingerprintOf, IDENTIFIER_LENGTH, identifierOf, LONGEST_IDENTIFIER } from "./identifier.ts";
 

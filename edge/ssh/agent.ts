@@ -7,7 +7,7 @@ import type { StreamHandler } from "../transport/stream.ts";
 import type { SshChannel } from "../transport/channel.ts";
 import type { SshConnection } from "../transport/connection.ts";
 import type { RefusalCode } from "../errors.ts";
-import type { Exchange, Tunnel } from "./tunnel.ts";
+import type { Exchange, Tunnel } from "../tunnels/tunnel.ts";
 
 export interface AgentTunnelOptions {
   connection: SshConnection;

@@ -4,7 +4,7 @@ import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.t
 import type { SshConnection } from "../transport/connection.ts";
 import type { ChannelDuplex } from "../transport/duplex.ts";
 import type { StreamHandler } from "../transport/stream.ts";
-import type { Exchange } from "./tunnel.ts";
+import type { Exchange } from "../tunnels/tunnel.ts";
 
 /** How long the local service may take for the head of its answer. */
 const HEAD_TIMEOUT_MS = 300_000;

@@ -6,7 +6,7 @@ import { ChannelDuplex } from "../transport/duplex.ts";
 import type { SshConnection } from "../transport/connection.ts";
 import type { StreamHandler } from "../transport/stream.ts";
 import { ForwardExchange } from "./exchange.ts";
-import type { Exchange, Tunnel } from "./tunnel.ts";
+import type { Exchange, Tunnel } from "../tunnels/tunnel.ts";
 
 /** Channels of one client at a time; more requests queue. */
 const MAX_CHANNELS = 128;

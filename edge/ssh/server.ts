@@ -2,7 +2,7 @@
 import net from "node:net";
 import ssh2, { type Connection } from "ssh2";
 import { EdgeError, refusals, type RefusalCode } from "../errors.ts";
-import { networkOf } from "../hold/entry.ts";
+import { networkOf } from "../network.ts";
 import { FrameType, FrameWriter, SUBSYSTEM } from "../wire/frames.ts";
 import { Hello, type Call, type Welcome } from "../wire/messages.ts";
 import { SSH2_WINDOW, SshConnection } from "../transport/connection.ts";
@@ -11,7 +11,7 @@ import { MUX_CHANNEL_WINDOW } from "../transport/mux.ts";
 import { AgentTunnel } from "./agent.ts";
 import { authenticate } from "./auth.ts";
 import { ForwardSession } from "./session.ts";
-import type { Tunnel } from "./tunnel.ts";
+import type { Tunnel } from "../tunnels/tunnel.ts";
 
 /** From the first byte to a proven key. */
 const LOGIN_GRACE_MS = 10_000;

@@ -4,7 +4,7 @@ import { refusals, type RefusalCode } from "../errors.ts";
 import type { SshConnection } from "../transport/connection.ts";
 import { ForwardTunnel } from "./forward.ts";
 import type { NameRequest } from "./server.ts";
-import type { Tunnel } from "./tunnel.ts";
+import type { Tunnel } from "../tunnels/tunnel.ts";
 
 /** Forwards that one connection may ask for, one after the other: each leaves something behind until the connection ends. */
 const MAX_FORWARDS = 32;

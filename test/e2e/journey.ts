@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createHttpClient } from "../../cli/io/http.ts";
-import type { EngineName, StatusData } from "../../cli/launch/events.ts";
+import type { EngineName, StatusData } from "../../cli/events.ts";
 import { findBrowser, launchBrowser } from "../support/browser.ts";
 import { openLeakScope, type LeakScope } from "../support/leaks.ts";
 import { rememberPorts } from "../support/ports.ts";

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import type { AiryEvent } from "../../cli/launch/events.ts";
+import type { AiryEvent } from "../../cli/events.ts";
 import type { Envelope } from "../../cli/report/output.ts";
 import type { LeakScope } from "./leaks.ts";
 

@@ -1,5 +1,5 @@
 /** Scripted event streams for tests of the terminal interface. */
-import type { AiryEventBody, RequestRecord, ServiceStatus, StatusData, TunnelStatus } from "../../cli/launch/events.ts";
+import type { AiryEventBody, RequestRecord, ServiceStatus, StatusData, TunnelStatus } from "../../cli/events.ts";
 
 export type Scenario = "starting" | "ready" | "busy" | "waiting" | "failed" | "stopped" | "throw" | "crash" | "exit" | "ended";
 

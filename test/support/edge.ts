@@ -7,7 +7,7 @@ import path from "node:path";
 import { startEdge, type EdgeConfig, type RunningEdge } from "../../edge/index.ts";
 import { generateKey } from "../../edge/names/key.ts";
 import { startTunnel, type RunningTunnel, type TunnelConfig } from "../../cli/tunnel/tunnel.ts";
-import type { RequestRecord, TunnelStatus } from "../../cli/launch/events.ts";
+import type { RequestRecord, TunnelStatus } from "../../cli/events.ts";
 
 export const DOMAIN = "tunnel.localhost";
 

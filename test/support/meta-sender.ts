@@ -3,7 +3,7 @@
  * with backoff, byte for byte the same. Several lanes work side by side; each of them sends one at a time, so that its order is known.
  */
 import http from "node:http";
-import { metaJson, signatureHeaders } from "../../cli/sources/facebook/contract.ts";
+import { metaJson, signatureHeaders } from "../../compose/facebook/contract.ts";
 
 /** Meta's patience. */
 const ANSWER_WITHIN_MS = 5_000;

@@ -1,7 +1,7 @@
 /** `docker compose` as a program: version, configuration hashes, up, down. */
 import { holderOf, holderText } from "../../checks/ports.ts";
 import { run, type RunResult } from "../../io/spawn.ts";
-import { AiryError, fail } from "../../report/errors.ts";
+import { AiryError, fail } from "../../errors.ts";
 import { lastLine } from "./image.ts";
 import type { Project } from "./project.ts";
 

@@ -1,6 +1,6 @@
 /** The containers of a compose project as the engine lists them, and what they mean to us. */
 import { z } from "zod";
-import type { ServiceHealth, ServiceState, ServiceStatus } from "../../launch/events.ts";
+import type { ServiceHealth, ServiceState, ServiceStatus } from "../../events.ts";
 import type { Engine } from "./engine.ts";
 
 /** https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerList */

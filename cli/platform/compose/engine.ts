@@ -2,7 +2,7 @@
 import http from "node:http";
 import { z } from "zod";
 import { run } from "../../io/spawn.ts";
-import { fail } from "../../report/errors.ts";
+import { fail } from "../../errors.ts";
 
 export interface Engine {
   /** Where it listens, e.g. `unix:///var/run/docker.sock`. */

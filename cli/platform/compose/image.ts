@@ -6,7 +6,7 @@ import path from "node:path";
 import { z } from "zod";
 import type { Io } from "../../io/io.ts";
 import { run } from "../../io/spawn.ts";
-import { fail } from "../../report/errors.ts";
+import { fail } from "../../errors.ts";
 import type { Engine } from "./engine.ts";
 
 export interface ImageSet {

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import path from "node:path";
 import { makePrivateDir, readText, writeAtomic } from "../../io/files.ts";
-import { fail } from "../../report/errors.ts";
+import { fail } from "../../errors.ts";
 import type { PlatformSpec } from "../platform.ts";
 import type { ImageSet } from "./image.ts";
 import type { ServiceConfig, ServiceName } from "./service.ts";

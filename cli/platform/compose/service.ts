@@ -5,9 +5,9 @@ import { z } from "zod";
 import { startPlatform } from "../../../compose/basic/src/index.ts";
 import { startFacebookSandbox } from "../../../compose/sandbox/src/index.ts";
 import { startEdge } from "../../../edge/index.ts";
-import type { Context } from "../../commands/command.ts";
+import type { Context } from "../../context.ts";
 import { createHttpClient } from "../../io/http.ts";
-import { fail } from "../../report/errors.ts";
+import { fail } from "../../errors.ts";
 
 const listen = z.object({ host: z.string(), port: z.int().min(1).max(65_535) });
 

@@ -1,8 +1,8 @@
 /** Watches the containers of a project while they start: says how each gets on, and notices a crash at once. */
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
-import type { Emit } from "../../launch/events.ts";
-import { AiryError } from "../../report/errors.ts";
+import type { Emit } from "../../events.ts";
+import { AiryError } from "../../errors.ts";
 import { listContainers, type Container } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import { logTail } from "./logs.ts";

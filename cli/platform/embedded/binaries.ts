@@ -3,7 +3,7 @@ import { access, chmod, constants, lstat, mkdir, readFile, symlink } from "node:
 import { createRequire } from "node:module";
 import path from "node:path";
 import { z } from "zod";
-import { fail } from "../../report/errors.ts";
+import { fail } from "../../errors.ts";
 
 export interface Binaries {
   /** Folder that holds bin, lib and share; Postgres finds the latter two from the place of its program. */

@@ -1,7 +1,7 @@
 /** The data folder of the embedded Postgres: made once, kept for good, checked before each start. */
 import { chown, lstat, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { fail } from "../../report/errors.ts";
+import { fail } from "../../errors.ts";
 import { launch, type Footing } from "./footing.ts";
 import { logSize, logTail } from "./logs.ts";
 

@@ -18,7 +18,7 @@ import { chmod, cp, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { makePrivateDir } from "../../io/files.ts";
 import { start } from "../../io/spawn.ts";
-import { fail } from "../../report/errors.ts";
+import { fail } from "../../errors.ts";
 import { findNative, mendBinaries, type Binaries } from "./binaries.ts";
 
 interface Owner {

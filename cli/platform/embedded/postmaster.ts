@@ -4,7 +4,7 @@ import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Io } from "../../io/io.ts";
 import { run } from "../../io/spawn.ts";
-import { fail } from "../../report/errors.ts";
+import { fail } from "../../errors.ts";
 
 export interface Postmaster {
   pid: number;

@@ -5,7 +5,7 @@
 import { randomInt } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HttpClient, HttpResponse } from "../../io/http.ts";
-import { AiryError } from "../../report/errors.ts";
+import { AiryError } from "../../errors.ts";
 import { firstBytes, networkCode } from "./answers.ts";
 
 export interface CallbackProbe {

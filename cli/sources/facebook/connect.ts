@@ -1,7 +1,7 @@
 /** Connects a page through the platform, which keeps the page's token and subscribes the page to the app. */
 import { z } from "zod";
 import type { HttpClient, HttpResponse } from "../../io/http.ts";
-import { fail } from "../../report/errors.ts";
+import { fail } from "../../errors.ts";
 import { networkCode, parseJson } from "./answers.ts";
 
 export interface ConnectPage {

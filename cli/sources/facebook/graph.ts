@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import type { HttpClient, HttpResponse } from "../../io/http.ts";
-import { type ErrorCode, fail } from "../../report/errors.ts";
-import { GRAPH_VERSION } from "./contract.ts";
+import { type ErrorCode, fail } from "../../errors.ts";
+import { GRAPH_VERSION } from "../../../compose/facebook/contract.ts";
 import { firstBytes, networkCode, parseJson } from "./answers.ts";
 
 export interface GraphConfig {

@@ -5,11 +5,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import type { HttpClient } from "../../io/http.ts";
-import type { Emit, WebhookState, WebhookStatus } from "../../launch/events.ts";
-import { AiryError, fail } from "../../report/errors.ts";
+import type { Emit, WebhookState, WebhookStatus } from "../../events.ts";
+import { AiryError, fail } from "../../errors.ts";
 import type { RegisterOptions, Source, SourceTarget } from "../source.ts";
 import { probeCallback } from "./callback.ts";
-import { PAGE_FIELDS } from "./contract.ts";
+import { PAGE_FIELDS } from "../../../compose/facebook/contract.ts";
 import { type GraphConfig, callGraph, isLocalHost } from "./graph.ts";
 
 export interface FacebookSourceConfig {

@@ -1,7 +1,7 @@
 /** Makes a customer write, through the command channel of the stand-in for Facebook. */
 import { z } from "zod";
 import type { HttpClient, HttpResponse } from "../../io/http.ts";
-import { fail } from "../../report/errors.ts";
+import { fail } from "../../errors.ts";
 import { firstBytes, networkCode, parseJson } from "./answers.ts";
 
 export interface TriggerMessage {

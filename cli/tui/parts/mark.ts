@@ -1,5 +1,5 @@
 /** Which tone and which glyph go with a state. The word of the state is always shown beside it. */
-import type { ServiceStatus, StepState, TunnelState, WebhookState } from "../../launch/events.ts";
+import type { ServiceStatus, StepState, TunnelState, WebhookState } from "../../events.ts";
 import type { Frame } from "../frame.ts";
 import { type Span, span, type Tone } from "../line.ts";
 

@@ -1,5 +1,5 @@
 /** The last requests that came through the tunnel, newest first. */
-import type { RequestRecord } from "../../launch/events.ts";
+import type { RequestRecord } from "../../events.ts";
 import { durationText, sizeText, timeText } from "../format.ts";
 import type { Frame } from "../frame.ts";
 import { cutMiddle, type Line, printable, span, type Tone } from "../line.ts";

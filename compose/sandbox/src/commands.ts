@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { z } from "zod";
 import { type Delivery, deliverPageEvent } from "./delivery.ts";
 import { commandErrors } from "./errors.ts";
-import type { FacebookSandboxConfig } from "./index.ts";
+import type { FacebookSandboxConfig } from "./config.ts";
 import { bearerToken, readBody } from "./request.ts";
 import { type SandboxState, newMessageId } from "./state.ts";
 import { sameSecret } from "./tokens.ts";

@@ -1,7 +1,7 @@
 /** Sends events to the subscribed callback as Meta does: escaped JSON, both signatures, 5 seconds to answer 200, immediate repeats. */
-import { type MessagingItem, type WebhookBody, metaJson, signatureHeaders } from "../../../cli/sources/facebook/contract.ts";
+import { type MessagingItem, type WebhookBody, metaJson, signatureHeaders } from "../../facebook/contract.ts";
 import type { MissingLayer } from "./errors.ts";
-import type { FacebookSandboxConfig } from "./index.ts";
+import type { FacebookSandboxConfig } from "./config.ts";
 import type { SandboxState } from "./state.ts";
 
 const TIMEOUT_MS = 5_000;

@@ -1,6 +1,6 @@
 /** The Graph API endpoints: who may call which, and what answers. */
 import { graphErrors } from "./errors.ts";
-import type { FacebookSandboxConfig } from "./index.ts";
+import type { FacebookSandboxConfig } from "./config.ts";
 import { answerSubscribedApps, describeCustomer, describePage, sendMessage } from "./page.ts";
 import { type GraphRequest, textParam } from "./request.ts";
 import type { SandboxState } from "./state.ts";

@@ -2,7 +2,7 @@
 import { STATUS_CODES } from "node:http";
 import { randomInt } from "node:crypto";
 import { graphErrors } from "./errors.ts";
-import type { FacebookSandboxConfig } from "./index.ts";
+import type { FacebookSandboxConfig } from "./config.ts";
 
 /** Seen at Meta's handshakes. */
 const USER_AGENT = "facebookplatform/1.0 (+http://developers.facebook.com)";

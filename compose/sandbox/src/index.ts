@@ -2,30 +2,15 @@
 import { randomBytes } from "node:crypto";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import { GRAPH_VERSION, metaJson } from "../../../cli/sources/facebook/contract.ts";
+import { GRAPH_VERSION, metaJson } from "../../facebook/contract.ts";
 import { answerCommand } from "./commands.ts";
+import type { FacebookSandboxConfig } from "./config.ts";
 import { CommandError, GraphError, commandErrors, graphErrors } from "./errors.ts";
 import { answerGraph } from "./graph.ts";
 import { readGraphRequest } from "./request.ts";
 import { createState } from "./state.ts";
 
-export interface FacebookSandboxConfig {
-  /** Port 0 picks a free one. */
-  listen: { host: string; port: number };
-  app: { id: string; secret: string; name: string };
-  page: { id: string; name: string; token: string };
-  /** Bearer token of the command channel (`/sandbox/...`). */
-  commandToken: string;
-  /** Sends handshakes and deliveries; rejects when nothing answers. */
-  http: (request: {
-    method: string;
-    url: string;
-    headers: Record<string, string>;
-    body?: Uint8Array;
-    timeoutMs: number;
-  }) => Promise<{ status: number; body: Buffer }>;
-  log: (line: string) => void;
-}
+export type { FacebookSandboxConfig };
 
 export interface RunningFacebookSandbox {
   port: number;

@@ -1,9 +1,9 @@
 /** Page level: `/{page-id}/subscribed_apps`, the Send API, and what can be read about the page and its customers. */
-import { metaAppId } from "../../../cli/sources/facebook/contract.ts";
+import { metaAppId } from "../../facebook/contract.ts";
 import { deliverPageEvent } from "./delivery.ts";
 import { graphErrors } from "./errors.ts";
 import { requireKnownFields } from "./fields.ts";
-import type { FacebookSandboxConfig } from "./index.ts";
+import type { FacebookSandboxConfig } from "./config.ts";
 import { type GraphRequest, listParam, objectParam } from "./request.ts";
 import { type SandboxState, newMessageId, rememberReply } from "./state.ts";
 

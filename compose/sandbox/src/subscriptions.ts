@@ -2,7 +2,7 @@
 import { graphErrors } from "./errors.ts";
 import { requireKnownFields, requireKnownObject } from "./fields.ts";
 import { verifyCallback } from "./handshake.ts";
-import type { FacebookSandboxConfig } from "./index.ts";
+import type { FacebookSandboxConfig } from "./config.ts";
 import { type GraphRequest, type Params, listParam, textParam } from "./request.ts";
 import type { SandboxState } from "./state.ts";
 

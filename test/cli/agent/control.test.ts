@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { askHeld, fetchState, followEvents, requestStop } from "../../../cli/agent/client.ts";
 import { startControl, type ControlServer } from "../../../cli/agent/control.ts";
 import { createJournal, type Journal } from "../../../cli/agent/journal.ts";
-import { fail } from "../../../cli/report/errors.ts";
+import { fail } from "../../../cli/errors.ts";
 import { readyStatus, request } from "../../support/dashboard-events.ts";
 
 let dir: string;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { buildStatus, offlineStatus, type StatusInput } from "../../../cli/agent/status.ts";
-import type { ServiceStatus, WebhookState } from "../../../cli/launch/events.ts";
+import type { ServiceStatus, WebhookState } from "../../../cli/events.ts";
 import { openTunnel } from "../../support/dashboard-events.ts";
 
 const service = (state: ServiceStatus["state"], health: ServiceStatus["health"]): ServiceStatus => ({ name: "platform", state, health });

@@ -3,9 +3,9 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { watchServices, watchWebhooks } from "../../../cli/agent/watch.ts";
 import { createHttpClient } from "../../../cli/io/http.ts";
-import type { AiryEventBody, ServiceStatus } from "../../../cli/launch/events.ts";
+import type { AiryEventBody, ServiceStatus } from "../../../cli/events.ts";
 import type { Platform } from "../../../cli/platform/platform.ts";
-import { GRAPH_VERSION } from "../../../cli/sources/facebook/contract.ts";
+import { GRAPH_VERSION } from "../../../compose/facebook/contract.ts";
 import { createFacebookSource } from "../../../cli/sources/facebook/registrar.ts";
 import { startFacebookSandbox, type RunningFacebookSandbox } from "../../../compose/sandbox/src/index.ts";
 

@@ -5,7 +5,7 @@ import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { nextFreePort } from "../../../cli/checks/ports.ts";
 import { preflight, type CheckResult, type PreflightInput } from "../../../cli/checks/preflight.ts";
-import { errorBody } from "../../../cli/report/errors.ts";
+import { errorBody } from "../../../cli/errors.ts";
 import { freeze } from "../../support/freeze.ts";
 
 let dir: string;

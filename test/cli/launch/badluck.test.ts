@@ -4,7 +4,7 @@ import http from "node:http";
 import net from "node:net";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { StatusData } from "../../../cli/launch/events.ts";
+import type { StatusData } from "../../../cli/events.ts";
 import { startEdge, type RunningEdge } from "../../../edge/index.ts";
 import { airy, startAiry, type Ended, type Line } from "../../support/airy.ts";
 import { openLeakScope, type LeakScope } from "../../support/leaks.ts";

@@ -1,7 +1,7 @@
 import net from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { choosePorts, portWishes } from "../../../cli/launch/ports.ts";
-import type { AiryEventBody } from "../../../cli/launch/events.ts";
+import type { AiryEventBody } from "../../../cli/events.ts";
 import { nextFreePort } from "../../../cli/checks/ports.ts";
 
 const servers: net.Server[] = [];

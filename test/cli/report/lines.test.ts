@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { AiryEventBody } from "../../../cli/launch/events.ts";
+import type { AiryEventBody } from "../../../cli/events.ts";
 import { createLines, statusText } from "../../../cli/report/lines.ts";
 import { openTunnel, readyStatus, request } from "../../support/dashboard-events.ts";
 

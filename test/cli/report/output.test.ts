@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { AiryError } from "../../../cli/report/errors.ts";
+import { AiryError } from "../../../cli/errors.ts";
 import { Output } from "../../../cli/report/output.ts";
 
 function output(options: { json?: boolean; stream?: boolean } = {}) {

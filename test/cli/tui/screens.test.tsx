@@ -1,6 +1,6 @@
 import { renderToString } from "ink";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { AiryEventBody } from "../../../cli/launch/events.ts";
+import type { AiryEventBody } from "../../../cli/events.ts";
 import { fit, frameOf } from "../../../cli/tui/frame.ts";
 import { cutLine, cutMiddle, justify, printable, span, widthOf } from "../../../cli/tui/line.ts";
 import { Lines } from "../../../cli/tui/screen.tsx";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { AiryEventBody } from "../../../cli/launch/events.ts";
+import type { AiryEventBody } from "../../../cli/events.ts";
 import { condition, initialView, reduce, type View } from "../../../cli/tui/state.ts";
 import { openTunnel, readyStatus, request, scenario, service } from "../../support/dashboard-events.ts";
 

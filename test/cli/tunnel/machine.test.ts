@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { next, retryDelay, type TunnelEvent } from "../../../cli/tunnel/machine.ts";
-import type { TunnelState } from "../../../cli/launch/events.ts";
+import type { TunnelState } from "../../../cli/events.ts";
 
 const STATES: TunnelState[] = ["idle", "connecting", "open", "waiting", "closed"];
 const EVENTS: TunnelEvent[] = ["dial", "welcome", "fail", "stop"];

@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { Client } from "pg";
 import { vi } from "vitest";
-import { metaJson, signatureHeaders } from "../../../cli/sources/facebook/contract.ts";
+import { metaJson, signatureHeaders } from "../../../compose/facebook/contract.ts";
 import { startPlatform } from "../../../compose/basic/src/index.ts";
 import type { PlatformConfig } from "../../../compose/basic/src/index.ts";
 import type { GraphServer } from "./graph-server.ts";

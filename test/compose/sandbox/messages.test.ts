@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createHttpClient } from "../../../cli/io/http.ts";
-import { metaJson, signatureHeaders, verifySignature } from "../../../cli/sources/facebook/contract.ts";
+import { metaJson, signatureHeaders, verifySignature } from "../../../compose/facebook/contract.ts";
 import { type Received, type Receiver, platformLike, startReceiver } from "./receiver.ts";
 import { type Json, type StandIn, app, appToken, commandToken, page, startStandIn } from "./stand-in.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { everything } from "./everything.ts";
-import { batchesOf } from "../../../edge/hold/log/format.ts";
+import { batchesOf } from "../../../edge/store/log/format.ts";
 import { openHoldStore } from "../../../edge/hold/store.ts";
 
 let dir: string;

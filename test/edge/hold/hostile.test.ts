@@ -4,7 +4,7 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { Bodies } from "../../../edge/hold/bodies.ts";
+import { Bodies } from "../../../edge/ingress/bodies.ts";
 import { openHoldStore } from "../../../edge/hold/store.ts";
 import { identifierOf, publicKeyBlob } from "../../../edge/names/identifier.ts";
 import { ask, newKey, openEdge, openTunnel, until, type TestEdge } from "../../support/edge.ts";

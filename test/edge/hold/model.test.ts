@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
 import { everything } from "./everything.ts";
-import { ENTRY_OVERHEAD, networkOf } from "../../../edge/hold/entry.ts";
+import { ENTRY_OVERHEAD } from "../../../edge/hold/entry.ts";
+import { networkOf } from "../../../edge/network.ts";
 import { openHoldStore, type HoldStoreOptions } from "../../../edge/hold/store.ts";
 
 const QUOTA = 1_200_000;

@@ -11,8 +11,8 @@ import { airyId } from "../ids.ts";
 import type { Events } from "../live/events.ts";
 import { storable } from "../text.ts";
 import { endpoint } from "./endpoint.ts";
-import type { ChannelRow } from "./shapes.ts";
-import { channelShape } from "./shapes.ts";
+import type { ChannelRow } from "../database/rows.ts";
+import { channelShape } from "../database/rows.ts";
 
 interface Dependencies {
   database: Database;

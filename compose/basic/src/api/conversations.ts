@@ -6,8 +6,8 @@ import type { Reply } from "../http/reply.ts";
 import type { Routes } from "../http/server.ts";
 import type { Events } from "../live/events.ts";
 import { endpoint } from "./endpoint.ts";
-import type { ChannelRow, MessageRow } from "./shapes.ts";
-import { channelShape, conversationMetadata, messageColumns, messageShape } from "./shapes.ts";
+import type { ChannelRow, MessageRow } from "../database/rows.ts";
+import { channelShape, conversationMetadata, messageColumns, messageShape } from "../database/rows.ts";
 
 interface ConversationRow extends MessageRow {
   created_at: Date;

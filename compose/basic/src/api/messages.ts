@@ -10,8 +10,8 @@ import { airyId } from "../ids.ts";
 import type { Events } from "../live/events.ts";
 import { storableKey } from "../text.ts";
 import { endpoint } from "./endpoint.ts";
-import type { MessageRow } from "./shapes.ts";
-import { messageColumns, messageShape } from "./shapes.ts";
+import type { MessageRow } from "../database/rows.ts";
+import { messageColumns, messageShape } from "../database/rows.ts";
 
 /** Airy's sender of messages when nobody has to sign in. */
 const ANONYMOUS = "airy-core-anonymous";

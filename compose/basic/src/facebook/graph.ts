@@ -1,6 +1,6 @@
 /** The three Graph API calls the platform makes. Tokens travel in the Authorization header, never in a URL. */
 import { z } from "zod";
-import { GRAPH_VERSION, PAGE_FIELDS } from "../../../../cli/sources/facebook/contract.ts";
+import { GRAPH_VERSION, PAGE_FIELDS } from "../../../facebook/contract.ts";
 
 const TIMEOUT_MS = 10_000;
 

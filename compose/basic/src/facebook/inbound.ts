@@ -1,8 +1,8 @@
 /** Deliveries into the database: committed with the messages in them, once, then told to subscribers. */
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import type { MessageRow } from "../api/shapes.ts";
-import { messageColumns } from "../api/shapes.ts";
+import type { MessageRow } from "../database/rows.ts";
+import { messageColumns } from "../database/rows.ts";
 import type { Database } from "../database/connect.ts";
 import { describeError, isDataFault, isSerialization } from "../database/errors.ts";
 import type { Events } from "../live/events.ts";

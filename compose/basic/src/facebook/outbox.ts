@@ -2,8 +2,8 @@
  * Messages on their way to Facebook. A message is committed as pending before anything is sent, and marked as attempted before the call:
  * after a crash the ones never attempted are sent, and the ones whose outcome nobody knows fail rather than reach the customer twice.
  */
-import type { MessageRow } from "../api/shapes.ts";
-import { messageColumns } from "../api/shapes.ts";
+import type { MessageRow } from "../database/rows.ts";
+import { messageColumns } from "../database/rows.ts";
 import type { Database } from "../database/connect.ts";
 import { describeError } from "../database/errors.ts";
 import type { Events } from "../live/events.ts";

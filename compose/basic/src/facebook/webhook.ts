@@ -1,6 +1,6 @@
 /** The webhook path: Meta's verification handshake and its deliveries. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { verifySignature } from "../../../../cli/sources/facebook/contract.ts";
+import { verifySignature } from "../../../facebook/contract.ts";
 import { describeError } from "../database/errors.ts";
 import { createBodyReader } from "../http/body.ts";
 import type { Reply } from "../http/reply.ts";

@@ -1,6 +1,6 @@
 /** What subscribers of the WebSocket are told. Clients upsert by id: a change of a message comes as `message.created` again. */
-import type { ChannelRow, MessageRow } from "../api/shapes.ts";
-import { channelShape, conversationMetadata, messageShape } from "../api/shapes.ts";
+import type { ChannelRow, MessageRow } from "../database/rows.ts";
+import { channelShape, conversationMetadata, messageShape } from "../database/rows.ts";
 
 export interface Events {
   messageCreated(message: MessageRow): void;

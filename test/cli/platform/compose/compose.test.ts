@@ -3,10 +3,10 @@ import net from "node:net";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createHttpClient } from "../../../../cli/io/http.ts";
-import type { AiryEventBody } from "../../../../cli/launch/events.ts";
+import type { AiryEventBody } from "../../../../cli/events.ts";
 import { projectName } from "../../../../cli/platform/compose/project.ts";
 import type { LogLine, PlatformSpec } from "../../../../cli/platform/platform.ts";
-import { AiryError } from "../../../../cli/report/errors.ts";
+import { AiryError } from "../../../../cli/errors.ts";
 import { docker, hasDocker, leftOf } from "../../../support/docker.ts";
 import { createDocker, lastStatuses, makeSpec, secrets } from "./spec.ts";
 

@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import ssh2 from "ssh2";
 import { createCompose } from "../../../../cli/platform/compose/compose.ts";
-import type { AiryEventBody, ServiceStatus } from "../../../../cli/launch/events.ts";
+import type { AiryEventBody, ServiceStatus } from "../../../../cli/events.ts";
 import type { Platform, PlatformSpec } from "../../../../cli/platform/platform.ts";
 
 const distDir = path.resolve(import.meta.dirname, "../../../../dist");

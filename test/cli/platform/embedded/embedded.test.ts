@@ -6,7 +6,7 @@ import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { nextFreePort } from "../../../../cli/checks/ports.ts";
 import { createHttpClient } from "../../../../cli/io/http.ts";
-import type { AiryEventBody } from "../../../../cli/launch/events.ts";
+import type { AiryEventBody } from "../../../../cli/events.ts";
 import { createEmbedded } from "../../../../cli/platform/embedded/embedded.ts";
 import type { LogLine, Platform, PlatformSpec } from "../../../../cli/platform/platform.ts";
 import { loadOrCreateIdentity } from "../../../../cli/tunnel/identity.ts";

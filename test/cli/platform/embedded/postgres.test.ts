@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { Client } from "pg";
 import { afterEach, describe, expect, test } from "vitest";
-import type { AiryEventBody } from "../../../../cli/launch/events.ts";
+import type { AiryEventBody } from "../../../../cli/events.ts";
 import { besideBase, findFooting } from "../../../../cli/platform/embedded/footing.ts";
 import { findPostmaster, stopPostmaster } from "../../../../cli/platform/embedded/postmaster.ts";
 import { startPostgres, type Host, type RunningPostgres } from "../../../../cli/platform/embedded/postgres.ts";

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createHttpClient } from "../../../../cli/io/http.ts";
-import { type AiryError, exitCode, whyOf } from "../../../../cli/report/errors.ts";
+import { type AiryError, exitCode, whyOf } from "../../../../cli/errors.ts";
 import { probeCallback } from "../../../../cli/sources/facebook/callback.ts";
 import { type Reaction, type Receiver, platformLike, startReceiver } from "../../../compose/sandbox/receiver.ts";
 

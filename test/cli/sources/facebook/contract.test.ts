@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { GRAPH_VERSION, metaAppId, metaJson, signatureHeaders, verifySignature } from "../../../../cli/sources/facebook/contract.ts";
+import { GRAPH_VERSION, metaAppId, metaJson, signatureHeaders, verifySignature } from "../../../../compose/facebook/contract.ts";
 
 const secret = "s3cr3t";
 const body = Buffer.from('{"object":"page","entry":[]}');

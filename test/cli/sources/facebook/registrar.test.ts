@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createHttpClient } from "../../../../cli/io/http.ts";
-import type { AiryEventBody } from "../../../../cli/launch/events.ts";
-import { type AiryError, errorBody, exitCode, whyOf } from "../../../../cli/report/errors.ts";
-import { PAGE_FIELDS } from "../../../../cli/sources/facebook/contract.ts";
+import type { AiryEventBody } from "../../../../cli/events.ts";
+import { type AiryError, errorBody, exitCode, whyOf } from "../../../../cli/errors.ts";
+import { PAGE_FIELDS } from "../../../../compose/facebook/contract.ts";
 import { createFacebookSource } from "../../../../cli/sources/facebook/registrar.ts";
 import type { Source, SourceTarget } from "../../../../cli/sources/source.ts";
 import { type Receiver, platformLike, startReceiver } from "../../../compose/sandbox/receiver.ts";

@@ -1,7 +1,7 @@
 /** The clients for the stand-in's command channel and for the platform's page connection. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createHttpClient } from "../../../../cli/io/http.ts";
-import { type AiryError, exitCode, whyOf } from "../../../../cli/report/errors.ts";
+import { type AiryError, exitCode, whyOf } from "../../../../cli/errors.ts";
 import { connectPage } from "../../../../cli/sources/facebook/connect.ts";
 import { triggerMessage } from "../../../../cli/sources/facebook/trigger.ts";
 import { type Receiver, platformLike, startReceiver } from "../../../compose/sandbox/receiver.ts";

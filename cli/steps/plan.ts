@@ -1,5 +1,5 @@
 /** What a start consists of, decided from what was asked for and what is known, before anything changes. Pure. */
-import type { EngineName } from "./events.ts";
+import type { EngineName } from "../events.ts";
 
 export type StepId = "platform" | "tunnel" | "probe" | "page" | "webhook";
 

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { apply } from "../../../cli/launch/apply.ts";
+import { apply } from "../../../cli/steps/apply.ts";
 import { parseEdge } from "../../../cli/launch/edge.ts";
-import type { AiryEventBody } from "../../../cli/launch/events.ts";
-import { plan } from "../../../cli/launch/plan.ts";
-import { AiryError } from "../../../cli/report/errors.ts";
+import type { AiryEventBody } from "../../../cli/events.ts";
+import { plan } from "../../../cli/steps/plan.ts";
+import { AiryError } from "../../../cli/errors.ts";
 
 const ids = (input: Parameters<typeof plan>[0]): string[] => plan(input).map(({ id, where }) => `${id} ${where}`);
 

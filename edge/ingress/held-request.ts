@@ -4,16 +4,15 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { EdgeError, type AnswerCode } from "../errors.ts";
-import { answer } from "../ingress/answer.ts";
-import { responseHeaders } from "../ingress/headers.ts";
-import type { Exchange, Tunnel } from "../ssh/tunnel.ts";
+import { answer } from "./answer.ts";
+import { responseHeaders } from "./headers.ts";
+import type { Exchange, Tunnel } from "../tunnels/tunnel.ts";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
 import type { StreamHandler } from "../transport/stream.ts";
 import type { Bodies, Place } from "./bodies.ts";
-import type { Drainer } from "./drainer.ts";
-import { encodeHead } from "./head.ts";
-import { MAX_BODY_BYTES } from "./policy.ts";
-import type { HoldStore } from "./store.ts";
+import { encodeHead } from "../hold/head.ts";
+import { MAX_BODY_BYTES } from "../hold/policy.ts";
+import type { HoldContext } from "../hold/hold.ts";
 
 /** From the head of the request to the last byte of its body; whoever takes longer is told to send it again. */
 const RECEIVE_MS = 30_000;
@@ -22,20 +21,13 @@ const ANSWER_MS = 2_950;
 /** A live request that was stored in the meantime keeps its queue waiting for at most this long. */
 const LATE_MS = 30_000;
 
-export interface HeldRequestOptions {
+export interface HeldRequestOptions extends HoldContext {
   name: string;
   /** Of the sender. */
   address: string;
-  store: HoldStore;
-  drainer: Drainer;
   bodies: Bodies;
-  /** The tunnel that may take it live; null: none is open, it is about to leave, or earlier ones still wait. */
-  liveTunnel: () => Tunnel | null;
   /** The body turned out to be too large to be held: it goes on as an ordinary request. */
   onTooLarge: (sofar: Buffer[]) => void;
-  /** It is on disk, and the sender has been told so. */
-  onStored: () => void;
-  onChange: () => void;
   onDone: () => void;
   log: (line: string) => void;
 }

@@ -1,18 +1,9 @@
 import { readFile, readdir } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { commands } from "../../../cli/commands/table.ts";
-import {
-  AiryError,
-  asAiryError,
-  catalogue,
-  errorBody,
-  exitCode,
-  fromErrorBody,
-  whyOf,
-  type ErrorCode,
-} from "../../../cli/report/errors.ts";
-import { errorText } from "../../../cli/report/text.ts";
+import { commands } from "../../cli/commands/table.ts";
+import { AiryError, asAiryError, catalogue, errorBody, exitCode, fromErrorBody, whyOf, type ErrorCode } from "../../cli/errors.ts";
+import { errorText } from "../../cli/report/text.ts";
 
 const codes = Object.keys(catalogue) as ErrorCode[];
 
@@ -55,7 +46,7 @@ describe("the catalogue", () => {
 
   test("every code is used, and used with a code that exists", async () => {
     const root = path.resolve(import.meta.dirname, "../../../cli");
-    const files = (await readdir(root, { recursive: true })).filter((file) => /\.tsx?$/.test(file) && file !== "report/errors.ts");
+    const files = (await readdir(root, { recursive: true })).filter((file) => /\.tsx?$/.test(file) && file !== "errors.ts");
     const text = (await Promise.all(files.map((file) => readFile(path.join(root, file), "utf8")))).join("\n");
     expect(codes.filter((code) => !text.includes(`"${code}"`))).toEqual([]);
   });

@@ -1,6 +1,6 @@
 /** Runs the steps of a plan one after the other and says how each goes. */
-import { asAiryError } from "../report/errors.ts";
-import type { Emit, StepState } from "./events.ts";
+import { asAiryError } from "../errors.ts";
+import type { Emit, StepState } from "../events.ts";
 import type { StepId } from "./plan.ts";
 
 /** What a step came to; `skipped` with the reason when there was nothing to do. */

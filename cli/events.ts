@@ -2,7 +2,7 @@
  * The one event union: everything that happens in a workspace, in the order it happened. The agent process and the launcher
  * append events to `.airy/events.ndjson`; plain lines, NDJSON, the terminal UI and a second terminal are readers of that stream.
  */
-import type { ErrorBody } from "../report/errors.ts";
+import type { ErrorBody } from "./errors.ts";
 
 export type StepState = "pending" | "running" | "done" | "failed" | "skipped";
 export type ServiceState = "created" | "starting" | "running" | "exited";

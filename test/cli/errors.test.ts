@@ -45,7 +45,7 @@ describe("the catalogue", () => {
   });
 
   test("every code is used, and used with a code that exists", async () => {
-    const root = path.resolve(import.meta.dirname, "../../../cli");
+    const root = path.resolve(import.meta.dirname, "../../cli");
     const files = (await readdir(root, { recursive: true })).filter((file) => /\.tsx?$/.test(file) && file !== "errors.ts");
     const text = (await Promise.all(files.map((file) => readFile(path.join(root, file), "utf8")))).join("\n");
     expect(codes.filter((code) => !text.includes(`"${code}"`))).toEqual([]);

@@ -1,6 +1,7 @@
 /**
  * The error catalogue of everything on the user's machine: a stable code for each failure, and for each code what happened, why we
- * think so, what to type next, and the exit code. No other file under `cli/` contains error text for users.
+ * think so, what to type next, and the exit code. A `reason` among the details is evidence that only the place of the failure knows,
+ * one sentence written there; everything else that a user reads is here.
  */
 
 type ErrorCategory =
@@ -17,174 +18,214 @@ type ErrorCategory =
   | "webhook"
   | "internal";
 
-export type Details = Record<string, string | number | boolean | null | string[]>;
+/** Details as they come out of JSON. */
+export type Details = Record<string, string | number | boolean | null | string[] | undefined>;
 
-interface Entry {
+/** What may be known of any failure, whatever its code: the service it is about, and the last lines of its log. */
+interface Known {
+  service?: string;
+  log?: string[];
+}
+
+interface Entry<D> {
   category: ErrorCategory;
   exit: number;
   retryable: boolean;
   /** What happened, one sentence. */
-  what: (d: Details) => string;
+  what: (d: D) => string;
   /** The evidence. */
-  why: (d: Details) => string;
+  why: (d: D) => string;
   /** Commands, or one sentence each where no command helps. */
-  actions: (d: Details) => string[];
+  actions: (d: D) => string[];
+}
+
+/** @typeParam D the details that this code comes with; the texts can use nothing else, and {@link fail} demands them. */
+function entry<D extends object = object>(texts: Entry<D & Known>): Entry<D & Known> {
+  return texts;
+}
+
+/** What the Graph API answered. */
+interface Refusal {
+  appId: string;
+  graphHost: string;
+  callbackUrl: string | null;
+  status: number;
+  code: number;
+  subcode: number | null;
+  message: string;
+  trace: string | null;
+}
+
+/** A call that brought nothing usable: the network's code, or what came instead. */
+interface Unanswered {
+  cause?: string;
+  status?: number;
+  received?: string;
+}
+
+interface ProbeDetails extends Unanswered {
+  url: string;
+  host?: string;
+  reason?: string;
+  /** How the answer differed from the challenge; in place of `reason`. */
+  problem?: string;
+  edgeCode?: string | null;
 }
 
 export const catalogue = {
   // --- usage (2): the command line itself ------------------------------------------------------------------------------------------
-  UNKNOWN_COMMAND: {
+  UNKNOWN_COMMAND: entry<{ command: string; suggestion: string | null }>({
     category: "usage",
     exit: 2,
     retryable: false,
     what: (d) => `There is no command "${d.command}".`,
     why: (d) => (d.suggestion ? `The nearest one is "${d.suggestion}".` : "It is not in the list of commands."),
     actions: (d) => [d.suggestion ? `airy ${d.suggestion} --help` : "airy --help"],
-  },
-  UNKNOWN_FLAG: {
+  }),
+  UNKNOWN_FLAG: entry<{ flag: string; command: string; suggestion: string | null }>({
     category: "usage",
     exit: 2,
     retryable: false,
     what: (d) => `There is no option ${d.flag} here.`,
     why: (d) => (d.suggestion ? `The nearest one is ${d.suggestion}.` : `${d.command ? `airy ${d.command}` : "airy"} does not have it.`),
     actions: (d) => [d.command ? `airy ${d.command} --help` : "airy --help"],
-  },
-  INVALID_ARGUMENT: {
+  }),
+  INVALID_ARGUMENT: entry<{ command: string; reason: string }>({
     category: "usage",
     exit: 2,
     retryable: false,
     what: (d) => (d.command ? `The command line of airy ${d.command} is not right.` : "The command line is not right."),
     why: (d) => `${d.reason}`,
     actions: (d) => [d.command ? `airy ${d.command} --help` : "airy --help"],
-  },
+  }),
 
   // --- input (3): an answer is needed and nobody can be asked ----------------------------------------------------------------------
-  CONFIRMATION_REQUIRED: {
+  CONFIRMATION_REQUIRED: entry<{ dir: string; declined: boolean }>({
     category: "input",
     exit: 3,
     retryable: false,
     what: (d) => (d.declined ? "Nothing was deleted." : `All messages and settings in ${d.dir} would be deleted for good.`),
     why: (d) => (d.declined ? "The answer was no." : "That needs consent: there is no terminal to ask on, and --yes was not given."),
     actions: () => ["airy destroy --yes"],
-  },
-  SECRET_MISSING: {
+  }),
+  SECRET_MISSING: entry<{ missing: string[]; present: string[]; source: string; variables: string[]; keys: string[] }>({
     category: "input",
     exit: 3,
     retryable: false,
     what: (d) => `The Facebook app is only half configured: ${list(d.missing)} missing.`,
     why: (d) => `${list(d.present)} given (${d.source}).`,
     actions: (d) => [
-      `Set ${plain(d.variables)} in the environment, or ${plain(d.keys)} under components.sources.facebook in airy.yaml`,
+      `Set ${d.variables.join(" and ")} in the environment, or ${d.keys.join(" and ")} under components.sources.facebook in airy.yaml`,
       "airy up",
     ],
-  },
-  INTERRUPTED: {
+  }),
+  INTERRUPTED: entry<{ signal: string }>({
     category: "input",
     exit: 130, // exitCode() puts the signal's own code in its place
     retryable: true,
     what: () => "Stopped before it was done.",
     why: (d) => `airy received ${d.signal}.`,
     actions: () => ["airy up", "airy down"],
-  },
+  }),
 
   // --- config (4): configuration or credentials refused ----------------------------------------------------------------------------
-  CONFIG_INVALID: {
+  CONFIG_INVALID: entry<{ file: string; line: number | null; key: string | null; reason: string }>({
     category: "config",
     exit: 4,
     retryable: false,
     what: (d) => `${d.file}${d.line ? `, line ${d.line}` : ""} is not a valid configuration.`,
     why: (d) => (d.key ? `${d.key}: ${d.reason}` : `${d.reason}`),
     actions: (d) => [`Correct ${d.line ? `line ${d.line} of ` : ""}${d.file}`, "airy up"],
-  },
-  WORKSPACE_NOT_WRITABLE: {
+  }),
+  WORKSPACE_NOT_WRITABLE: entry<{ dir: string; reason: string }>({
     category: "config",
     exit: 4,
     retryable: false,
     what: (d) => `The workspace ${d.dir} cannot be used.`,
     why: (d) => `${d.reason}`,
     actions: () => ["airy up --workspace DIR"],
-  },
+  }),
 
   // --- docker (10): the container runtime ------------------------------------------------------------------------------------------
-  DOCKER_DOWN: {
+  DOCKER_DOWN: entry<{ endpoint?: string; reason: string; start?: string }>({
     category: "docker",
     exit: 10,
     retryable: true,
     what: () => "No docker engine answers.",
     why: (d) => `${d.reason}`,
     actions: (d) => [d.start ? `${d.start}` : "Start docker", "airy up --engine embedded"],
-  },
-  DOCKER_DENIED: {
+  }),
+  DOCKER_DENIED: entry<{ endpoint: string; reason: string }>({
     category: "docker",
     exit: 10,
     retryable: false,
     what: () => "The docker engine refuses this user.",
     why: (d) => `${d.reason}`,
     actions: () => ["sudo usermod -aG docker $USER, then log in again", "airy up --engine embedded"],
-  },
-  DOCKER_REMOTE: {
+  }),
+  DOCKER_REMOTE: entry<{ endpoint: string }>({
     category: "docker",
     exit: 10,
     retryable: false,
     what: (d) => `The docker engine ${d.endpoint} is not on this machine.`,
     why: () => "Ports are published on 127.0.0.1 of the engine's machine, and secrets are files of this one: both have to be the same.",
     actions: () => ["docker context use default", "airy up --engine embedded"],
-  },
-  COMPOSE_MISSING: {
+  }),
+  COMPOSE_MISSING: entry<{ reason: string }>({
     category: "docker",
     exit: 10,
     retryable: false,
     what: () => "Docker Compose is missing.",
     why: (d) => `${d.reason}`,
     actions: () => ["Install Docker Compose 2.20 or later: https://docs.docker.com/compose/install/", "airy up --engine embedded"],
-  },
-  COMPOSE_TOO_OLD: {
+  }),
+  COMPOSE_TOO_OLD: entry<{ found: string; needed: string }>({
     category: "docker",
     exit: 10,
     retryable: false,
     what: (d) => `Docker Compose ${d.found} is too old.`,
     why: (d) => `Version ${d.needed} or later is needed.`,
     actions: () => ["Install a newer Docker Compose: https://docs.docker.com/compose/install/", "airy up --engine embedded"],
-  },
-  COMPOSE_FAILED: {
+  }),
+  COMPOSE_FAILED: entry<{ command: string; reason: string }>({
     category: "docker",
     exit: 10,
     retryable: true,
     what: (d) => `docker compose ${d.command} failed.`,
     why: (d) => `${d.reason}`,
     actions: () => ["airy logs", "airy up"],
-  },
+  }),
 
   // --- port (11) -------------------------------------------------------------------------------------------------------------------
-  PORT_TAKEN: {
+  PORT_TAKEN: entry<{ port: number; holder: string | null }>({
     category: "port",
     exit: 11,
     retryable: true,
     what: (d) => `Port ${d.port} is taken.`,
     why: (d) => (d.holder ? `It is held by ${d.holder}.` : "Another program listens there; its name cannot be seen by this user."),
     actions: () => ["airy up --port N", "or leave --port out: airy then finds a free one"],
-  },
+  }),
 
   // --- image (12) ------------------------------------------------------------------------------------------------------------------
-  IMAGE_PULL_FAILED: {
+  IMAGE_PULL_FAILED: entry<{ image: string; reason: string }>({
     category: "image",
     exit: 12,
     retryable: true,
     what: (d) => `The image ${d.image} could not be pulled.`,
     why: (d) => `${d.reason}`,
     actions: (d) => [`docker pull ${d.image}`, "airy up --engine embedded"],
-  },
-  IMAGE_BUILD_FAILED: {
+  }),
+  IMAGE_BUILD_FAILED: entry<{ image: string; reason: string }>({
     category: "image",
     exit: 12,
     retryable: true,
     what: (d) => `The image ${d.image} could not be built.`,
     why: (d) => `${d.reason}`,
     actions: () => ["airy logs", "airy up --engine embedded"],
-  },
+  }),
 
   // --- service (13): a service failed or is not ready in time ----------------------------------------------------------------------
-  SERVICE_EXITED: {
+  SERVICE_EXITED: entry<{ service: string; exitCode?: number | null; signal?: string | null; reason?: string }>({
     category: "service",
     exit: 13,
     retryable: true,
@@ -192,48 +233,48 @@ export const catalogue = {
       `The service ${d.service} stopped${d.exitCode === undefined || d.exitCode === null ? "" : ` with exit code ${d.exitCode}`}${d.signal ? ` on ${d.signal}` : ""}.`,
     why: (d) => (d.reason ? `${d.reason}` : "Its last log lines are shown below."),
     actions: (d) => [`airy logs ${d.service}`],
-  },
-  SERVICE_UNHEALTHY: {
+  }),
+  SERVICE_UNHEALTHY: entry<{ service: string; reason: string }>({
     category: "service",
     exit: 13,
     retryable: true,
     what: (d) => `The service ${d.service} is not healthy.`,
     why: (d) => `${d.reason}`,
     actions: (d) => [`airy logs ${d.service}`],
-  },
-  POSTGRES_MISSING: {
+  }),
+  POSTGRES_MISSING: entry<{ package: string }>({
     category: "service",
     exit: 13,
     retryable: false,
     what: () => "The database programs for this system are not installed.",
     why: (d) => `The npm package ${d.package} was not found; it is an optional dependency and there is one for each supported system.`,
     actions: () => ["npm ci --include=optional", "airy up --engine docker"],
-  },
-  POSTGRES_UNUSABLE: {
+  }),
+  POSTGRES_UNUSABLE: entry<{ reason: string; root: boolean }>({
     category: "service",
     exit: 13,
     retryable: false,
     what: () => "The database programs do not run here.",
     why: (d) => `${d.root ? "Postgres refuses to run as root, and no way of running it as somebody else worked: " : ""}${d.reason}`,
     actions: (d) => [...(d.root ? ["Run airy as an ordinary user"] : []), "airy up --engine docker"],
-  },
-  POSTGRES_INIT_FAILED: {
+  }),
+  POSTGRES_INIT_FAILED: entry<{ reason: string }>({
     category: "service",
     exit: 13,
     retryable: true,
     what: () => "The database could not be created.",
     why: (d) => `${d.reason}`,
     actions: () => ["airy logs postgres", "airy up"],
-  },
-  POSTGRES_OWNER: {
+  }),
+  POSTGRES_OWNER: entry<{ dir: string; owner: number; uid: number | null }>({
     category: "service",
     exit: 13,
     retryable: false,
     what: (d) => `The database in ${d.dir} belongs to another user.`,
     why: (d) => `Its owner has uid ${d.owner}, this is uid ${d.uid}; airy was run as that user (or with sudo) before.`,
     actions: (d) => [`sudo chown -R ${d.uid} ${d.dir}`, "airy up"],
-  },
-  POSTGRES_FILESYSTEM: {
+  }),
+  POSTGRES_FILESYSTEM: entry<{ dir: string }>({
     category: "service",
     exit: 13,
     retryable: false,
@@ -241,157 +282,157 @@ export const catalogue = {
     why: () =>
       "That file system does not keep permissions (a Windows drive in WSL, for example), and Postgres insists on files nobody else can open.",
     actions: () => ["airy up --workspace DIR (in your home folder)", "airy up --engine docker"],
-  },
-  POSTGRES_DATA_VERSION: {
+  }),
+  POSTGRES_DATA_VERSION: entry<{ dir: string; found: string; known: string }>({
     category: "state",
     exit: 14,
     retryable: false,
     what: (d) => `The database in ${d.dir} is of Postgres ${d.found}; this airy brings Postgres ${d.known}.`,
     why: () => "Postgres does not open data of another major version, and airy does not convert it by itself. Nothing was changed.",
     actions: () => ["Use the airy that wrote it", "airy destroy && airy up (starts empty)"],
-  },
-  DATA_NEWER: {
+  }),
+  DATA_NEWER: entry<{ reason: string }>({
     category: "state",
     exit: 14,
     retryable: false,
     what: () => "The messages of this workspace were written by a newer airy.",
     why: (d) => `${d.reason}`,
     actions: () => ["Use the newer airy again", "airy destroy && airy up (starts empty)"],
-  },
-  POSTGRES_PASSWORD: {
+  }),
+  POSTGRES_PASSWORD: entry<{ dir: string }>({
     category: "state",
     exit: 14,
     retryable: false,
     what: (d) => `The database in ${d.dir} does not accept the password of this workspace.`,
     why: () => "Either the secrets in .airy or the data were replaced since it was created. Nothing was changed.",
     actions: () => ["Put the secrets and the data of the same time back together", "airy destroy && airy up (starts empty)"],
-  },
-  READY_TIMEOUT: {
+  }),
+  READY_TIMEOUT: entry<{ seconds: number; waitingFor: string }>({
     category: "service",
     exit: 13,
     retryable: true,
     what: (d) => `Not ready after ${d.seconds} s.`,
     why: (d) => `It was waiting for: ${d.waitingFor}.`,
     actions: () => ["airy status", "airy logs", "airy up --timeout 300"],
-  },
-  AGENT_EXITED: {
+  }),
+  AGENT_EXITED: entry<{ reason: string }>({
     category: "service",
     exit: 13,
     retryable: true,
     what: () => "The background process of this workspace stopped unexpectedly.",
     why: (d) => `${d.reason}`,
     actions: () => ["airy logs agent", "airy up"],
-  },
-  NOT_RUNNING: {
+  }),
+  NOT_RUNNING: entry<{ workspace: string; sandbox?: boolean }>({
     category: "service",
     exit: 13,
     retryable: false,
     what: () => "Airy is not running in this workspace.",
     why: (d) => `Nothing answers for ${d.workspace}.`,
     actions: (d) => [d.sandbox ? "airy up --sandbox" : "airy up"],
-  },
+  }),
 
   // --- state (14): what is there already does not fit ------------------------------------------------------------------------------
-  LOCKED: {
+  LOCKED: entry<{ command: string; pid: number; file: string; since: string; started?: string }>({
     category: "state",
     exit: 14,
     retryable: true,
     what: (d) => `Another airy ${d.command} is at work in this workspace.`,
     why: (d) => `Process ${d.pid} has held ${d.file} since ${d.since}.`,
     actions: () => ["Wait for it, then: airy status"],
-  },
-  ENGINE_CONFLICT: {
+  }),
+  ENGINE_CONFLICT: entry<{ stored: string; asked: string }>({
     category: "state",
     exit: 14,
     retryable: false,
     what: (d) => `This workspace belongs to the ${d.stored} engine; ${d.asked} was asked for.`,
     why: (d) => `Its messages are in the ${d.stored} engine's database, and the other engine would start with an empty one.`,
     actions: (d) => ["airy up", `airy destroy && airy up --engine ${d.asked}`],
-  },
-  MODE_CONFLICT: {
+  }),
+  MODE_CONFLICT: entry<{ sandbox: boolean; asked: string }>({
     category: "state",
     exit: 14,
     retryable: false,
     what: (d) => (d.sandbox ? "A sandbox runs in this workspace." : "This workspace runs, and not as a sandbox."),
     why: (d) => `${d.asked} would replace what runs.`,
     actions: (d) => ["airy down", `airy up ${d.asked}`],
-  },
-  STATE_UNREADABLE: {
+  }),
+  STATE_UNREADABLE: entry<{ file: string; reason: string }>({
     category: "state",
     exit: 14,
     retryable: false,
     what: (d) => `${d.file} cannot be read.`,
     why: (d) => `${d.reason}`,
     actions: (d) => [`Look at ${d.file}; airy wrote it and nothing else should`, "airy destroy"],
-  },
-  UPGRADE_REQUIRED: {
+  }),
+  UPGRADE_REQUIRED: entry<{ file: string; found: number; known: number }>({
     category: "state",
     exit: 14,
     retryable: false,
     what: (d) => `${d.file} was written by a newer airy.`,
     why: (d) => `It has version ${d.found}; this airy knows version ${d.known}.`,
     actions: () => ["airy version", "Use the newer airy again"],
-  },
-  NO_SANDBOX: {
+  }),
+  NO_SANDBOX: entry({
     category: "state",
     exit: 14,
     retryable: false,
     what: () => "There is no stand-in for Facebook here to write through.",
     why: () => "This workspace does not run with --sandbox.",
     actions: () => ["airy down", "airy up --sandbox"],
-  },
+  }),
 
   // --- tunnel (20) -----------------------------------------------------------------------------------------------------------------
-  SSH_UNREACHABLE: {
+  SSH_UNREACHABLE: entry<{ edge: string; reason: string }>({
     category: "tunnel",
     exit: 20,
     retryable: true,
     what: (d) => `The edge ${d.edge} cannot be reached.`,
     why: (d) => `${d.reason}`,
     actions: () => ["airy up --edge HOST[:PORT]", "airy up --sandbox"],
-  },
-  SSH_AUTH: {
+  }),
+  SSH_AUTH: entry<{ edge: string; reason: string }>({
     category: "tunnel",
     exit: 20,
     retryable: false,
     what: (d) => `The edge ${d.edge} refuses the key of this workspace.`,
     why: (d) => `${d.reason}`,
     actions: () => ["Ask the operator of the edge to admit the key", "airy up --edge HOST[:PORT]"],
-  },
-  HOST_KEY_CHANGED: {
+  }),
+  HOST_KEY_CHANGED: entry<{ edge: string; expected: string; got: string; file?: string | null }>({
     category: "tunnel",
     exit: 20,
     retryable: false,
     what: (d) => `The edge ${d.edge} shows another host key than before; it was not connected to.`,
     why: (d) => `Expected ${d.expected}, got ${d.got}. Somebody may be in between, or the edge was set up anew.`,
     actions: (d) => [`If the change is right, delete ${d.file ?? "the pinned key"} and repeat`],
-  },
+  }),
 
-  EDGE_REFUSED: {
+  EDGE_REFUSED: entry<{ edge: string; code: string; reason: string }>({
     category: "tunnel",
     exit: 20,
     retryable: false,
     what: (d) => `The edge ${d.edge} refuses the tunnel (${d.code}).`,
     why: (d) => `${d.reason}`,
     actions: () => ["airy version", "airy up --edge HOST[:PORT]"],
-  },
-  NAME_TAKEN: {
+  }),
+  NAME_TAKEN: entry<{ edge: string; name?: string | null }>({
     category: "tunnel",
     exit: 20,
     retryable: false,
     what: (d) => `The edge ${d.edge} has given the name ${d.name ?? "of this key"} to another key.`,
     why: () => "A name belongs to the key that claimed it first.",
     actions: () => ["Use the key that claimed the name: airy-proxy PORT --identity FILE"],
-  },
-  TAKEN_OVER: {
+  }),
+  TAKEN_OVER: entry<{ identifier: string | null }>({
     category: "tunnel",
     exit: 20,
     retryable: false,
     what: (d) => `Another client with the same key serves ${d.identifier} now, so this one has stopped.`,
     why: () => "The edge closed this connection because a newer one was made with the same key.",
     actions: () => ["Stop the other client, then start this one again", "airy-proxy PORT --identity OTHER_FILE"],
-  },
-  IDENTITY_UNREADABLE: {
+  }),
+  IDENTITY_UNREADABLE: entry<{ file: string; reason: string; mode?: boolean }>({
     category: "tunnel",
     exit: 20,
     retryable: false,
@@ -399,36 +440,36 @@ export const catalogue = {
     why: (d) => `${d.reason}`,
     actions: (d) =>
       d.mode ? [`chmod 600 ${d.file}`] : [`Put the right key at ${d.file}, or move it away to get a new one (and a new public URL)`],
-  },
-  TUNNEL_NOT_OPEN: {
+  }),
+  TUNNEL_NOT_OPEN: entry<{ edge: string; state: string }>({
     category: "tunnel",
     exit: 20,
     retryable: true,
     what: (d) => `The edge ${d.edge} cannot be asked, because the tunnel is not open.`,
     why: (d) => `Its state is ${d.state}.`,
     actions: () => ["airy status", "airy up"],
-  },
-  EDGE_START: {
+  }),
+  EDGE_START: entry<{ code: string; reason: string }>({
     category: "tunnel",
     exit: 20,
     retryable: false,
     what: () => "The edge could not be started.",
     why: (d) => `${d.reason}`,
     actions: (d) => (d.code === "EDGE_ADDRESS" ? ["airy edge --help", "Choose a free address"] : ["airy edge --help"]),
-  },
+  }),
 
   // --- probe (21): the public URL does not lead to the platform --------------------------------------------------------------------
-  PROBE_FAILED: {
+  PROBE_FAILED: entry<ProbeDetails>({
     category: "probe",
     exit: 21,
     retryable: true,
     what: (d) => `${d.url} does not lead to the platform.`,
     why: (d) => (d.reason ? `${d.reason}` : probeEvidence(d)),
     actions: () => ["airy logs agent", "airy logs platform", "airy up"],
-  },
+  }),
 
   // --- webhook (22) ----------------------------------------------------------------------------------------------------------------
-  FB_APP_REJECTED: {
+  FB_APP_REJECTED: entry<Partial<Refusal> & { appId: string; otherApp?: string }>({
     category: "config",
     exit: 4,
     retryable: false,
@@ -438,56 +479,56 @@ export const catalogue = {
       "Copy App ID and App Secret again: developers.facebook.com > your app > App settings > Basic (an Instagram app has an id of its own, which does not work here)",
       "airy up",
     ],
-  },
-  FB_PERMISSION: {
+  }),
+  FB_PERMISSION: entry<Refusal>({
     category: "config",
     exit: 4,
     retryable: false,
     what: (d) => `Facebook does not let the app ${d.appId} do this.`,
     why: (d) => facebookSaid(d),
     actions: () => ["Add the product Messenger to the app: developers.facebook.com > your app > Add product", "airy up"],
-  },
-  FB_HTTPS_REQUIRED: {
+  }),
+  FB_HTTPS_REQUIRED: entry<{ callbackUrl: string; graphHost: string }>({
     category: "config",
     exit: 4,
     retryable: false,
     what: (d) => `Facebook was not told about ${d.callbackUrl}: it delivers to https addresses with a valid certificate only.`,
     why: (d) => `The edge of this tunnel serves plain http, and ${d.graphHost} is not on this machine. Facebook was not called.`,
     actions: () => ["airy up --edge HOST[:PORT] (an edge that serves https)", "airy up --sandbox"],
-  },
-  FB_GRAPH_URL_INSECURE: {
+  }),
+  FB_GRAPH_URL_INSECURE: entry<{ graphHost: string }>({
     category: "config",
     exit: 4,
     retryable: false,
     what: (d) => `The App Secret is not sent to ${d.graphHost} over plain http.`,
     why: () => "AIRY_GRAPH_URL begins with http:, and its host is neither this machine nor a service beside it.",
     actions: () => ["Set AIRY_GRAPH_URL to an https address, or leave it out for Facebook's own", "airy up"],
-  },
-  FB_UNREACHABLE: {
+  }),
+  FB_UNREACHABLE: entry<Partial<Refusal> & Unanswered & { graphHost: string }>({
     category: "webhook",
     exit: 22,
     retryable: true,
     what: (d) => `${d.graphHost} gave no usable answer.`,
     why: (d) => (d.cause ? `${networkCause(d)}` : facebookSaid(d)),
     actions: () => ["airy up", "https://metastatus.com shows whether Facebook has a disturbance"],
-  },
-  FB_RATE_LIMITED: {
+  }),
+  FB_RATE_LIMITED: entry<Refusal>({
     category: "webhook",
     exit: 22,
     retryable: true,
     what: (d) => `Facebook wants fewer calls from the app ${d.appId}.`,
     why: (d) => facebookSaid(d),
     actions: () => ["Wait an hour", "airy up"],
-  },
-  FB_ERROR: {
+  }),
+  FB_ERROR: entry<Refusal>({
     category: "webhook",
     exit: 22,
     retryable: false,
     what: () => "Facebook refused the request.",
     why: (d) => facebookSaid(d),
     actions: () => ["airy status", "airy up"],
-  },
-  FB_VERIFY_FAILED: {
+  }),
+  FB_VERIFY_FAILED: entry<Refusal>({
     category: "webhook",
     exit: 22,
     retryable: true,
@@ -499,19 +540,19 @@ export const catalogue = {
           : "It could not reach the address, or got an error from it"
       }, although the same request from this machine was answered well. ${facebookSaid(d)}`,
     actions: () => ["airy status", "airy up"],
-  },
-  FB_READBACK: {
+  }),
+  FB_READBACK: entry<{ callbackUrl: string; current: string | null; active: boolean | null; missing: string[] }>({
     category: "webhook",
     exit: 22,
     retryable: true,
     what: () => "Facebook confirmed the webhook, but shows another one.",
     why: (d) =>
       `Registered was ${d.callbackUrl}; read back was ${d.current ?? "nothing"}${d.active === false ? ", not active" : ""}${
-        Array.isArray(d.missing) && d.missing.length > 0 ? `, without the fields ${d.missing.join(", ")}` : ""
+        d.missing.length > 0 ? `, without the fields ${d.missing.join(", ")}` : ""
       }.`,
     actions: () => ["airy status", "airy up"],
-  },
-  WEBHOOK_FOREIGN: {
+  }),
+  WEBHOOK_FOREIGN: entry<{ appId: string; object: string; current: string | null; callbackUrl: string }>({
     category: "webhook",
     exit: 22,
     retryable: false,
@@ -521,52 +562,56 @@ export const catalogue = {
       `airy up --replace-webhook (from then on Facebook delivers to ${d.callbackUrl}, and no longer to the other)`,
       "Use a Facebook app of its own for tests",
     ],
-  },
-  FB_CONNECT_FAILED: {
+  }),
+  FB_CONNECT_FAILED: entry<Unanswered & { pageId: string; host?: string; message?: string | null }>({
     category: "webhook",
     exit: 22,
     retryable: true,
     what: (d) => `The page ${d.pageId} could not be connected to the platform.`,
     why: (d) => (d.cause ? networkCause(d) : `The platform answered ${d.status}${d.message ? `: ${d.message}` : ""}.`),
     actions: () => ["airy logs platform", "airy up"],
-  },
-  TRIGGER_NOT_SUBSCRIBED: {
+  }),
+  TRIGGER_NOT_SUBSCRIBED: entry<{ message: string; layer: string | null }>({
     category: "webhook",
     exit: 22,
     retryable: true,
     what: () => "Nobody would receive this message, so it was not written.",
     why: (d) => `${d.message}`,
     actions: () => ["airy status", "airy up --sandbox"],
-  },
-  TRIGGER_REFUSED: {
+  }),
+  TRIGGER_REFUSED: entry<{ status: number; message: string }>({
     category: "input",
     exit: 3,
     retryable: false,
     what: () => "The stand-in for Facebook refused the message.",
     why: (d) => `It answered ${d.status}${d.message ? `: ${d.message}` : ""}.`,
     actions: () => ["airy trigger --help", "airy status"],
-  },
-  SANDBOX_UNREACHABLE: {
+  }),
+  SANDBOX_UNREACHABLE: entry<Unanswered & { host: string }>({
     category: "service",
     exit: 13,
     retryable: true,
     what: () => "The stand-in for Facebook does not answer.",
     why: (d) => networkCause(d),
     actions: () => ["airy status", "airy up --sandbox"],
-  },
+  }),
 
   // --- internal (1) ----------------------------------------------------------------------------------------------------------------
-  INTERNAL: {
+  INTERNAL: entry<{ reason: string; log?: string[] }>({
     category: "internal",
     exit: 1,
     retryable: false,
     what: () => "airy ran into a bug of its own.",
     why: (d) => `${d.reason}`,
     actions: (d) => (d.log ? [`airy logs`, `The log file is ${d.log}`] : ["Please report this with the output above."]),
-  },
-} as const satisfies Record<string, Entry>;
+  }),
+} as const;
 
 export type ErrorCode = keyof typeof catalogue;
+type DetailsOf<C extends ErrorCode> = (typeof catalogue)[C] extends Entry<infer D> ? D : never;
+/** Details can be left out where the code needs none. */
+type Given<C extends ErrorCode> =
+  object extends DetailsOf<C> ? [details?: DetailsOf<C>, options?: ErrorOptions] : [details: DetailsOf<C>, options?: ErrorOptions];
 
 /** The `error` member of the JSON envelope. */
 export interface ErrorBody {
@@ -579,22 +624,37 @@ export interface ErrorBody {
 }
 
 /** A failure with a code of the catalogue; thrown by {@link fail}, turned into text or JSON in `cli/report`. */
-export class AiryError extends Error {
+export class AiryError<C extends ErrorCode = ErrorCode> extends Error {
   override readonly name = "AiryError";
   readonly code: ErrorCode;
   readonly details: Details;
 
-  constructor(code: ErrorCode, details: Details = {}, options?: ErrorOptions) {
-    const entry: Entry = catalogue[code];
-    super(entry.what(details), options);
+  constructor(code: C, ...[details, options]: Given<C>) {
+    const known = (details ?? {}) as Details;
+    super(textsOf(code).what(known), options);
     this.code = code;
-    this.details = details;
+    this.details = known;
   }
 }
 
 /** Throws an {@link AiryError}. */
-export function fail(code: ErrorCode, details: Details = {}, options?: ErrorOptions): never {
-  throw new AiryError(code, details, options);
+export function fail<C extends ErrorCode>(code: C, ...given: Given<C>): never {
+  throw new AiryError(code, ...given);
+}
+
+/** The same failure with more details, of which `log` and `service` are shown. */
+export function withDetails(error: AiryError, more: Known): AiryError {
+  return remade(error.code, { ...error.details, ...more }, { cause: error });
+}
+
+/** Details that were checked when the error was first made. */
+function remade(code: ErrorCode, details: Details, options?: ErrorOptions): AiryError {
+  return new AiryError<ErrorCode>(code, ...([details, options] as unknown as Given<ErrorCode>));
+}
+
+/** Where the code, and with it the type of the details, is known at run time only. */
+function textsOf(code: ErrorCode): Entry<Details> {
+  return catalogue[code] as unknown as Entry<Details>;
 }
 
 /** Anything thrown as an {@link AiryError}; what is not one already is a bug of ours. */
@@ -614,38 +674,28 @@ export function exitCode(error: Pick<AiryError, "code" | "details">): number {
 
 /** The sentence with the evidence. */
 export function whyOf(error: Pick<AiryError, "code" | "details">): string {
-  const entry: Entry = catalogue[error.code];
-  return entry.why(error.details);
+  return textsOf(error.code).why(error.details);
 }
 
 export function errorBody(error: AiryError): ErrorBody {
-  const entry: Entry = catalogue[error.code];
-  return {
-    code: error.code,
-    category: entry.category,
-    message: error.message,
-    retryable: entry.retryable,
-    details: error.details,
-    actions: entry.actions(error.details),
-  };
+  const { category, retryable, actions } = textsOf(error.code);
+  return { code: error.code, category, message: error.message, retryable, details: error.details, actions: actions(error.details) };
 }
 
 /** Back from JSON: the agent process hands its failures to the launcher in this form. */
 export function fromErrorBody(body: ErrorBody): AiryError {
-  return body.code in catalogue
-    ? new AiryError(body.code, body.details)
-    : new AiryError("INTERNAL", { reason: `${body.code}: ${body.message}` });
+  return body.code in catalogue ? remade(body.code, body.details) : new AiryError("INTERNAL", { reason: `${body.code}: ${body.message}` });
 }
 
 /** What the Graph API answered; the trace id is what Facebook's support asks for. */
-function facebookSaid(d: Details): string {
+function facebookSaid(d: Partial<Refusal> & Unanswered): string {
   const code = d.code ? ` (${d.subcode ? `code ${d.code}, subcode ${d.subcode}` : `code ${d.code}`})` : "";
   const said = d.message ? `Facebook said${code}: ${d.message}` : `Facebook answered with HTTP status ${d.status}${code}`;
   return `${said}${/[.!?]$/.test(said) ? "" : "."}${d.trace ? ` Trace id ${d.trace}.` : ""}`;
 }
 
 /** `cause` is Node's error code. */
-function networkCause(d: Details): string {
+function networkCause(d: Unanswered & { graphHost?: string; host?: string }): string {
   const host = `${d.graphHost ?? d.host}`;
   if (d.cause === "ECONNREFUSED") return `Nothing listens at ${host}.`;
   if (d.cause === "ENOTFOUND" || d.cause === "EAI_AGAIN") return `The name ${host} cannot be resolved; is this machine online?`;
@@ -655,7 +705,7 @@ function networkCause(d: Details): string {
 }
 
 /** `problem` is how the answer of the public URL differed from the challenge. */
-function probeEvidence(d: Details): string {
+function probeEvidence(d: ProbeDetails): string {
   const received = d.received ? ` It begins: ${d.received}` : "";
   switch (d.problem) {
     case "unreachable":
@@ -675,11 +725,6 @@ function probeEvidence(d: Details): string {
   }
 }
 
-function list(value: Details[string] | undefined): string {
-  if (!Array.isArray(value)) return `${value ?? ""}`;
-  return value.length < 2 ? `${value.join("")} is` : `${value.slice(0, -1).join(", ")} and ${value.at(-1)} are`;
-}
-
-function plain(value: Details[string] | undefined): string {
-  return Array.isArray(value) ? value.join(" and ") : `${value ?? ""}`;
+function list(names: readonly string[]): string {
+  return names.length < 2 ? `${names.join("")} is` : `${names.slice(0, -1).join(", ")} and ${names.at(-1)} are`;
 }

@@ -1,7 +1,7 @@
 /** Which engine runs the services. The first choice is kept, because the messages are in its database. */
 import type { Io } from "../io/io.ts";
 import type { Platform } from "../platform/platform.ts";
-import { catalogue, fail, type ErrorCode } from "../errors.ts";
+import { fail } from "../errors.ts";
 import { loadEngine } from "../platform/engines.ts";
 import type { Emit, EngineName } from "../events.ts";
 
@@ -37,11 +37,6 @@ export async function chooseEngine(input: EngineInput, io: Io, emit: Emit): Prom
 
 async function requireUsable(engine: Platform, emit: Emit, because: string): Promise<void> {
   const facts = await engine.facts();
-  if (!facts.usable) {
-    if (facts.error) throw facts.error;
-    if (facts.error) throw facts.error;
-    const code: ErrorCode = facts.code in catalogue ? (facts.code as ErrorCode) : "INTERNAL";
-    fail(code, { reason: facts.reason });
-  }
+  if (!facts.usable) throw facts.error;
   emit({ type: "check", id: "engine", status: "ok", message: `engine ${engine.engine} (${because}): ${facts.detail}` });
 }

@@ -13,7 +13,7 @@ import type { Io } from "../io/io.ts";
 import { gone } from "../io/process.ts";
 import { joinSignals } from "../io/signals.ts";
 import type { Platform } from "../platform/platform.ts";
-import { AiryError, fail, fromErrorBody } from "../errors.ts";
+import { AiryError, fail, fromErrorBody, withDetails } from "../errors.ts";
 import { apply } from "../steps/apply.ts";
 import type { AiryEvent, Emit, EngineName, StatusData } from "../events.ts";
 import { plan } from "../steps/plan.ts";
@@ -185,5 +185,5 @@ export async function withLog(error: AiryError, platform: Platform, workspace: s
   } finally {
     given.release();
   }
-  return new AiryError(error.code, { ...error.details, log: lines.slice(-20) }, { cause: error });
+  return withDetails(error, { log: lines.slice(-20) });
 }

@@ -33,8 +33,8 @@ interface SandboxSpec {
 
 export interface Platform {
   readonly engine: EngineName;
-  /** Whether this engine can be used here, read-only; `reason` says why not, `error` is what to throw where it was asked for. */
-  facts(): Promise<{ usable: true; detail: string } | { usable: false; code: string; reason: string; error?: AiryError }>;
+  /** Whether this engine can be used here, read-only; `reason` says why not in a line, `error` is what to throw where it was asked for. */
+  facts(): Promise<{ usable: true; detail: string } | { usable: false; reason: string; error: AiryError }>;
   /** Brings all services up and returns when they are healthy. Repeating it when all runs changes nothing. Throws AiryError. */
   up(spec: PlatformSpec, emit: Emit, signal: AbortSignal): Promise<void>;
   /** Stops the services; data stays. */

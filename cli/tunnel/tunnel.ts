@@ -311,7 +311,7 @@ class Tunnel implements RunningTunnel {
     this.#stop.abort();
     this.#stopWatching();
     clearInterval(this.#measuring);
-    this.#rejectOpened(error ?? new AiryError("INTERRUPTED", {}));
+    this.#rejectOpened(error ?? new AiryError("INTERRUPTED", { signal: "the order to stop" }));
     return true;
   }
 

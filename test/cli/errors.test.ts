@@ -2,7 +2,19 @@ import { readFile, readdir } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { commands } from "../../cli/commands/table.ts";
-import { AiryError, asAiryError, catalogue, errorBody, exitCode, fromErrorBody, whyOf, type ErrorCode } from "../../cli/errors.ts";
+import {
+  AiryError,
+  asAiryError,
+  catalogue,
+  errorBody,
+  exitCode,
+  fail,
+  fromErrorBody,
+  whyOf,
+  type Details,
+  type ErrorBody,
+  type ErrorCode,
+} from "../../cli/errors.ts";
 import { errorText } from "../../cli/report/text.ts";
 
 const codes = Object.keys(catalogue) as ErrorCode[];
@@ -24,11 +36,18 @@ const exits: Record<string, number[]> = {
 };
 
 /** Answers to every detail that a text may ask for. */
-const anything = new Proxy({}, { get: (_, key) => (key === "log" ? undefined : `<${String(key)}>`) }) as Record<string, string>;
+const anything: Details = new Proxy(
+  {},
+  { get: (_, key) => (/^(missing|present|variables|keys)$/.test(String(key)) ? [`<${String(key)}>`] : `<${String(key)}>`) },
+);
+
+function withAnything(code: ErrorCode): AiryError {
+  return fromErrorBody({ code, details: anything } as ErrorBody);
+}
 
 describe("the catalogue", () => {
   test.each(codes)("%s says what, why and what to do, and exits with the code of its class", (code) => {
-    const error = new AiryError(code, anything);
+    const error = withAnything(code);
     const body = errorBody(error);
     expect(exits[body.category]).toContain(catalogue[code].exit);
     expect(body.message).toMatch(/\S.*[.?!]$/s);
@@ -38,7 +57,7 @@ describe("the catalogue", () => {
   });
 
   test.each(codes)("%s: every command it names exists", (code) => {
-    for (const action of errorBody(new AiryError(code, anything)).actions) {
+    for (const action of errorBody(withAnything(code)).actions) {
       const command = /^airy (?!-)(\S+)/.exec(action)?.[1];
       if (command !== undefined && !command.startsWith("<")) expect(Object.keys(commands)).toContain(command);
     }
@@ -50,6 +69,13 @@ describe("the catalogue", () => {
     const text = (await Promise.all(files.map((file) => readFile(path.join(root, file), "utf8")))).join("\n");
     expect(codes.filter((code) => !text.includes(`"${code}"`))).toEqual([]);
   });
+});
+
+test("details are checked for each code", () => {
+  // @ts-expect-error misspelled
+  expect(new AiryError("PORT_TAKEN", { prot: 1, holder: null }).message).toContain("undefined");
+  // @ts-expect-error missing
+  expect(() => fail("PORT_TAKEN")).toThrow();
 });
 
 describe("an error", () => {
@@ -68,7 +94,7 @@ describe("an error", () => {
   });
 
   test("of ours stays what it is, any other is a bug with its stack", () => {
-    const error = new AiryError("LOCKED", {});
+    const error = new AiryError("NO_SANDBOX");
     expect(asAiryError(error)).toBe(error);
     expect(asAiryError(new TypeError("x is not a function"))).toMatchObject({
       code: "INTERNAL",

@@ -36,7 +36,7 @@ export function createCompose({ env, uid, os, distDir }: ComposeOptions): Platfo
         return { usable: true, detail: `docker ${engine.version}, compose ${version}` };
       } catch (error) {
         if (!(error instanceof AiryError)) throw error;
-        return { usable: false, code: error.code, reason: `${error.message} ${whyOf(error)}`, error };
+        return { usable: false, reason: `${error.message} ${whyOf(error)}`, error };
       }
     },
 

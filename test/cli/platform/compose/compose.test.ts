@@ -221,7 +221,11 @@ describe.skipIf(!hasDocker)("an image that cannot be had", () => {
     async () => {
       const image = "localhost:1/not-there:1"; // nothing listens there
       const engine = createDocker({ AIRY_POSTGRES_IMAGE: image });
-      expect(await engine.facts()).toMatchObject({ usable: false, code: "IMAGE_PULL_FAILED", reason: expect.stringContaining(image) });
+      expect(await engine.facts()).toMatchObject({
+        usable: false,
+        error: { code: "IMAGE_PULL_FAILED" },
+        reason: expect.stringContaining(image),
+      });
       const spec = await makeSpec();
       try {
         await expect(engine.up(spec, () => undefined, AbortSignal.timeout(minutes))).rejects.toMatchObject({

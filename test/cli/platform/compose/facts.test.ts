@@ -62,7 +62,7 @@ describe("the docker engine is not usable", () => {
     async (endpoint) => {
       installDocker({ endpoint });
       const facts = await createDocker().facts();
-      expect(facts).toMatchObject({ usable: false, code: "DOCKER_REMOTE" });
+      expect(facts).toMatchObject({ usable: false, error: { code: "DOCKER_REMOTE" } });
     },
   );
 
@@ -81,7 +81,11 @@ describe("the docker engine is not usable", () => {
   test.each(["2.19.1", "v1.29.2"])("with Compose %s", async (compose) => {
     const engine = await startEngine();
     installDocker({ endpoint: engine.endpoint, compose });
-    expect(await createDocker().facts()).toMatchObject({ usable: false, code: "COMPOSE_TOO_OLD", reason: expect.stringContaining("2.20") });
+    expect(await createDocker().facts()).toMatchObject({
+      usable: false,
+      error: { code: "COMPOSE_TOO_OLD" },
+      reason: expect.stringContaining("2.20"),
+    });
     engine.close();
   });
 
@@ -89,7 +93,11 @@ describe("the docker engine is not usable", () => {
     const engine = await startEngine();
     installDocker({ endpoint: engine.endpoint, compose: "v2.20.0" });
     const facts = await createDocker({ AIRY_POSTGRES_IMAGE: "example/postgres:17" }).facts();
-    expect(facts).toMatchObject({ usable: false, code: "IMAGE_PULL_FAILED", reason: expect.stringContaining("example/postgres:17") });
+    expect(facts).toMatchObject({
+      usable: false,
+      error: { code: "IMAGE_PULL_FAILED" },
+      reason: expect.stringContaining("example/postgres:17"),
+    });
     engine.close();
   });
 });

@@ -43,7 +43,7 @@ describe("the docker engine is not usable", () => {
   test("where docker is not installed", async () => {
     expect(await createDocker().facts()).toMatchObject({
       usable: false,
-      code: "DOCKER_DOWN",
+      error: { code: "DOCKER_DOWN" },
       reason: expect.stringContaining("not found"),
     });
   });
@@ -52,7 +52,7 @@ describe("the docker engine is not usable", () => {
     installDocker({ endpoint: `unix://${bin}/docker.sock` });
     expect(await createDocker().facts()).toMatchObject({
       usable: false,
-      code: "DOCKER_DOWN",
+      error: { code: "DOCKER_DOWN" },
       reason: expect.stringContaining(`${bin}/docker.sock`),
     });
   });
@@ -71,7 +71,6 @@ describe("the docker engine is not usable", () => {
     installDocker({ endpoint: engine.endpoint, compose: null });
     expect(await createDocker().facts()).toMatchObject({
       usable: false,
-      code: "COMPOSE_MISSING",
       reason: expect.stringContaining("docker: 'compose' is not a docker command."),
       error: { code: "COMPOSE_MISSING" },
     });

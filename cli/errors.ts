@@ -701,6 +701,7 @@ function networkCause(d: Unanswered & { graphHost?: string; host?: string }): st
   if (d.cause === "ENOTFOUND" || d.cause === "EAI_AGAIN") return `The name ${host} cannot be resolved; is this machine online?`;
   if (d.cause === "ETIMEDOUT") return `${host} did not answer in time.`;
   if (d.cause === "NOT_JSON") return `${host} answered with something that is not JSON (status ${d.status}): ${d.received}`;
+  if (d.cause === "EMSGSIZE") return `${host} answered with more than is read.`;
   return `The connection to ${host} failed: ${d.cause}.`;
 }
 
@@ -716,6 +717,8 @@ function probeEvidence(d: ProbeDetails): string {
       return "The platform answered 403: it knows another verify token than this workspace.";
     case "status":
       return `Asked to echo a challenge, it answered ${d.status}.${received}`;
+    case "stranger":
+      return `Asked by a stranger, the platform says 403; the answer was ${d.status}.${received}`;
     case "redirect":
       return `Asked to echo a challenge, it answered ${d.status}, a redirect to ${d.received}`;
     case "html":

@@ -1,59 +1,86 @@
 /**
- * The one event union: everything that happens in a workspace, in the order it happened. The agent process and the launcher
- * append events to `.airy/events.ndjson`; plain lines, NDJSON, the terminal UI and a second terminal are readers of that stream.
+ * The one event union: everything that happens in a workspace, in the order it happened. The agent process appends events to
+ * `.airy/events.ndjson`, the launcher does before there is one; plain lines, NDJSON, the terminal UI and a second terminal are readers of
+ * that stream. What crosses a process boundary is described once, by a schema, and its type follows from it.
  */
+import { z } from "zod";
 import type { ErrorBody } from "./errors.ts";
 
+const nullable = z.string().nullable();
+
 export type StepState = "pending" | "running" | "done" | "failed" | "skipped";
-export type ServiceState = "created" | "starting" | "running" | "exited";
-export type ServiceHealth = "healthy" | "unhealthy" | "starting" | "none";
-export type TunnelState = "idle" | "connecting" | "open" | "waiting" | "closed";
-export type WebhookState = "unconfigured" | "pending" | "active" | "inactive" | "foreign" | "error";
-export type EngineName = "docker" | "embedded";
 
-export interface ServiceStatus {
-  name: string;
-  state: ServiceState;
-  health: ServiceHealth;
-}
+const engineName = z.enum(["docker", "embedded"]);
 
-export interface TunnelStatus {
-  state: TunnelState;
-  /** Public base URL, e.g. `http://abcdefghij.tunnel.localhost:4280`; null until the edge has said it once. */
-  url: string | null;
-  identifier: string | null;
-  /** SSH address of the edge, `host:port`. */
-  edge: string;
-  /** ISO time at which the present state began. */
-  since: string;
-  /** How many times the connection was lost and made again. */
-  reconnects: number;
-  /** Round trip through the SSH connection in milliseconds; null before the first measurement. */
-  rttMs: number | null;
-  /** While `waiting`: ISO time of the next attempt. */
-  retryAt: string | null;
-  /** While `waiting` or `closed`: the error code of what ended the connection. */
-  reason: string | null;
-  /** What the edge holds for this tunnel; null where nothing is held. */
-  held: HeldStatus | null;
-}
+const serviceSchema = z.object({
+  name: z.string(),
+  /** `missing`: it should be there and is not. */
+  state: z.enum(["missing", "created", "starting", "running", "exited"]),
+  health: z.enum(["healthy", "unhealthy", "starting", "none"]),
+  /** How often the engine has started it again after a crash; left out while that is never. */
+  restarts: z.number().optional(),
+});
 
-export interface HeldStatus {
+const heldSchema = z.object({
   /** Webhooks acknowledged by the edge and not delivered yet. */
-  entries: number;
-  bytes: number;
+  entries: z.number(),
+  bytes: z.number(),
   /** Webhooks set aside because the local service refused them for good. */
-  dead: number;
+  dead: z.number(),
   /** Received time of the oldest waiting webhook, ISO; null when none waits. */
-  oldest: string | null;
-}
+  oldest: nullable,
+});
 
-export interface WebhookStatus {
-  source: "facebook";
-  object: string;
-  state: WebhookState;
-  callbackUrl: string | null;
-}
+const tunnelSchema = z.object({
+  state: z.enum(["idle", "connecting", "open", "waiting", "closed"]),
+  /** Public base URL, e.g. `http://abcdefghij.tunnel.localhost:4280`; null until the edge has said it once. */
+  url: nullable,
+  identifier: nullable,
+  /** SSH address of the edge, `host:port`. */
+  edge: z.string(),
+  /** ISO time at which the present state began. */
+  since: z.string(),
+  /** How many times the connection was lost and made again. */
+  reconnects: z.number(),
+  /** Round trip through the SSH connection in milliseconds; null before the first measurement. */
+  rttMs: z.number().nullable(),
+  /** While `waiting`: ISO time of the next attempt. */
+  retryAt: nullable,
+  /** While `waiting` or `closed`: the error code of what ended the connection. */
+  reason: nullable,
+  /** What the edge holds for this tunnel; null where nothing is held. */
+  held: heldSchema.nullable(),
+});
+
+const webhookSchema = z.object({
+  source: z.literal("facebook"),
+  object: z.string(),
+  state: z.enum(["unconfigured", "pending", "active", "inactive", "foreign", "error"]),
+  callbackUrl: nullable,
+});
+
+/** What `airy status --json` prints as `data`, and what the result of `airy up` carries. */
+export const statusSchema = z.object({
+  state: z.enum(["running", "degraded", "stopped"]),
+  engine: engineName.nullable(),
+  edition: z.literal("basic"),
+  sandbox: z.boolean(),
+  platform: z.object({ url: nullable, services: z.array(serviceSchema) }),
+  tunnel: tunnelSchema.nullable(),
+  webhooks: z.array(webhookSchema),
+  control: z.object({ url: nullable }),
+});
+
+export type EngineName = z.output<typeof engineName>;
+export type ServiceStatus = z.output<typeof serviceSchema>;
+export type ServiceState = ServiceStatus["state"];
+export type ServiceHealth = ServiceStatus["health"];
+export type HeldStatus = z.output<typeof heldSchema>;
+export type TunnelStatus = z.output<typeof tunnelSchema>;
+export type TunnelState = TunnelStatus["state"];
+export type WebhookStatus = z.output<typeof webhookSchema>;
+export type WebhookState = WebhookStatus["state"];
+export type StatusData = z.output<typeof statusSchema>;
 
 export interface RequestRecord {
   id: string;
@@ -66,18 +93,6 @@ export interface RequestRecord {
   durationMs: number;
   bytesIn: number;
   bytesOut: number;
-}
-
-/** What `airy status --json` prints as `data`, and what the result of `airy up` carries. */
-export interface StatusData {
-  state: "running" | "degraded" | "stopped";
-  engine: EngineName | null;
-  edition: "basic";
-  sandbox: boolean;
-  platform: { url: string | null; services: ServiceStatus[] };
-  tunnel: TunnelStatus | null;
-  webhooks: WebhookStatus[];
-  control: { url: string | null };
 }
 
 export type AiryEventBody =

@@ -1,23 +1,9 @@
 /** What the launcher hands to the agent process over its stdin, secrets included: never argv, never the environment. */
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { specSchema } from "../platform/platform.ts";
 
 const port = z.int().min(1).max(65_535);
-
-const specSchema = z.object({
-  workspace: z.string(),
-  ports: z.object({ platform: port, edgeSsh: port, edgeHttp: port, facebook: port }),
-  secrets: z.object({ databasePassword: z.string(), verifyToken: z.string() }),
-  facebook: z.object({ appId: z.string(), appSecret: z.string(), graphUrl: z.string() }).nullable(),
-  sandbox: z
-    .object({
-      domain: z.string(),
-      edgeHostKey: z.string(),
-      page: z.object({ id: z.string(), name: z.string(), token: z.string() }),
-      commandToken: z.string(),
-    })
-    .nullable(),
-});
 
 const settingsSchema = z.object({
   startId: z.string(),

@@ -1,5 +1,4 @@
 /** The agent's part of a start: platform (embedded), tunnel, probe from outside, page, webhook; then it keeps watch. */
-import { randomUUID } from "node:crypto";
 import type { HttpClient } from "../io/http.ts";
 import { joinSignals } from "../io/signals.ts";
 import { apply, type Job, type Outcome } from "../steps/apply.ts";
@@ -91,38 +90,9 @@ function rejected(signal: AbortSignal): Promise<never> {
 
 async function probe(work: WorkContext, target: SourceTarget): Promise<Outcome> {
   const { http, signal } = work;
-  if (work.source) {
-    const { callbackUrl, verifyToken } = target;
-    await probeCallback({ http, callbackUrl, verifyToken, retryDelaysMs: PROBE_DELAYS_MS, signal });
-    return { detail: "the challenge came back" };
-  }
-  await probeUnconfigured(work, target.callbackUrl);
-  return { detail: "the platform answers" };
-}
-
-/**
- * Without a Facebook app the platform has no verify token and refuses every handshake. That it is the platform which refuses, and not
- * something on the way, is told by the edge's header on its own errors.
- */
-async function probeUnconfigured(work: WorkContext, callbackUrl: string): Promise<void> {
-  const url = `${callbackUrl}?hub.mode=subscribe&hub.challenge=1&hub.verify_token=${randomUUID()}`;
-  let reason = "";
-  for (const pauseMs of [...PROBE_DELAYS_MS, 0]) {
-    work.signal.throwIfAborted();
-    try {
-      const response = await work.http({ url, timeoutMs: 5000, signal: work.signal });
-      const edgeError = response.headers["airy-error"];
-      if (edgeError === undefined && response.status === 403) return;
-      reason =
-        edgeError === undefined
-          ? `The answer was ${response.status}; the platform says 403 to a stranger.`
-          : `The edge answered ${response.status} ${String(edgeError)}.`;
-    } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
-    }
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
-  }
-  fail("PROBE_FAILED", { url: callbackUrl, reason });
+  const verifyToken = work.source ? target.verifyToken : null;
+  await probeCallback({ http, callbackUrl: target.callbackUrl, verifyToken, retryDelaysMs: PROBE_DELAYS_MS, signal });
+  return { detail: work.source ? "the challenge came back" : "the platform answers" };
 }
 
 async function connect(work: WorkContext): Promise<Outcome> {
@@ -147,6 +117,6 @@ async function register(work: WorkContext, target: SourceTarget): Promise<Outcom
     return { state: "skipped", detail: "no Facebook app is configured" };
   }
   const app = await work.source.check(work.signal);
-  await work.source.register(target, { replaceWebhook: work.settings.replaceWebhook }, work.emit, work.signal);
+  await work.source.register(target, { replaceWebhook: work.settings.replaceWebhook, reached: true }, work.emit, work.signal);
   return { detail: `app ${app.account}` };
 }

@@ -1,20 +1,25 @@
 /**
- * The one HTTP client: probe, registrar and the stand-in's deliveries use it. Node does not resolve `*.localhost`
- * (RFC 6761 asks resolvers to map it to loopback), and `fetch` drops a custom Host header; `node:http` with its own lookup does
- * neither. Redirects are not followed.
+ * The one way in which HTTP is spoken: probe, registrar, control API, docker's socket, the stand-in's deliveries. Node does not resolve
+ * `*.localhost` (RFC 6761 asks resolvers to map it to loopback), and `fetch` drops a custom Host header; `node:http` with its own lookup
+ * does neither. Redirects are not followed.
  */
 import dns from "node:dns";
 import http from "node:http";
 import https from "node:https";
 import type { LookupFunction } from "node:net";
+import { joinSignals } from "./signals.ts";
 
-interface HttpRequest {
+export interface HttpRequest {
   method?: string;
   url: string;
+  /** A Unix socket or named pipe to connect to, whatever the URL's host. */
+  socketPath?: string;
   headers?: Record<string, string>;
   body?: Uint8Array | string;
   /** For the whole exchange, milliseconds; default 10 000. */
   timeoutMs?: number;
+  /** Of the answer's body; default {@link MAX_BYTES}. */
+  maxBytes?: number;
   signal?: AbortSignal;
 }
 
@@ -26,39 +31,68 @@ export interface HttpResponse {
 
 export type HttpClient = (request: HttpRequest) => Promise<HttpResponse>;
 
+/** More than anything that we ask for needs. */
+const MAX_BYTES = 1_000_000;
+/** For an answer of which only the beginning matters. */
+export const PROBE_BYTES = 65_536;
+const TIMEOUT_MS = 10_000;
+
 /**
  * @param localhost what `*.localhost` names connect to: loopback, or in a container the edge's service name.
- * The returned client rejects with Node's own error (`code` ECONNREFUSED, ENOTFOUND, ETIMEDOUT, ABORT_ERR).
+ * The returned client rejects with Node's own error (`code` ECONNREFUSED, ENOTFOUND, ETIMEDOUT, ABORT_ERR), or one with `code` EMSGSIZE for
+ * a body that is larger than allowed.
  */
 export function createHttpClient(localhost = "127.0.0.1"): HttpClient {
-  const lookup: LookupFunction = (hostname, options, callback) => {
-    const target = hostname.endsWith(".localhost") ? localhost : hostname;
-    dns.lookup(target, options, callback as never);
+  return async (request) => {
+    const { timeoutMs = TIMEOUT_MS, signal } = request;
+    const late = () => failure("ETIMEDOUT", `no answer from ${new URL(request.url).host} within ${timeoutMs} ms`);
+    const given = joinSignals(signal ? [signal] : [], timeoutMs, late);
+    try {
+      const response = await openHttp({ ...request, signal: given.signal }, localhost);
+      const body = await readBody(response, request.maxBytes ?? MAX_BYTES);
+      return { status: response.statusCode ?? 0, headers: response.headers, body };
+    } catch (error) {
+      throw given.signal.aborted && !signal?.aborted ? given.signal.reason : error;
+    } finally {
+      given.release();
+    }
   };
-  return (request) =>
-    new Promise((resolve, reject) => {
-      const url = new URL(request.url);
-      const module = url.protocol === "https:" ? https : http;
-      const body = request.body === undefined ? undefined : Buffer.from(request.body);
-      const headers: Record<string, string> = { ...request.headers };
-      if (body) headers["content-length"] = String(body.length);
-      const req = module.request(url, { method: request.method ?? "GET", headers, lookup, agent: false, signal: request.signal });
-      const timer = setTimeout(() => {
-        req.destroy(Object.assign(new Error(`no answer from ${url.host} within ${request.timeoutMs ?? 10_000} ms`), { code: "ETIMEDOUT" }));
-      }, request.timeoutMs ?? 10_000);
-      req.on("error", (error) => {
-        clearTimeout(timer);
-        reject(error);
-      });
-      req.on("response", (res) => {
-        const chunks: Buffer[] = [];
-        res.on("data", (chunk: Buffer) => chunks.push(chunk));
-        res.on("error", reject);
-        res.on("end", () => {
-          clearTimeout(timer);
-          resolve({ status: res.statusCode ?? 0, headers: res.headers, body: Buffer.concat(chunks) });
-        });
-      });
-      req.end(body);
-    });
+}
+
+/** Resolves with the head of the answer; its body, which may be endless, is the caller's to read or to destroy. */
+export function openHttp(
+  request: Pick<HttpRequest, "method" | "url" | "socketPath" | "headers" | "body" | "signal">,
+  localhost = "127.0.0.1",
+): Promise<http.IncomingMessage> {
+  const lookup: LookupFunction = (hostname, options, callback) => {
+    dns.lookup(hostname.endsWith(".localhost") ? localhost : hostname, options, callback as never);
+  };
+  const url = new URL(request.url);
+  const module = url.protocol === "https:" ? https : http;
+  const body = request.body === undefined ? undefined : Buffer.from(request.body);
+  const headers = { ...request.headers, ...(body && { "content-length": String(body.length) }) };
+  const { method = "GET", socketPath, signal } = request;
+  return new Promise((resolve, reject) => {
+    module
+      .request(url, { method, socketPath, headers, lookup, agent: false, signal }, resolve)
+      .once("error", reject)
+      .on("error", () => {})
+      .end(body);
+  });
+}
+
+/** Rejects with `code` EMSGSIZE, and closes the connection, once the body is larger than `maxBytes`. */
+async function readBody(response: http.IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) throw failure("EMSGSIZE", `the answer is larger than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function failure(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
 }

@@ -4,7 +4,7 @@ import type { AgentRecord } from "../agent/record.ts";
 import type { AgentSettings } from "../agent/settings.ts";
 import { facebookApp, type Config } from "../config/config.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
-import { loadOrCreateSecrets, readState, type Ports, type Secrets, type State } from "../config/state.ts";
+import { loadOrCreateSecrets, readState, type Secrets, type State } from "../config/state.ts";
 import type { Io } from "../io/io.ts";
 import type { Platform, PlatformSpec } from "../platform/platform.ts";
 import { fail } from "../errors.ts";
@@ -30,7 +30,6 @@ export interface Prepared {
   settings: Omit<AgentSettings, "startId">;
   /** To be written before anything is started. */
   state: State;
-  ports: Ports;
 }
 
 /** Domain of the sandbox's own edge; `*.localhost` leads to this machine (RFC 6761). */
@@ -60,22 +59,17 @@ export async function prepare({ asked, config, paths, agent, lost, io, emit }: P
   const sandbox = chooseMode(asked, stored, agent !== null);
   // Before secrets are made and ports looked for: what is wrong here is the user's to correct.
   const app = sandbox ? null : facebookApp(config, paths.config);
-  const edgeText = asked.edge ?? config.edge;
-  if (!sandbox) parseEdge(edgeText, "up");
+  const remote = sandbox ? null : parseEdge(asked.edge ?? config.edge, "up");
 
   const engineAsked = (asked.engine ?? config.engine ?? "auto") as "auto" | "docker" | "embedded";
   const platform = await chooseEngine({ asked: engineAsked, stored: stored.engine, running: agent !== null }, io, emit);
   const running = agent !== null || (platform.engine === "docker" && (await runs(platform, paths.root)));
   const portsInput = { asked: asked.port, stored: stored.ports, sandbox, running, lost };
-  await check(
-    { workspace: paths.root, engine: platform.engine, ports: portWishes(portsInput), edge: sandbox ? null : parseEdge(edgeText, "up") },
-    agent,
-    emit,
-  );
+  await check({ workspace: paths.root, engine: platform.engine, ports: portWishes(portsInput), edge: remote }, agent, emit);
   const ports = await choosePorts(portsInput, emit);
   const secrets = await loadOrCreateSecrets(paths);
   const edgeKey = sandbox ? await loadOrCreateIdentity(paths.sandboxEdgeKey) : null;
-  const edge = sandbox ? { host: "127.0.0.1", port: ports.edgeSsh } : parseEdge(edgeText, "up");
+  const edge = remote ?? { host: "127.0.0.1", port: ports.edgeSsh };
 
   const spec: PlatformSpec = {
     workspace: paths.root,
@@ -101,7 +95,6 @@ export async function prepare({ asked, config, paths, agent, lost, io, emit }: P
       hold: config.hold && !asked.noHold,
     },
     state: { ...stored, engine: platform.engine, sandbox, ports },
-    ports,
   };
 }
 

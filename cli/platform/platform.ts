@@ -1,35 +1,31 @@
 /** What brings the platform's services up. Two engines implement it: docker compose, and embedded (no docker). */
+import { z } from "zod";
 import type { Emit, EngineName, ServiceStatus } from "../events.ts";
 import type { AiryError } from "../errors.ts";
 
-/** Everything an engine needs; ports are decided before (launch), secrets come from `.airy/`. */
-export interface PlatformSpec {
-  /** Absolute path of the workspace; its state is in `<workspace>/.airy`. */
-  workspace: string;
-  ports: {
-    /** API, webhook and inbox page. */
-    platform: number;
-    /** Only with `sandbox`. */
-    edgeSsh: number;
-    edgeHttp: number;
-    facebook: number;
-  };
-  secrets: {
-    databasePassword: string;
-    verifyToken: string;
-  };
-  facebook: { appId: string; appSecret: string; graphUrl: string } | null;
-  /** The local edge and the stand-in for Facebook; null without `--sandbox`. */
-  sandbox: SandboxSpec | null;
-}
+const port = z.int().min(1).max(65_535);
 
-interface SandboxSpec {
-  domain: string;
-  /** Private host key of the local edge, OpenSSH format. */
-  edgeHostKey: string;
-  page: { id: string; name: string; token: string };
-  commandToken: string;
-}
+/** Everything an engine needs; ports are decided before (launch), secrets come from `.airy/`. */
+export const specSchema = z.object({
+  /** Absolute path of the workspace; its state is in `<workspace>/.airy`. */
+  workspace: z.string(),
+  /** `platform`: API, webhook and inbox page; the others only with `sandbox`. */
+  ports: z.object({ platform: port, edgeSsh: port, edgeHttp: port, facebook: port }),
+  secrets: z.object({ databasePassword: z.string(), verifyToken: z.string() }),
+  facebook: z.object({ appId: z.string(), appSecret: z.string(), graphUrl: z.string() }).nullable(),
+  /** The local edge and the stand-in for Facebook; null without `--sandbox`. */
+  sandbox: z
+    .object({
+      domain: z.string(),
+      /** Private host key of the local edge, OpenSSH format. */
+      edgeHostKey: z.string(),
+      page: z.object({ id: z.string(), name: z.string(), token: z.string() }),
+      commandToken: z.string(),
+    })
+    .nullable(),
+});
+
+export type PlatformSpec = z.output<typeof specSchema>;
 
 export interface Platform {
   readonly engine: EngineName;

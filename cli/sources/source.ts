@@ -13,6 +13,8 @@ export interface SourceTarget {
 export interface RegisterOptions {
   /** Consent to replace a webhook that is not ours. */
   replaceWebhook: boolean;
+  /** The callback was reached from outside just now, and need not be again. */
+  reached?: boolean;
 }
 
 export interface Source {

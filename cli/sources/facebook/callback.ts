@@ -2,16 +2,17 @@
  * Our own handshake through the public URL, before Facebook is asked to do the same: it tells a broken tunnel from a Facebook that
  * cannot reach us, and finds what else may sit at the address (an interstitial, another program, an old edge).
  */
-import { randomInt } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
-import type { HttpClient, HttpResponse } from "../../io/http.ts";
+import { randomInt, randomUUID } from "node:crypto";
+import { PROBE_BYTES, type HttpClient, type HttpResponse } from "../../io/http.ts";
+import { retry } from "../../io/retry.ts";
 import { AiryError } from "../../errors.ts";
 import { firstBytes, networkCode } from "./answers.ts";
 
 export interface CallbackProbe {
   http: HttpClient;
   callbackUrl: string;
-  verifyToken: string;
+  /** null where no app is configured: the platform then refuses every handshake, and only the edge marks errors of its own. */
+  verifyToken: string | null;
   /** Pauses before repeats while the failure may pass by itself, milliseconds. */
   retryDelaysMs: readonly number[];
   signal?: AbortSignal | undefined;
@@ -22,13 +23,8 @@ const TIMEOUT_MS = 5_000;
 
 /** Throws PROBE_FAILED with `problem` unreachable, edge, token, redirect, status, html or body. */
 export async function probeCallback(probe: CallbackProbe): Promise<void> {
-  for (const pauseMs of probe.retryDelaysMs) {
-    const failure = await probeOnce(probe);
-    if (!failure) return;
-    if (!mayPass(failure)) throw failure;
-    await sleep(pauseMs, undefined, { signal: probe.signal });
-  }
-  const failure = await probeOnce(probe);
+  const again = (failed: AiryError | null): boolean => failed !== null && mayPass(failed);
+  const failure = await retry(() => probeOnce(probe), { delaysMs: probe.retryDelaysMs, again, signal: probe.signal });
   if (failure) throw failure;
 }
 
@@ -37,17 +33,18 @@ async function probeOnce(probe: CallbackProbe): Promise<AiryError | null> {
   const url = new URL(probe.callbackUrl);
   url.searchParams.append("hub.mode", "subscribe");
   url.searchParams.append("hub.challenge", challenge);
-  url.searchParams.append("hub.verify_token", probe.verifyToken);
-  const request = { url: url.href, headers: { "user-agent": "airy-up (callback check)" }, timeoutMs: TIMEOUT_MS, signal: probe.signal };
+  const verifyToken = probe.verifyToken ?? randomUUID();
+  url.searchParams.append("hub.verify_token", verifyToken);
+  const headers = { "user-agent": "airy-up (callback check)" };
   let response: HttpResponse;
   try {
-    response = await probe.http(request);
+    response = await probe.http({ url: url.href, headers, timeoutMs: TIMEOUT_MS, maxBytes: PROBE_BYTES, signal: probe.signal });
   } catch (error) {
     probe.signal?.throwIfAborted();
     const details = { url: probe.callbackUrl, problem: "unreachable", host: url.host, cause: networkCode(error) };
     return new AiryError("PROBE_FAILED", details, { cause: error });
   }
-  const problem = problemOf(response, challenge);
+  const problem = probe.verifyToken === null ? problemOfRefusal(response) : problemOf(response, challenge);
   if (problem === null) return null;
   const edgeCode = response.headers["airy-error"];
   return new AiryError("PROBE_FAILED", {
@@ -56,7 +53,7 @@ async function probeOnce(probe: CallbackProbe): Promise<AiryError | null> {
     status: response.status,
     edgeCode: typeof edgeCode === "string" ? edgeCode : null,
     received: firstBytes(problem === "redirect" ? Buffer.from(response.headers.location ?? "") : response.body).replaceAll(
-      probe.verifyToken,
+      verifyToken,
       "***",
     ),
   });
@@ -70,6 +67,11 @@ function problemOf(response: HttpResponse, challenge: string): string | null {
   if (response.status >= 300 && response.status < 400) return "redirect";
   if (response.status < 200 || response.status > 299) return "status";
   return /^\s*<(!doctype|html|head|body|\?xml)/i.test(body) ? "html" : "body";
+}
+
+function problemOfRefusal({ status, headers }: HttpResponse): string | null {
+  if (headers["airy-error"] !== undefined) return "edge";
+  return status === 403 ? null : "stranger";
 }
 
 /** A tunnel that has just opened, or a platform that has just started, may need a moment. */

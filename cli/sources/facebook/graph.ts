@@ -1,7 +1,7 @@
 /** A small client of the Graph API with an app's token. The token travels in a header, parameters of a POST in the body, never in a URL. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import type { HttpClient, HttpResponse } from "../../io/http.ts";
+import { retry } from "../../io/retry.ts";
 import { fail } from "../../errors.ts";
 import { GRAPH_VERSION } from "../../../compose/facebook/contract.ts";
 import { firstBytes, networkCode, parseJson } from "./answers.ts";
@@ -44,16 +44,13 @@ type Refusal = z.infer<typeof errorAnswer>["error"];
 
 /** Calls, and parses the answer. Throws AiryError; Node's own AbortError when the signal was used. */
 export async function callGraph<T>(config: GraphConfig, call: GraphCall, answer: z.ZodType<T>): Promise<T> {
-  for (const pauseMs of config.retryDelaysMs) {
-    const response = await send(config, call).catch(retryableNetworkFailure(call.signal));
-    if (response && !isTransient(response)) return readAnswer(config, call, response, answer);
-    await sleep(pauseMs, undefined, { signal: call.signal });
-  }
-  const response = await send(config, call).catch((error: unknown) => {
-    call.signal?.throwIfAborted();
-    return fail("FB_UNREACHABLE", { graphHost: new URL(config.graphUrl).host, cause: networkCode(error) }, { cause: error });
-  });
-  return readAnswer(config, call, response, answer);
+  // Every call of ours may be repeated: reads, and a registration that amends.
+  const attempt = (): Promise<HttpResponse | { failed: unknown }> => send(config, call).catch((failed: unknown) => ({ failed }));
+  const again = (came: HttpResponse | { failed: unknown }): boolean => !call.signal?.aborted && ("failed" in came || isTransient(came));
+  const came = await retry(attempt, { delaysMs: config.retryDelaysMs, again, signal: call.signal });
+  if (!("failed" in came)) return readAnswer(config, call, came, answer);
+  call.signal?.throwIfAborted();
+  return fail("FB_UNREACHABLE", { graphHost: new URL(config.graphUrl).host, cause: networkCode(came.failed) }, { cause: came.failed });
 }
 
 /** Loopback, `localhost` names and names without a dot (a compose service): nothing that leaves the machine. */
@@ -73,14 +70,6 @@ function send(config: GraphConfig, call: GraphCall): Promise<HttpResponse> {
     timeoutMs: TIMEOUT_MS,
     signal: call.signal,
   });
-}
-
-/** Every call of ours may be repeated: reads, and a registration that amends. */
-function retryableNetworkFailure(signal: AbortSignal | undefined): () => null {
-  return () => {
-    signal?.throwIfAborted();
-    return null;
-  };
 }
 
 /** Codes 1 and 2: "unknown error" and "service down", Meta's guide asks to repeat both. */

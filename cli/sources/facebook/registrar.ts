@@ -2,9 +2,9 @@
  * Facebook as a source: registers the workspace's callback for the app's `page` object and keeps it registered.
  * Source: Meta's Graph API reference, app/subscriptions.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import type { HttpClient } from "../../io/http.ts";
+import { retry } from "../../io/retry.ts";
 import type { Emit, WebhookState, WebhookStatus } from "../../events.ts";
 import { AiryError, fail } from "../../errors.ts";
 import type { RegisterOptions, Source, SourceTarget } from "../source.ts";
@@ -78,12 +78,8 @@ export function createFacebookSource(config: FacebookSourceConfig): Source {
   /** A confirmed registration may take a moment to show. */
   async function readBack(target: SourceTarget, signal: AbortSignal | undefined): Promise<WebhookStatus> {
     const { callbackUrl } = target;
-    let found = await read(signal);
-    for (const pauseMs of graph.retryDelaysMs) {
-      if (stateOf(found, target) === "active") break;
-      await sleep(pauseMs, undefined, { signal });
-      found = await read(signal);
-    }
+    const again = (row: Registered | null): boolean => stateOf(row, target) !== "active";
+    const found = await retry(() => read(signal), { delaysMs: graph.retryDelaysMs, again, signal });
     if (stateOf(found, target) === "active") return statusOf("active", callbackUrl);
     const { callbackUrl: current = null, active = null, missing = [] } = found ?? {};
     return fail("FB_READBACK", { callbackUrl, current, active, missing });
@@ -93,9 +89,11 @@ export function createFacebookSource(config: FacebookSourceConfig): Source {
     requireSafeGraphUrl(config.graphUrl);
     requireHttps(config.graphUrl, target.callbackUrl);
     const { callbackUrl, verifyToken } = target;
-    emit({ type: "webhook", webhook: statusOf("pending", callbackUrl), detail: "checking the address from outside" });
     try {
-      await probeCallback({ http: config.http, callbackUrl, verifyToken, retryDelaysMs: graph.retryDelaysMs, signal });
+      if (!options.reached) {
+        emit({ type: "webhook", webhook: statusOf("pending", callbackUrl), detail: "checking the address from outside" });
+        await probeCallback({ http: config.http, callbackUrl, verifyToken, retryDelaysMs: graph.retryDelaysMs, signal });
+      }
       const before = await read(signal);
       const previousUrl = before && !sameUrl(before.callbackUrl, callbackUrl) ? before.callbackUrl : undefined;
       if (stateOf(before, target) === "foreign" && !options.replaceWebhook) {

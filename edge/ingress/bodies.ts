@@ -1,24 +1,24 @@
 /**
- * Bodies of held requests that are in memory, because an answer to them is being found. Strangers fill it as well, and slowly where they
- * mean harm: when there is no room, the one that has been on its way for the longest has to go.
+ * The memory for bodies of held requests that wait for an answer. Strangers fill it as well, and slowly where they mean harm: when it is used
+ * up, the body that has been on its way for the longest is evicted.
  */
 
-export interface Place {
-  /** False: there is no room for so many more bytes, and none can be made. */
-  add(bytes: number): boolean;
-  /** Nothing more comes: this one is not let go any more. */
+export interface Reservation {
+  /** False: there is no memory for so many more bytes, and none can be made. */
+  grow(bytes: number): boolean;
+  /** Nothing more comes: this body is not evicted any more. */
   complete(): void;
   /** Idempotent. */
-  leave(): void;
+  release(): void;
 }
 
-export class Bodies {
+export class BodyBudget {
   readonly #limit: number;
   #bytes = 0;
-  /** What to do with those that are on their way, oldest first. */
-  readonly #coming = new Map<Place, () => void>();
+  /** How to evict those that are on their way, oldest first. */
+  readonly #incomplete = new Map<Reservation, () => void>();
 
-  /** @param limit bytes of all together. */
+  /** @param limit bytes of all bodies together. */
   constructor(limit: number) {
     this.#limit = limit;
   }
@@ -27,31 +27,31 @@ export class Bodies {
     return this.#bytes;
   }
 
-  /** @param letGo called when this one has to go; it has to leave. */
-  enter(letGo: () => void): Place {
-    let taken = 0;
-    const place: Place = {
-      add: (bytes) => {
-        if (!this.#makeRoom(bytes, place)) return false;
-        taken += bytes;
+  /** @param evict called when this body has to go; it has to release then. */
+  reserve(evict: () => void): Reservation {
+    let reserved = 0;
+    const reservation: Reservation = {
+      grow: (bytes) => {
+        if (!this.#evictFor(bytes, reservation)) return false;
+        reserved += bytes;
         this.#bytes += bytes;
         return true;
       },
-      complete: () => this.#coming.delete(place),
-      leave: () => {
-        this.#coming.delete(place);
-        this.#bytes -= taken;
-        taken = 0;
+      complete: () => this.#incomplete.delete(reservation),
+      release: () => {
+        this.#incomplete.delete(reservation);
+        this.#bytes -= reserved;
+        reserved = 0;
       },
     };
-    this.#coming.set(place, letGo);
-    return place;
+    this.#incomplete.set(reservation, evict);
+    return reservation;
   }
 
-  #makeRoom(bytes: number, forPlace: Place): boolean {
-    for (const [place, letGo] of this.#coming) {
+  #evictFor(bytes: number, growing: Reservation): boolean {
+    for (const [reservation, evict] of this.#incomplete) {
       if (this.#bytes + bytes <= this.#limit) break;
-      if (place !== forPlace) letGo();
+      if (reservation !== growing) evict();
     }
     return this.#bytes + bytes <= this.#limit;
   }

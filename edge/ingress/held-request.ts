@@ -6,10 +6,11 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { EdgeError, type AnswerCode } from "../errors.ts";
 import { answer } from "./answer.ts";
 import { responseHeaders } from "./headers.ts";
+import { Outflow } from "./outflow.ts";
 import type { Exchange, Tunnel } from "../tunnels/tunnel.ts";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
 import type { StreamHandler } from "../transport/stream.ts";
-import type { Bodies, Place } from "./bodies.ts";
+import type { BodyBudget, Reservation } from "./bodies.ts";
 import { encodeHead } from "../hold/head.ts";
 import { MAX_BODY_BYTES } from "../hold/policy.ts";
 import type { HoldContext } from "../hold/hold.ts";
@@ -25,9 +26,9 @@ export interface HeldRequestOptions extends HoldContext {
   name: string;
   /** Of the sender. */
   address: string;
-  bodies: Bodies;
+  bodies: BodyBudget;
   /** The body turned out to be too large to be held: it goes on as an ordinary request. */
-  onTooLarge: (sofar: Buffer[]) => void;
+  onTooLarge: (early: { chunks: readonly Buffer[]; release: () => void }) => void;
   onDone: () => void;
   log: (line: string) => void;
 }
@@ -40,7 +41,8 @@ export class HeldRequest implements StreamHandler {
   readonly #head: RequestHead;
   readonly #options: HeldRequestOptions;
   readonly #id: string;
-  readonly #place: Place;
+  readonly #memory: Reservation;
+  readonly #outflow: Outflow;
   #receiving: NodeJS.Timeout | null;
   #phase: Phase = "receiving";
   #chunks: Buffer[] = [];
@@ -52,7 +54,6 @@ export class HeldRequest implements StreamHandler {
   #passing = false;
   /** Stored while the local service still had it. */
   #late = false;
-  #unconsumed = 0;
   #timers: NodeJS.Timeout[] = [];
 
   constructor(request: IncomingMessage, response: ServerResponse, head: RequestHead, options: HeldRequestOptions) {
@@ -61,7 +62,8 @@ export class HeldRequest implements StreamHandler {
     this.#head = head;
     this.#options = options;
     this.#id = options.store.newDeliveryId();
-    this.#place = options.bodies.enter(() => this.#letGo());
+    this.#memory = options.bodies.reserve(() => this.#letGo());
+    this.#outflow = new Outflow(response, (bytes) => this.#exchange?.consumed(bytes));
     this.#receiving = setTimeout(() => this.#letGo(), RECEIVE_MS);
     request.on("data", this.#onBody);
     request.once("end", () => this.#onComplete());
@@ -69,7 +71,7 @@ export class HeldRequest implements StreamHandler {
   }
 
   readonly #onBody = (chunk: Buffer): void => {
-    if (!this.#place.add(chunk.length)) {
+    if (!this.#memory.grow(chunk.length)) {
       this.#letGo();
       return;
     }
@@ -78,8 +80,10 @@ export class HeldRequest implements StreamHandler {
     if (this.#size <= MAX_BODY_BYTES) return;
     this.#phase = "answered";
     this.#stopReceiving();
-    this.#place.leave();
-    this.#options.onTooLarge(this.#chunks);
+    this.#memory.complete();
+    // Without a reader the request would go on flowing, into nothing, until a tunnel takes it.
+    this.#request.pause();
+    this.#options.onTooLarge({ chunks: this.#chunks, release: () => this.#memory.release() });
     this.#options.onDone();
   };
 
@@ -101,7 +105,7 @@ export class HeldRequest implements StreamHandler {
   #onComplete(): void {
     if (this.#phase !== "receiving") return;
     this.#stopReceiving();
-    this.#place.complete();
+    this.#memory.complete();
     this.#body = Buffer.concat(this.#chunks, this.#size);
     this.#chunks = [];
     this.#receivedAt = Date.now();
@@ -149,12 +153,8 @@ export class HeldRequest implements StreamHandler {
   }
 
   onData(chunk: Buffer): void {
-    if (this.#passing && !this.#response.write(chunk)) {
-      if (this.#unconsumed === 0) this.#response.once("drain", () => this.#consume());
-      this.#unconsumed += chunk.length;
-      return;
-    }
-    this.#exchange?.consumed(chunk.length);
+    if (this.#passing) this.#outflow.write(chunk);
+    else this.#exchange?.consumed(chunk.length);
   }
 
   onEnd(): void {
@@ -235,12 +235,6 @@ export class HeldRequest implements StreamHandler {
     this.#endLate(false);
   }
 
-  #consume(): void {
-    const bytes = this.#unconsumed;
-    this.#unconsumed = 0;
-    this.#exchange?.consumed(bytes);
-  }
-
   #onSenderGone(): void {
     if (this.#phase === "answered") return;
     if (this.#phase === "live" && !this.#late) this.#exchange?.reset(ResetCode.CANCEL);
@@ -251,7 +245,7 @@ export class HeldRequest implements StreamHandler {
     if (this.#phase === "answered") return;
     this.#phase = "answered";
     this.#stopReceiving();
-    this.#place.leave();
+    this.#memory.release();
     if (!this.#late) for (const timer of this.#timers) clearTimeout(timer);
     this.#options.onDone();
   }

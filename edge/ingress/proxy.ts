@@ -6,6 +6,7 @@ import type { StreamHandler } from "../transport/stream.ts";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
 import { answer } from "./answer.ts";
 import { responseHeaders } from "./headers.ts";
+import { Outflow } from "./outflow.ts";
 
 /** Requests that may be sent again when the first attempt's fate is unknown. */
 const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -17,8 +18,8 @@ export interface ProxyOptions {
   /** Waits for the next tunnel of the name; calls back with null when none came in time. Returns a function that stops waiting. */
   wait: (done: (tunnel: Tunnel | null) => void) => () => void;
   onDone: (status: number) => void;
-  /** What somebody else has read of the body already. */
-  sofar?: Buffer[];
+  /** Of the body: what has been read of it already. The request is paused. */
+  early?: { chunks: readonly Buffer[]; release: () => void };
 }
 
 export class ProxiedRequest implements StreamHandler {
@@ -26,6 +27,7 @@ export class ProxiedRequest implements StreamHandler {
   readonly #response: ServerResponse;
   readonly #head: RequestHead;
   readonly #options: ProxyOptions;
+  readonly #outflow: Outflow;
   #exchange: Exchange | null = null;
   #cancelWait: (() => void) | null = null;
   /** Of the request. */
@@ -34,7 +36,6 @@ export class ProxiedRequest implements StreamHandler {
   #bodySent = false;
   /** A small first piece of the answer, kept back for a moment in case it is all of it. */
   #first: Buffer | null = null;
-  #unconsumed = 0;
   #done = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, head: RequestHead, options: ProxyOptions) {
@@ -42,6 +43,7 @@ export class ProxiedRequest implements StreamHandler {
     this.#response = response;
     this.#head = head;
     this.#options = options;
+    this.#outflow = new Outflow(response, (bytes) => this.#exchange?.consumed(bytes));
     response.once("close", () => this.#onClientGone());
   }
 
@@ -49,12 +51,18 @@ export class ProxiedRequest implements StreamHandler {
     this.#exchange = tunnel.exchange(this.#head, this);
     if (this.#head.end || this.#bodyStarted) return;
     this.#bodyStarted = true;
+    const { early } = this.#options;
+    let room = true;
+    for (const chunk of early?.chunks ?? []) room = this.#exchange.write(chunk);
+    early?.release();
     const request = this.#request;
-    for (const chunk of this.#options.sofar ?? []) this.#exchange.write(chunk);
     request.on("data", (chunk: Buffer) => {
       if (this.#exchange && !this.#exchange.write(chunk)) request.pause();
     });
     request.on("end", () => this.#exchange?.end());
+    // A request that was paused elsewhere does not flow again by itself.
+    if (room) request.resume();
+    else request.pause();
   }
 
   /** Between two connections of the same tunnel: the request waits for the next one, unless that takes too long. */
@@ -96,18 +104,7 @@ export class ProxiedRequest implements StreamHandler {
     }
     this.#bodySent = true;
     if (this.#first) this.#release();
-    if (this.#response.write(chunk)) {
-      this.#exchange?.consumed(chunk.length);
-      return;
-    }
-    if (this.#unconsumed === 0) {
-      this.#response.once("drain", () => {
-        const bytes = this.#unconsumed;
-        this.#unconsumed = 0;
-        this.#exchange?.consumed(bytes);
-      });
-    }
-    this.#unconsumed += chunk.length;
+    this.#outflow.write(chunk);
   }
 
   onEnd(): void {
@@ -160,6 +157,7 @@ export class ProxiedRequest implements StreamHandler {
   #finish(): void {
     this.#done = true;
     this.#cancelWait?.();
+    this.#options.early?.release();
     this.#options.onDone(this.#response.statusCode);
   }
 }

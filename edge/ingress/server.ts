@@ -7,12 +7,12 @@ import type { Hold } from "../hold/hold.ts";
 import type { Routes } from "../tunnels/routes.ts";
 import type { RequestHead } from "../wire/frames.ts";
 import { answer, answerRaw } from "./answer.ts";
-import { Bodies } from "./bodies.ts";
+import { BodyBudget } from "./bodies.ts";
 import { requestHeaders } from "./headers.ts";
 import { HeldRequest } from "./held-request.ts";
 import { tunnelOf } from "./host.ts";
 import { plainAddress } from "../network.ts";
-import { ProxiedRequest } from "./proxy.ts";
+import { ProxiedRequest, type ProxyOptions } from "./proxy.ts";
 import { UpgradedConnection } from "./upgrade.ts";
 
 /** Bodies of held requests in memory, of all tunnels together. */
@@ -46,7 +46,7 @@ export interface RunningIngress {
 export async function startIngress(options: IngressOptions): Promise<RunningIngress> {
   const { routes, domain } = options;
   const counters = { requests: 0, refused: 0 };
-  const bodies = new Bodies(BODY_BYTES);
+  const bodies = new BodyBudget(BODY_BYTES);
   let inFlight = 0;
   let stopping = false;
 
@@ -107,7 +107,7 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
         name,
         address: plainAddress(request.socket.remoteAddress),
         bodies,
-        onTooLarge: (sofar) => forward(name, head, request, response, sofar),
+        onTooLarge: (early) => forward(name, head, request, response, early),
         onDone: () => {
           inFlight -= 1;
         },
@@ -119,9 +119,18 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
   }
 
   /** Sends a request down the tunnel, or says why not. */
-  function forward(name: string, head: RequestHead, request: IncomingMessage, response: ServerResponse, sofar: Buffer[] = []): void {
+  function forward(
+    name: string,
+    head: RequestHead,
+    request: IncomingMessage,
+    response: ServerResponse,
+    early?: ProxyOptions["early"],
+  ): void {
     const tunnel = routes.get(name);
-    const refuse = (code: AnswerCode) => refuseRequest(request, response, code);
+    const refuse = (code: AnswerCode) => {
+      early?.release();
+      refuseRequest(request, response, code);
+    };
     if (!tunnel && !options.isKnown(name)) {
       refuse("TUNNEL_NOT_FOUND");
       return;
@@ -140,7 +149,7 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
       onDone: () => {
         inFlight -= 1;
       },
-      sofar,
+      ...(early ? { early } : {}),
     });
     if (tunnel) proxied.forward(tunnel);
     else proxied.waitForTunnel();

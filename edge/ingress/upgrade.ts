@@ -5,18 +5,20 @@ import type { StreamHandler } from "../transport/stream.ts";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
 import { answerRaw } from "./answer.ts";
 import { responseHeaders } from "./headers.ts";
+import { Outflow } from "./outflow.ts";
 import { failureOf } from "./proxy.ts";
 
 export class UpgradedConnection implements StreamHandler {
   readonly #socket: Duplex;
+  readonly #outflow: Outflow;
   #exchange: Exchange | null = null;
   #started = false;
   #over = false;
-  #unconsumed = 0;
 
   /** @param first bytes that came right behind the request's head. */
   constructor(socket: Duplex, first: Buffer, head: RequestHead, tunnel: Tunnel) {
     this.#socket = socket;
+    this.#outflow = new Outflow(socket, (bytes) => this.#exchange?.consumed(bytes));
     // RFC 6455 section 4.1. A request with a body could be framed in one way here and in another behind the tunnel.
     if (head.method !== "GET" || announcesBody(head.headers)) {
       this.#over = true;
@@ -46,19 +48,7 @@ export class UpgradedConnection implements StreamHandler {
   }
 
   onData(chunk: Buffer): void {
-    if (this.#over) return;
-    if (this.#socket.write(chunk)) {
-      this.#exchange?.consumed(chunk.length);
-      return;
-    }
-    if (this.#unconsumed === 0) {
-      this.#socket.once("drain", () => {
-        const bytes = this.#unconsumed;
-        this.#unconsumed = 0;
-        this.#exchange?.consumed(bytes);
-      });
-    }
-    this.#unconsumed += chunk.length;
+    if (!this.#over) this.#outflow.write(chunk);
   }
 
   onEnd(): void {

@@ -4,7 +4,7 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { Bodies } from "../../../edge/ingress/bodies.ts";
+import { BodyBudget } from "../../../edge/ingress/bodies.ts";
 import { openHoldStore } from "../../../edge/hold/store.ts";
 import { identifierOf, publicKeyBlob } from "../../../edge/names/identifier.ts";
 import { ask, newKey, openEdge, openTunnel, until, type TestEdge } from "../../support/edge.ts";
@@ -20,26 +20,26 @@ afterEach(async () => {
 
 describe("bodies", () => {
   it("that are still coming make room, the oldest first; complete ones stay", () => {
-    const bodies = new Bodies(100);
+    const bodies = new BodyBudget(100);
     const gone: string[] = [];
-    const enter = (name: string) => {
-      const place = bodies.enter(() => {
+    const reserve = (name: string) => {
+      const reservation = bodies.reserve(() => {
         gone.push(name);
-        place.leave();
+        reservation.release();
       });
-      return place;
+      return reservation;
     };
-    const [a, b, c, d] = [enter("a"), enter("b"), enter("c"), enter("d")];
-    for (const place of [a, b, c]) expect(place.add(30)).toBe(true);
+    const [a, b, c, d] = [reserve("a"), reserve("b"), reserve("c"), reserve("d")];
+    for (const one of [a, b, c]) expect(one.grow(30)).toBe(true);
     a.complete();
-    expect(d.add(20)).toBe(true);
+    expect(d.grow(20)).toBe(true);
     expect(gone).toEqual(["b"]);
-    expect(d.add(60)).toBe(false);
+    expect(d.grow(60)).toBe(false);
     expect(gone).toEqual(["b", "c"]);
     expect(bodies.bytes).toBe(50);
-    d.leave();
-    d.leave();
-    a.leave();
+    d.release();
+    d.release();
+    a.release();
     expect(bodies.bytes).toBe(0);
   });
 

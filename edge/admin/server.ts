@@ -4,14 +4,14 @@ import type { AddressInfo } from "node:net";
 import { EdgeError } from "../errors.ts";
 import type { Hold } from "../hold/hold.ts";
 import type { RunningIngress } from "../ingress/server.ts";
-import type { Routes } from "../tunnels/routes.ts";
+import type { Presence } from "../tunnels/presence.ts";
 import type { Probe } from "./probe.ts";
 import type { RunningSshServer } from "../ssh/server.ts";
 
 export interface AdminOptions {
   host: string;
   port: number;
-  routes: Routes;
+  presence: Presence;
   ingress: RunningIngress;
   ssh: RunningSshServer;
   hold: Hold;
@@ -62,10 +62,10 @@ function readiness({ stopping, probe }: AdminOptions): [status: number, text: st
   ];
 }
 
-function metrics({ routes, ingress, ssh, hold }: AdminOptions): string {
+function metrics({ presence, ingress, ssh, hold }: AdminOptions): string {
   const held = hold.counts();
   const rows: [string, string, string, number][] = [
-    ["airy_edge_tunnels", "gauge", "Tunnels that are open, the edge's own probe included.", routes.size],
+    ["airy_edge_tunnels", "gauge", "Tunnels that are open, the edge's own probe included.", presence.size],
     ["airy_edge_requests_total", "counter", "HTTP requests received.", ingress.counters.requests],
     ["airy_edge_requests_refused_total", "counter", "HTTP requests answered by the edge itself.", ingress.counters.refused],
     ["airy_edge_requests_in_flight", "gauge", "HTTP requests under way.", ingress.inFlight()],

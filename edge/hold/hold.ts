@@ -1,6 +1,6 @@
 /** Holding as the rest of the edge sees it: which requests it takes over, which tunnels drain, what is waiting. */
 import type { IncomingMessage } from "node:http";
-import type { Routes } from "../tunnels/routes.ts";
+import type { Presence } from "../tunnels/presence.ts";
 import type { Tunnel } from "../tunnels/tunnel.ts";
 import type { Status } from "../wire/messages.ts";
 import { Drainer } from "./drainer.ts";
@@ -17,7 +17,7 @@ const LISTED = 1_000;
 
 export interface HoldOptions {
   dataDir: string;
-  routes: Routes;
+  presence: Presence;
   stopping: () => boolean;
   log: (line: string) => void;
 }
@@ -64,7 +64,7 @@ export class Hold {
     this.#store = store;
     this.#rules = rules;
     this.#options = options;
-    options.routes.onChange((name, tunnel) => this.#onRoute(name, tunnel));
+    options.presence.onChange((name, tunnel) => this.#onRoute(name, tunnel));
     this.#expiry = setInterval(() => this.#expire(), EXPIRE_EVERY_MS);
     this.#expiry.unref();
   }
@@ -91,7 +91,7 @@ export class Hold {
       liveTunnel: () => {
         // Earlier ones wait: this one goes behind them.
         if (this.#options.stopping() || this.#store.stats(name).entries > 0) return null;
-        return this.#options.routes.get(name) ?? null;
+        return this.#options.presence.get(name) ?? null;
       },
       onStored: () => {
         this.#acknowledged += 1;
@@ -153,7 +153,7 @@ export class Hold {
       const { stopping, log } = this.#options;
       drainer = new Drainer({ name, store: this.#store, stopping, onChange: () => this.#announce(name), log });
       this.#drainers.set(name, drainer);
-      drainer.setTunnel(this.#options.routes.get(name) ?? null);
+      drainer.setTunnel(this.#options.presence.get(name) ?? null);
     }
     return drainer;
   }
@@ -172,7 +172,7 @@ export class Hold {
       name,
       setTimeout(() => {
         this.#announcing.delete(name);
-        this.#options.routes.get(name)?.tellStatus?.(this.statusOf(name));
+        this.#options.presence.get(name)?.tellStatus?.(this.statusOf(name));
       }, STATUS_EVERY_MS),
     );
   }

@@ -15,8 +15,10 @@ const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS"]);
 const SMALL = 4096;
 
 export interface ProxyOptions {
-  /** Waits for the next tunnel of the name; calls back with null when none came in time. Returns a function that stops waiting. */
-  wait: (done: (tunnel: Tunnel | null) => void) => () => void;
+  /**
+   * Waits for a tunnel of the name other than `lost`; calls back with null when none came in time. Returns a function that stops waiting.
+   */
+  wait: (lost: Tunnel | null, done: (tunnel: Tunnel | null) => void) => () => void;
   onDone: (status: number) => void;
   /** Of the body: what has been read of it already. The request is paused. */
   early?: { chunks: readonly Buffer[]; release: () => void };
@@ -29,6 +31,7 @@ export class ProxiedRequest implements StreamHandler {
   readonly #options: ProxyOptions;
   readonly #outflow: Outflow;
   #exchange: Exchange | null = null;
+  #tunnel: Tunnel | null = null;
   #cancelWait: (() => void) | null = null;
   /** Of the request. */
   #bodyStarted = false;
@@ -48,6 +51,7 @@ export class ProxiedRequest implements StreamHandler {
   }
 
   forward(tunnel: Tunnel): void {
+    this.#tunnel = tunnel;
     this.#exchange = tunnel.exchange(this.#head, this);
     if (this.#head.end || this.#bodyStarted) return;
     this.#bodyStarted = true;
@@ -65,9 +69,12 @@ export class ProxiedRequest implements StreamHandler {
     else request.pause();
   }
 
-  /** Between two connections of the same tunnel: the request waits for the next one, unless that takes too long. */
-  waitForTunnel(): void {
-    this.#cancelWait = this.#options.wait((tunnel) => {
+  /**
+   * Between two connections of the same tunnel: the request waits for the next one, unless that takes too long. It may have come already:
+   * a client often knows before the edge does that a connection is dead.
+   */
+  waitForTunnel(lost: Tunnel | null): void {
+    this.#cancelWait = this.#options.wait(lost, (tunnel) => {
       this.#cancelWait = null;
       if (this.#done) return;
       if (tunnel) this.forward(tunnel);
@@ -131,7 +138,7 @@ export class ProxiedRequest implements StreamHandler {
     }
     if (lost && !this.#bodyStarted && REPEATABLE.has(this.#head.method)) {
       this.#exchange = null;
-      this.waitForTunnel();
+      this.waitForTunnel(this.#tunnel);
       return;
     }
     this.#fail(lost ? "TUNNEL_LOST" : failureOf(code));

@@ -4,14 +4,14 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { EdgeError, type AnswerCode } from "../errors.ts";
 import type { Hold } from "../hold/hold.ts";
-import type { Routes } from "../tunnels/routes.ts";
+import type { Names } from "../names/names.ts";
+import { plainAddress } from "../network.ts";
+import type { Presence } from "../tunnels/presence.ts";
 import type { RequestHead } from "../wire/frames.ts";
 import { answer, answerRaw } from "./answer.ts";
 import { BodyBudget } from "./bodies.ts";
-import { requestHeaders } from "./headers.ts";
+import { examine } from "./examine.ts";
 import { HeldRequest } from "./held-request.ts";
-import { tunnelOf } from "./host.ts";
-import { plainAddress } from "../network.ts";
 import { ProxiedRequest, type ProxyOptions } from "./proxy.ts";
 import { UpgradedConnection } from "./upgrade.ts";
 
@@ -21,15 +21,14 @@ const BODY_BYTES = 64 * 1024 * 1024;
 export interface IngressOptions {
   host: string;
   port: number;
+  /** Lower-case. */
   domain: string;
-  routes: Routes;
-  /** Whether somebody owns this name. */
-  isKnown: (name: string) => boolean;
+  presence: Presence;
+  names: Pick<Names, "isKnown">;
   hold: Hold;
-  /** Whether a tunnel of this name was lost so recently that it may well come back within the wait. */
-  mayReturn: (name: string) => boolean;
   /** How long a request waits for a tunnel that is between two connections. */
   gapMs: number;
+  /** Requests in flight of one tunnel. */
   maxInFlight: number;
   log: (line: string) => void;
 }
@@ -43,198 +42,212 @@ export interface RunningIngress {
   close(): void;
 }
 
+/** Throws EDGE_ADDRESS. */
 export async function startIngress(options: IngressOptions): Promise<RunningIngress> {
-  const { routes, domain } = options;
-  const counters = { requests: 0, refused: 0 };
-  const bodies = new BodyBudget(BODY_BYTES);
-  let inFlight = 0;
-  let stopping = false;
+  const ingress = new Ingress(options);
+  await ingress.listen();
+  return ingress;
+}
 
-  const server = http.createServer({
-    headersTimeout: 10_000,
-    requestTimeout: 0,
-    keepAliveTimeout: 75_000,
-    connectionsCheckingInterval: 1_000,
-    maxHeaderSize: 32 * 1024,
-    noDelay: true,
-    // Checked here, with an answer that has a code.
-    requireHostHeader: false,
-  });
+class Ingress implements RunningIngress {
+  readonly counters = { requests: 0, refused: 0 };
+  readonly #options: IngressOptions;
+  readonly #bodies = new BodyBudget(BODY_BYTES);
+  readonly #server: http.Server;
+  #inFlight = 0;
+  #stopping = false;
 
-  /** The tunnel's name and the head that goes down it, or the code of the refusal. */
-  function examine(request: IncomingMessage, upgrade: string | null): { name: string; head: RequestHead } | { error: AnswerCode } {
-    const target = request.url ?? "";
-    if (!target.startsWith("/") && !(target === "*" && request.method === "OPTIONS")) return { error: "BAD_REQUEST" };
-    const route = tunnelOf(request.rawHeaders, domain);
-    if ("error" in route) return { error: route.error };
-    if (isAmbiguous(request)) return { error: "BAD_REQUEST" };
-    const peer = { address: plainAddress(request.socket.remoteAddress), proto: "http", host: route.host } as const;
-    const hasBody = request.headers["transfer-encoding"] !== undefined || (request.headers["content-length"] ?? "0") !== "0";
-    const head: RequestHead = {
-      method: request.method ?? "GET",
-      target,
-      headers: requestHeaders(request.rawHeaders, peer, upgrade),
-      end: upgrade === null && !hasBody,
-      upgrade: upgrade !== null,
-      ordered: false,
-    };
-    return { name: route.name, head };
+  constructor(options: IngressOptions) {
+    this.#options = options;
+    this.#server = http.createServer({
+      headersTimeout: 10_000,
+      requestTimeout: 0,
+      keepAliveTimeout: 75_000,
+      connectionsCheckingInterval: 1_000,
+      maxHeaderSize: 32 * 1024,
+      noDelay: true,
+      // Checked in examine.ts, with an answer that has a code.
+      requireHostHeader: false,
+    });
+    this.#server.on("request", (request, response) => this.#onRequest(request, response));
+    this.#server.on("upgrade", (request, socket, first) => this.#onUpgrade(request, socket, first));
+    this.#server.on("connect", (_request, socket) => this.#onConnect(socket));
+    this.#server.on("clientError", (error, socket) => this.#onClientError(error, socket as Socket));
   }
 
-  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    counters.requests += 1;
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async listen(): Promise<void> {
+    const { host, port, log } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", (error: NodeJS.ErrnoException) => {
+        reject(new EdgeError("EDGE_ADDRESS", `http ${host}:${port}: ${error.code}`));
+      });
+      this.#server.listen(port, host, () => resolve());
+    });
+    this.#server.on("error", (error) => log(`http listener: ${error.message}`));
+  }
+
+  inFlight(): number {
+    return this.#inFlight;
+  }
+
+  stopAccepting(): void {
+    this.#stopping = true;
+    this.#server.close();
+    this.#server.closeIdleConnections();
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  // ------------------------------------------------------------------ requests
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    this.counters.requests += 1;
     try {
-      take(request, response);
+      this.#take(request, response);
     } catch (error) {
       // A mistake of ours with one request is not the end of everybody else's.
-      options.log(`a request could not be handled: ${(error as Error).stack}`);
-      refuseRequest(request, response, "SERVICE_FAILED");
+      this.#options.log(`a request could not be handled: ${(error as Error).stack}`);
+      this.#refuse(request, response, "SERVICE_FAILED");
     }
-  });
+  }
 
-  function take(request: IncomingMessage, response: ServerResponse): void {
-    if (stopping) response.setHeader("Connection", "close");
-    const examined = examine(request, null);
+  #take(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#stopping) response.setHeader("Connection", "close");
+    const { domain, hold, log } = this.#options;
+    const examined = examine(request, domain, null);
     if ("error" in examined) {
-      refuseRequest(request, response, examined.error);
+      this.#refuse(request, response, examined.error);
       return;
     }
     const { name, head } = examined;
-    if (options.hold.wants(name, request)) {
-      inFlight += 1;
-      void new HeldRequest(request, response, head, {
-        ...options.hold.contextOf(name),
-        name,
-        address: plainAddress(request.socket.remoteAddress),
-        bodies,
-        onTooLarge: (early) => forward(name, head, request, response, early),
-        onDone: () => {
-          inFlight -= 1;
-        },
-        log: options.log,
-      });
+    if (!hold.wants(name, request)) {
+      this.#forward(name, head, request, response);
       return;
     }
-    forward(name, head, request, response);
+    this.#inFlight += 1;
+    void new HeldRequest(request, response, head, {
+      ...hold.contextOf(name),
+      name,
+      address: plainAddress(request.socket.remoteAddress),
+      bodies: this.#bodies,
+      onTooLarge: (early) => this.#forward(name, head, request, response, early),
+      onDone: () => {
+        this.#inFlight -= 1;
+      },
+      log,
+    });
   }
 
   /** Sends a request down the tunnel, or says why not. */
-  function forward(
+  #forward(name: string, head: RequestHead, request: IncomingMessage, response: ServerResponse, early?: ProxyOptions["early"]): void {
+    const { presence, names, maxInFlight } = this.#options;
+    const refuse = (code: AnswerCode) => {
+      early?.release();
+      this.#refuse(request, response, code);
+    };
+    const proxied = () => this.#proxy(name, head, request, response, early);
+    const tunnel = presence.get(name);
+    if (tunnel) {
+      if (tunnel.inFlight >= maxInFlight) refuse("TOO_MANY_REQUESTS");
+      else proxied().forward(tunnel);
+      return;
+    }
+    const wait = (known: boolean) => {
+      if (response.closed) early?.release();
+      else if (!known) refuse("TUNNEL_NOT_FOUND");
+      else if (!presence.mayReturn(name)) refuse("TUNNEL_OFFLINE");
+      else proxied().waitForTunnel(null);
+    };
+    const known = names.isKnown(name);
+    // What is known here is answered in this turn.
+    if (typeof known === "boolean") wait(known);
+    else known.then(wait, () => refuse("TUNNEL_OFFLINE"));
+  }
+
+  #proxy(
     name: string,
     head: RequestHead,
     request: IncomingMessage,
     response: ServerResponse,
-    early?: ProxyOptions["early"],
-  ): void {
-    const tunnel = routes.get(name);
-    const refuse = (code: AnswerCode) => {
-      early?.release();
-      refuseRequest(request, response, code);
-    };
-    if (!tunnel && !options.isKnown(name)) {
-      refuse("TUNNEL_NOT_FOUND");
-      return;
-    }
-    if (tunnel && tunnel.inFlight >= options.maxInFlight) {
-      refuse("TOO_MANY_REQUESTS");
-      return;
-    }
-    if (!tunnel && !options.mayReturn(name)) {
-      refuse("TUNNEL_OFFLINE");
-      return;
-    }
-    inFlight += 1;
-    const proxied = new ProxiedRequest(request, response, head, {
-      wait: (done) => routes.wait(name, options.gapMs, done),
+    early: ProxyOptions["early"] | undefined,
+  ): ProxiedRequest {
+    const { presence, gapMs } = this.#options;
+    this.#inFlight += 1;
+    return new ProxiedRequest(request, response, head, {
+      wait: (lost, done) => presence.wait(name, lost, gapMs, done),
       onDone: () => {
-        inFlight -= 1;
+        this.#inFlight -= 1;
       },
       ...(early ? { early } : {}),
     });
-    if (tunnel) proxied.forward(tunnel);
-    else proxied.waitForTunnel();
   }
 
-  function refuseRequest(request: IncomingMessage, response: ServerResponse, code: AnswerCode): void {
-    counters.refused += 1;
+  #refuse(request: IncomingMessage, response: ServerResponse, code: AnswerCode): void {
+    this.counters.refused += 1;
     answer(response, code);
     request.resume();
   }
 
-  server.on("upgrade", (request: IncomingMessage, socket: Duplex, first: Buffer) => {
-    counters.requests += 1;
+  // ------------------------------------------------------------------ what is no ordinary request
+
+  #onUpgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
+    this.counters.requests += 1;
     socket.on("error", () => socket.destroy());
     try {
-      takeUpgrade(request, socket, first);
+      this.#upgrade(request, socket, first);
     } catch (error) {
-      options.log(`an upgrade could not be handled: ${(error as Error).stack}`);
+      this.#options.log(`an upgrade could not be handled: ${(error as Error).stack}`);
       socket.destroy();
     }
-  });
-
-  function takeUpgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
-    const upgrade = request.headers.upgrade ?? "";
-    // h2c and friends would carry requests past every check above.
-    const examined = upgrade.toLowerCase() === "websocket" ? examine(request, upgrade) : ({ error: "BAD_REQUEST" } as const);
-    const tunnel = "error" in examined ? undefined : routes.get(examined.name);
-    if ("error" in examined || !tunnel || tunnel.inFlight >= options.maxInFlight) {
-      counters.refused += 1;
-      if ("error" in examined) answerRaw(socket, examined.error);
-      else if (tunnel) answerRaw(socket, "TOO_MANY_REQUESTS");
-      else answerRaw(socket, options.isKnown(examined.name) ? "TUNNEL_OFFLINE" : "TUNNEL_NOT_FOUND");
-      return;
-    }
-    const connection = new UpgradedConnection(socket, first, examined.head, tunnel);
-    inFlight += 1;
-    socket.once("close", () => {
-      inFlight -= 1;
-    });
-    void connection;
   }
 
-  server.on("connect", (_request, socket: Duplex) => {
+  #upgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
+    const { domain, presence, names, maxInFlight } = this.#options;
+    const upgrade = request.headers.upgrade ?? "";
+    // h2c and friends would carry requests past every check above.
+    const examined = upgrade.toLowerCase() === "websocket" ? examine(request, domain, upgrade) : ({ error: "BAD_REQUEST" } as const);
+    if ("error" in examined) {
+      this.#refuseSocket(socket, examined.error);
+      return;
+    }
+    const tunnel = presence.get(examined.name);
+    if (!tunnel) {
+      void Promise.resolve(names.isKnown(examined.name)).then(
+        (known) => this.#refuseSocket(socket, known ? "TUNNEL_OFFLINE" : "TUNNEL_NOT_FOUND"),
+        () => this.#refuseSocket(socket, "TUNNEL_OFFLINE"),
+      );
+    } else if (tunnel.inFlight >= maxInFlight) this.#refuseSocket(socket, "TOO_MANY_REQUESTS");
+    else {
+      this.#inFlight += 1;
+      socket.once("close", () => {
+        this.#inFlight -= 1;
+      });
+      new UpgradedConnection(socket, first, examined.head).forward(tunnel);
+    }
+  }
+
+  #onConnect(socket: Duplex): void {
     // Node has taken its own listener away, and an error without one would end the process.
     socket.on("error", () => socket.destroy());
-    answerRaw(socket, "BAD_REQUEST");
-  });
-  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    this.#refuseSocket(socket, "BAD_REQUEST");
+  }
+
+  #onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     if (error.code === "ECONNRESET") socket.destroy();
     else if (error.code === "HPE_HEADER_OVERFLOW") answerRaw(socket, "HEADERS_TOO_LARGE");
     else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") answerRaw(socket, "REQUEST_TIMEOUT");
     else answerRaw(socket, "BAD_REQUEST");
-  });
-
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      reject(new EdgeError("EDGE_ADDRESS", `http ${options.host}:${options.port}: ${error.code}`));
-    });
-    server.listen(options.port, options.host, () => resolve());
-  });
-  server.on("error", (error) => options.log(`http listener: ${error.message}`));
-
-  return {
-    port: (server.address() as AddressInfo).port,
-    counters,
-    inFlight: () => inFlight,
-    stopAccepting: () => {
-      stopping = true;
-      server.close();
-      server.closeIdleConnections();
-    },
-    close: () => {
-      server.close();
-      server.closeAllConnections();
-    },
-  };
-}
-
-/** Framing that some origin might read differently than Node did (HTTP request smuggling). */
-function isAmbiguous(request: IncomingMessage): boolean {
-  const te = request.headers["transfer-encoding"];
-  if (te !== undefined && (request.httpVersion === "1.0" || te.toLowerCase() !== "chunked")) return true;
-  for (let i = 0; i < request.rawHeaders.length; i += 2) {
-    const name = request.rawHeaders[i] ?? "";
-    if (name.includes("_") && /^(content_length|transfer_encoding|host_?)$/i.test(name)) return true;
   }
-  return false;
+
+  #refuseSocket(socket: Duplex, code: AnswerCode): void {
+    this.counters.refused += 1;
+    answerRaw(socket, code);
+  }
 }

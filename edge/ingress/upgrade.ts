@@ -10,15 +10,24 @@ import { failureOf } from "./proxy.ts";
 
 export class UpgradedConnection implements StreamHandler {
   readonly #socket: Duplex;
+  readonly #first: Buffer;
+  readonly #head: RequestHead;
   readonly #outflow: Outflow;
   #exchange: Exchange | null = null;
   #started = false;
   #over = false;
 
   /** @param first bytes that came right behind the request's head. */
-  constructor(socket: Duplex, first: Buffer, head: RequestHead, tunnel: Tunnel) {
+  constructor(socket: Duplex, first: Buffer, head: RequestHead) {
     this.#socket = socket;
+    this.#first = first;
+    this.#head = head;
     this.#outflow = new Outflow(socket, (bytes) => this.#exchange?.consumed(bytes));
+  }
+
+  forward(tunnel: Tunnel): void {
+    const socket = this.#socket;
+    const head = this.#head;
     // RFC 6455 section 4.1. A request with a body could be framed in one way here and in another behind the tunnel.
     if (head.method !== "GET" || announcesBody(head.headers)) {
       this.#over = true;
@@ -27,7 +36,7 @@ export class UpgradedConnection implements StreamHandler {
     }
     const exchange = tunnel.exchange(head, this);
     this.#exchange = exchange;
-    if (first.length > 0) exchange.write(first);
+    if (this.#first.length > 0) exchange.write(this.#first);
     socket.on("data", (chunk: Buffer) => {
       if (!exchange.write(chunk)) socket.pause();
     });

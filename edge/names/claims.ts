@@ -8,6 +8,7 @@ import { EdgeError } from "../errors.ts";
 import { steadyClock } from "../store/clock.ts";
 import { openDurable, type Durable } from "../store/durable.ts";
 import { faultInName } from "./grammar.ts";
+import type { ClaimAnswer, Names } from "./names.ts";
 import { fingerprintOf, IDENTIFIER_LENGTH, identifierOf, LONGEST_IDENTIFIER } from "./identifier.ts";
 
 const DAY = 24 * 60 * 60 * 1000;
@@ -32,10 +33,6 @@ export interface Claim {
   lastSeen: number;
 }
 
-export type ClaimAnswer =
-  | { ok: true; name: string }
-  | { ok: false; reason: "NAME_INVALID" | "NAME_RESERVED" | "NAME_TAKEN" | "TOO_MANY_NAMES" | "EDGE_FAILED" };
-
 /**
  * Opens the claims in `dataDir` (in the folder `names` inside it). `now` gives milliseconds since 1970; by default it does not jump when
  * the clock is set. Throws EDGE_DATA_LOCKED while another edge has it open, EDGE_DATA when it cannot be used or read.
@@ -55,7 +52,7 @@ export function openClaims(dataDir: string, now: () => number = steadyClock()): 
   }
 }
 
-export class Claims {
+export class Claims implements Names {
   private readonly durable: Durable;
   private readonly now: () => number;
   private readonly claims = new Map<string, Claim>();

@@ -12,15 +12,18 @@ import type { Exchange, Tunnel } from "../tunnels/tunnel.ts";
 export interface AgentTunnelOptions {
   connection: SshConnection;
   channel: SshChannel;
-  /** Resolves a hello to a name, or throws a refusal. */
+  /** Resolves a hello to a name, or to a refusal. */
   welcome: (hello: Hello) => Promise<{ welcome: Welcome } | { refused: RefusalCode }>;
   readHello: (payload: Buffer) => Hello;
   refusalText: (code: RefusalCode) => string;
-  onOpen: (tunnel: AgentTunnel) => void;
+  /** The tunnel has its name and is about to open: resolves when nobody else serves that name. */
+  announce: () => Promise<void>;
+  onOpen: () => void;
   /** The client is about to go: no new requests, those in flight go on. */
-  onLeave: (tunnel: AgentTunnel) => void;
-  onCall: (tunnel: AgentTunnel, call: Call) => Promise<unknown>;
-  onClose: (tunnel: AgentTunnel, lost: boolean) => void;
+  onLeave: () => void;
+  onCall: (call: Call) => Promise<unknown>;
+  /** Also for one that never opened. */
+  onClose: (lost: boolean) => void;
 }
 
 export class AgentTunnel implements Tunnel {
@@ -43,7 +46,7 @@ export class AgentTunnel implements Tunnel {
       {
         onMessage: (type, payload) => this.#onMessage(type, payload),
         onClose: (error) => {
-          options.onClose(this, error !== null);
+          options.onClose(error !== null);
           // The agent's one channel is the connection.
           connection.end();
         },
@@ -96,7 +99,7 @@ export class AgentTunnel implements Tunnel {
       return;
     }
     if (type === FrameType.GOAWAY && this.hello) {
-      this.#options.onLeave(this);
+      this.#options.onLeave();
       return;
     }
     if (type === FrameType.CALL && this.hello) {
@@ -120,14 +123,15 @@ export class AgentTunnel implements Tunnel {
       this.#refuse(answer.refused);
       return;
     }
-    if (this.#mux.closed) return;
-    this.hello = hello;
     this.name = answer.welcome.identifier;
     this.instance = hello.instance;
     this.client = hello.agent;
+    await this.#options.announce();
+    if (this.#mux.closed) return;
+    this.hello = hello;
     this.#mux.send(FrameType.WELCOME, answer.welcome);
     this.#mux.ping();
-    this.#options.onOpen(this);
+    this.#options.onOpen();
   }
 
   #refuse(code: RefusalCode): void {
@@ -142,7 +146,7 @@ export class AgentTunnel implements Tunnel {
       this.#options.connection.destroy(new Error("malformed call"));
       return;
     }
-    const result = await this.#options.onCall(this, call.data).catch(() => null);
+    const result = await this.#options.onCall(call.data).catch(() => null);
     this.#mux.send(FrameType.REPLY, { id: call.data.id, result });
   }
 }

@@ -3,7 +3,7 @@ import type { ServerChannel } from "ssh2";
 import { refusals, type RefusalCode } from "../errors.ts";
 import type { SshConnection } from "../transport/connection.ts";
 import { ForwardTunnel } from "./forward.ts";
-import type { NameRequest } from "./server.ts";
+import type { SshServerOptions } from "./options.ts";
 import type { Tunnel } from "../tunnels/tunnel.ts";
 
 /** Forwards that one connection may ask for, one after the other: each leaves something behind until the connection ends. */
@@ -15,11 +15,7 @@ const LEAST_PACKET = 1024;
 const LEAVE_MS = 1_000;
 
 interface ForwardSessionOptions {
-  options: {
-    nameFor: (request: NameRequest) => Promise<{ name: string } | { refused: RefusalCode }>;
-    urlOf: (name: string) => string;
-    onTunnelClosed: (tunnel: Tunnel, lost: boolean) => void;
-  };
+  options: Pick<SshServerOptions, "nameFor" | "urlOf" | "announce" | "onTunnelClosed">;
   connection: SshConnection;
   key: Buffer;
   served: (tunnel: Tunnel) => void;
@@ -66,6 +62,11 @@ export class ForwardSession {
       tell: (code) => this.#say(refusals[code]),
       leave: () => this.#leave(1),
     });
+    await options.announce(tunnel);
+    if (connection.closed) {
+      this.#bound = null;
+      return;
+    }
     this.#tunnel = tunnel;
     connection.onClose((error) => options.onTunnelClosed(tunnel, error !== null));
     accept(info.bindPort === 0 ? bound.port : undefined);

@@ -3,7 +3,8 @@ import { once } from "node:events";
 import net from "node:net";
 import type { Client } from "ssh2";
 import { expect, it } from "vitest";
-import { startSshServer, type SshServerOptions } from "../../../edge/ssh/server.ts";
+import type { SshServerOptions } from "../../../edge/ssh/options.ts";
+import { startSshServer } from "../../../edge/ssh/server.ts";
 import { SUBSYSTEM } from "../../../edge/wire/frames.ts";
 import { newKey, until } from "../../support/edge.ts";
 import { login } from "../../support/ssh.ts";
@@ -14,24 +15,25 @@ async function serve(change: Partial<SshServerOptions> = {}) {
     host: "127.0.0.1",
     port: 0,
     hostKey: newKey().private,
-    limits: { unauthenticated: 100, unauthenticatedPerAddress: 100, connectionsPerKey: 20 },
+    limits: { unauthenticated: 100, unauthenticatedPerNetwork: 100, connectionsPerKey: 20 },
     allowed: () => true,
     nameFor: async () => ({ name: "somebody" }),
     urlOf: (name) => `http://${name}`,
     prepare: async () => 0,
+    announce: async () => {},
     onTunnel: ({ name }) => opened.push(name),
     onTunnelClosed: () => {},
     onCall: async () => null,
     log: () => {},
     ...change,
   });
-  return { ...server, opened };
+  return Object.assign(server, { opened });
 }
 
 const closeOf = (client: Client) => new Promise<void>((resolve) => client.on("close", () => resolve()));
 
 it("when all places are taken by connections that do not log in, the oldest of them makes room", async () => {
-  const server = await serve({ limits: { unauthenticated: 5, unauthenticatedPerAddress: 100, connectionsPerKey: 20 } });
+  const server = await serve({ limits: { unauthenticated: 5, unauthenticatedPerNetwork: 100, connectionsPerKey: 20 } });
   const closed: number[] = [];
   const silent: net.Socket[] = [];
   for (let i = 0; i < 5; i++) {

@@ -1,0 +1,46 @@
+/** What a request is for, and whether every program behind the tunnel would read it as we do. */
+import type { IncomingMessage } from "node:http";
+import type { AnswerCode } from "../errors.ts";
+import { plainAddress } from "../network.ts";
+import type { RequestHead } from "../wire/frames.ts";
+import { requestHeaders } from "./headers.ts";
+import { tunnelOf } from "./host.ts";
+
+/**
+ * The tunnel's name and the head that goes down it, or the code of the refusal.
+ * @param domain lower-case, without a dot at the end.
+ * @param upgrade the protocol that is asked for, where we agree to that.
+ */
+export function examine(
+  request: IncomingMessage,
+  domain: string,
+  upgrade: string | null,
+): { name: string; head: RequestHead } | { error: AnswerCode } {
+  const target = request.url ?? "";
+  if (!target.startsWith("/") && !(target === "*" && request.method === "OPTIONS")) return { error: "BAD_REQUEST" };
+  const route = tunnelOf(request.rawHeaders, domain);
+  if ("error" in route) return { error: route.error };
+  if (isAmbiguous(request)) return { error: "BAD_REQUEST" };
+  const peer = { address: plainAddress(request.socket.remoteAddress), proto: "http", host: route.host } as const;
+  const hasBody = request.headers["transfer-encoding"] !== undefined || (request.headers["content-length"] ?? "0") !== "0";
+  const head: RequestHead = {
+    method: request.method ?? "GET",
+    target,
+    headers: requestHeaders(request.rawHeaders, peer, upgrade),
+    end: upgrade === null && !hasBody,
+    upgrade: upgrade !== null,
+    ordered: false,
+  };
+  return { name: route.name, head };
+}
+
+/** Framing that some origin might read differently than Node did (HTTP request smuggling). */
+function isAmbiguous(request: IncomingMessage): boolean {
+  const te = request.headers["transfer-encoding"];
+  if (te !== undefined && (request.httpVersion === "1.0" || te.toLowerCase() !== "chunked")) return true;
+  for (let i = 0; i < request.rawHeaders.length; i += 2) {
+    const name = request.rawHeaders[i] ?? "";
+    if (name.includes("_") && /^(content_length|transfer_encoding|host_?)$/i.test(name)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,16 @@
+/** Who owns which name, as the rest of the edge asks for it. */
+
+export type ClaimAnswer =
+  | { ok: true; name: string }
+  | { ok: false; reason: "NAME_INVALID" | "NAME_RESERVED" | "NAME_TAKEN" | "TOO_MANY_NAMES" | "EDGE_FAILED" };
+
+/** An edge of several processes would ask a place that they share; what is known here is answered at once. */
+export interface Names {
+  /** Claims a name for the key, or finds it claimed already; `wanted` null: the one that follows from the key. Durable when it resolves. */
+  claim(keyBlob: Uint8Array, wanted: string | null): Promise<ClaimAnswer>;
+  /** Whether the name is claimed by anybody. */
+  isKnown(name: string): boolean | Promise<boolean>;
+  /** The name is in use now. */
+  touch(name: string): void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,43 @@
+/** What the SSH server is given, and asks of the rest of the edge. */
+import type { RefusalCode } from "../errors.ts";
+import type { Call, Hello } from "../wire/messages.ts";
+import type { Client } from "../tunnels/registry.ts";
+import type { Tunnel } from "../tunnels/tunnel.ts";
+
+export interface SshLimits {
+  /** Connections that have not proven a key yet: in all, where the oldest makes room, and from one network (/24 or /48). */
+  unauthenticated: number;
+  unauthenticatedPerNetwork: number;
+  /** Connections of one key. */
+  connectionsPerKey: number;
+}
+
+export const DEFAULT_SSH_LIMITS: SshLimits = { unauthenticated: 1024, unauthenticatedPerNetwork: 256, connectionsPerKey: 20 };
+
+export interface NameRequest {
+  key: Buffer;
+  /** null: the name that follows from the key. */
+  name: string | null;
+  ephemeral: boolean;
+}
+
+export interface SshServerOptions {
+  host: string;
+  port: number;
+  /** OpenSSH format. */
+  hostKey: string;
+  limits: SshLimits;
+  allowed: (client: Client) => boolean;
+  /** Finds or claims the name; durable before it answers. */
+  nameFor: (request: NameRequest) => Promise<{ name: string } | { refused: RefusalCode }>;
+  urlOf: (name: string) => string;
+  /** Sets up what the client asked for under its name, before it is welcomed; resolves with how long webhooks are held, hours. */
+  prepare: (name: string, hello: Hello) => Promise<number>;
+  /** A tunnel is about to open: resolves when nobody else serves its name. */
+  announce: (tunnel: Tunnel) => Promise<void>;
+  onTunnel: (tunnel: Tunnel, client: Client) => void;
+  /** `lost`: the connection broke, so the client may come back at once. */
+  onTunnelClosed: (tunnel: Tunnel, lost: boolean) => void;
+  onCall: (tunnel: Tunnel, call: Call) => Promise<unknown>;
+  log: (line: string) => void;
+}

@@ -1,14 +1,26 @@
 /** Whether ssh2 has its compiled part. It is built at install time, worth twice the speed, and goes missing silently when Node changes. */
 import { createRequire } from "node:module";
+import path from "node:path";
 
 /** null when it is in use; else what is wrong and what to do. */
 export function lookAtCrypto(): { message: string; action: string } | null {
+  const require = createRequire(import.meta.url);
   try {
-    createRequire(import.meta.url)("ssh2/lib/protocol/crypto/build/Release/sshcrypto.node");
+    require("ssh2/lib/protocol/crypto/build/Release/sshcrypto.node");
     return null;
   } catch (error) {
     const built = (error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND";
-    const cause = built ? "does not fit this version of Node" : "is missing (it is compiled at install time)";
-    return { message: `The native part of ssh2 ${cause}: the tunnel works at about half its speed.`, action: "npm rebuild ssh2" };
+    const cause = built ? "does not fit this version of Node" : "is missing (compiling it needs python3, make and a C++ compiler)";
+    return {
+      message: `The native part of ssh2 ${cause}: the tunnel works at about half its speed, which is plenty for webhooks.`,
+      action: `npm --prefix ${folderOf(require)} rebuild ssh2`,
+    };
   }
+}
+
+/** Where npm is to work: the user stands in a workspace. */
+function folderOf(require: NodeJS.Require): string {
+  // <folder>/node_modules/ssh2/lib/index.js
+  const folder = path.resolve(require.resolve("ssh2"), "../../../..");
+  return /^[\w./+@-]+$/.test(folder) ? folder : `'${folder.replaceAll("'", "'\\''")}'`;
 }

@@ -1,3 +1,5 @@
+import os from "node:os";
+import path from "node:path";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -11,6 +13,8 @@ export default defineConfig({
   ],
   test: {
     include: ["test/**/*.test.{ts,tsx}"],
+    // Marks of workspaces go here, and not into the home of whoever runs the tests.
+    env: { XDG_STATE_HOME: path.join(os.tmpdir(), `airy-test-state-${os.userInfo().uid}`) },
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // Tests start real servers, databases and browsers; two workers fit the two-core machines they run on.

@@ -145,6 +145,25 @@ export const catalogue = {
     why: (d) => `${d.reason}`,
     actions: () => ["airy up --workspace DIR"],
   }),
+  WORKSPACE_OWNER: entry<{ dir: string; owner: number; uid: number }>({
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `The workspace ${d.dir} belongs to another user.`,
+    why: (d) => `airy was run there by the user with uid ${d.owner}${d.owner === 0 ? ", perhaps by sudo" : ""}; this is uid ${d.uid}.`,
+    actions: (d) => [
+      d.owner === 0 ? "sudo airy down" : `As the user with uid ${d.owner}: airy down`,
+      `Then, in ${d.dir}: sudo chown -R ${d.uid} airy.yaml .airy`,
+    ],
+  }),
+  STATE_HOME_UNUSABLE: entry<{ dir: string; reason: string }>({
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `airy cannot keep its marks in ${d.dir}.`,
+    why: (d) => `${d.reason} A mark there tells the workspaces that airy made from folders that somebody else has prepared.`,
+    actions: () => ["Set XDG_STATE_HOME to a folder that can be written to and that stays", "airy up"],
+  }),
 
   // --- docker (10): the container runtime ------------------------------------------------------------------------------------------
   DOCKER_DOWN: entry<{ endpoint?: string; reason: string; start?: string }>({
@@ -356,6 +375,36 @@ export const catalogue = {
     what: (d) => (d.sandbox ? "A sandbox runs in this workspace." : "This workspace runs, and not as a sandbox."),
     why: (d) => `${d.asked} would replace what runs.`,
     actions: (d) => ["airy down", `airy up ${d.asked}`],
+  }),
+  STATE_UNSAFE: entry<{ file: string; reason: string }>({
+    category: "state",
+    exit: 14,
+    retryable: false,
+    what: (d) => `${d.file} is not what airy made; nothing was read, written or deleted.`,
+    why: (d) => d.reason,
+    actions: (d) => [`Look at ${d.file}, and remove it if it is not yours`, "airy up --workspace DIR (another folder)"],
+  }),
+  WORKSPACE_UNKNOWN: entry<{ dir: string; marks: string }>({
+    category: "state",
+    exit: 14,
+    retryable: false,
+    what: (d) => `airy does not know ${d.dir}; nothing in it was used, changed or deleted.`,
+    why: (d) =>
+      `No mark in ${d.marks} says that airy made it on this machine for this user. It may have come with somebody else's files; ` +
+      "an airy older than these marks, another home folder or a new container leave none either.",
+    actions: (d) => [
+      "airy up --adopt (only if it is yours: messages and public name are kept)",
+      `Remove or rename ${d.dir} if it is not, then: airy up`,
+      "In containers: keep XDG_STATE_HOME on a volume, or set AIRY_ADOPT=1",
+    ],
+  }),
+  WORKSPACE_COPY: entry<{ dir: string; original: string }>({
+    category: "state",
+    exit: 14,
+    retryable: false,
+    what: (d) => `${d.dir} is a copy of the workspace ${d.original}; nothing was done.`,
+    why: () => "Its key, public name, ports and background process are those of the original, which is still there.",
+    actions: (d) => ["airy up (makes it a workspace of its own)", `airy status --workspace ${d.original}`],
   }),
   STATE_UNREADABLE: entry<{ file: string; reason: string }>({
     category: "state",

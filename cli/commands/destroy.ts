@@ -1,50 +1,65 @@
 /** `airy destroy`: stops everything and deletes what the workspace has stored; the key of its public name is kept. */
-import { readdir, rm } from "node:fs/promises";
+import { lstat, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline/promises";
 import { forgetHeld } from "../agent/forget.ts";
 import { stopAgent } from "../agent/start.ts";
 import { acquireLock } from "../config/lock.ts";
-import { findWorkspace, type WorkspacePaths } from "../config/paths.ts";
+import { isMade, type WorkspacePaths } from "../config/paths.ts";
 import { readState } from "../config/state.ts";
-import { readText } from "../io/files.ts";
+import { openWorkspace } from "../config/workspace.ts";
+import { errno, readText } from "../io/files.ts";
 import { loadEngine } from "../platform/engines.ts";
-import type { Emit } from "../events.ts";
+import type { Platform } from "../platform/platform.ts";
+import type { Emit, EngineName } from "../events.ts";
 import { AiryError, asAiryError, fail } from "../errors.ts";
 import { createLines } from "../report/lines.ts";
 import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
 
-/** Throws CONFIRMATION_REQUIRED without a terminal and without --yes, and when the answer is no. */
+/** Throws CONFIRMATION_REQUIRED without a terminal and without --yes, and when the answer is no; and as {@link openWorkspace} does. */
 export async function runDestroy(options: Options<"destroy">, ctx: Context): Promise<void> {
   const { io, out } = ctx;
-  const paths = await findWorkspace(io.cwd, options.workspace);
-  const exists = await readdir(paths.dir).then(
-    () => true,
-    () => false,
-  );
-  if (!exists) return out.result({ destroyed: false, kept: [] }, { text: "There is nothing to delete here." });
+  const paths = await openWorkspace(io, options.workspace, { adopt: options.adopt });
+  const there = await readdir(paths.dir).catch((error: unknown) => {
+    if (errno(error) === "ENOENT") return null;
+    throw error;
+  });
+  if (!there) return out.result({ destroyed: false, kept: [], left: [] }, { text: `There is nothing to delete: no ${paths.dir}.` });
   if (!options.yes) await confirm(paths, ctx);
   const lock = await acquireLock(paths.lock, "destroy", io);
+  let left: string[];
   try {
-    const { engine, heldAt } = await readState(paths).catch(() => ({ engine: null, heldAt: null }));
-    if (heldAt) await forget(paths, heldAt, ctx);
+    const state = await readState(paths).catch(() => null);
+    if (state?.heldAt) await forget(paths, state.heldAt, ctx);
     await stopAgent(io, paths);
-    const lines = createLines();
-    const emit: Emit = (event) => {
-      const line = lines.line(out.stamp(event));
-      if (line !== null) out.line(line);
-    };
-    if (engine) await (await loadEngine(engine, io)).destroy(paths.root, emit);
-    await clear(paths);
+    for (const engine of await enginesOf(state?.engine, io)) await engine.destroy(paths.root, showing(out));
+    left = await clear(paths, io);
   } finally {
     await lock.release();
   }
   const kept = (await readText(paths.identity)) === null ? [] : [paths.identity];
-  out.result(
-    { destroyed: true, kept },
-    { text: `Deleted.${kept.length > 0 ? ` The key of the public name is kept: ${paths.identity}` : ""}\nstart anew: airy up` },
-  );
+  const said = [`Deleted: messages, settings and logs of ${paths.root} (in ${paths.dir}).`];
+  if (kept.length > 0) said.push(`The key of the public name is kept: ${paths.identity}`);
+  if (left.length > 0) said.push(`Left alone, because airy did not make it: ${left.join(", ")}`);
+  out.result({ destroyed: true, dir: paths.dir, kept, left }, { text: `${said.join("\n")}\nstart anew: airy up` });
+}
+
+/** Where the state does not say any more which engine it was, both are cleared as far as they are there. */
+async function enginesOf(engine: EngineName | null | undefined, io: Context["io"]): Promise<Platform[]> {
+  if (engine === null) return [];
+  if (engine !== undefined) return [await loadEngine(engine, io)];
+  const all = await Promise.all([loadEngine("embedded", io), loadEngine("docker", io)]);
+  const usable = await Promise.all(all.map(async (one) => (await one.facts()).usable));
+  return all.filter((_, i) => usable[i]);
+}
+
+function showing(out: Context["out"]): Emit {
+  const lines = createLines();
+  return (event) => {
+    const line = lines.line(out.stamp(event));
+    if (line !== null) out.line(line);
+  };
 }
 
 /** What waits at the edge goes as well. An edge that cannot be asked does not keep the rest from being deleted. */
@@ -71,11 +86,31 @@ async function confirm(paths: WorkspacePaths, { io, out, signal }: Context): Pro
   if (!/^y(es)?$/i.test(answer.trim())) fail("CONFIRMATION_REQUIRED", { dir: paths.dir, declined: true });
 }
 
-/** The key makes the URL, which a source may still point to; host keys pinned for it stay with it. The lock is released later. */
-async function clear(paths: WorkspacePaths): Promise<void> {
-  const kept = new Set([path.join(paths.dir, ".gitignore"), paths.identity, `${paths.identity}.pub`, paths.knownEdges, paths.lock]);
+/**
+ * Deletes what airy made, and returns what else lies there. The key makes the URL, which a source may still point to; host keys pinned for it
+ * stay with it, and so does who the workspace is. The lock is released later. Throws WORKSPACE_OWNER.
+ */
+async function clear(paths: WorkspacePaths, { uid }: Context["io"]): Promise<string[]> {
+  const kept = new Set([
+    path.join(paths.dir, ".gitignore"),
+    paths.self,
+    paths.identity,
+    `${paths.identity}.pub`,
+    paths.knownEdges,
+    paths.lock,
+  ]);
+  const left: string[] = [];
   for (const name of await readdir(paths.dir)) {
     const file = path.join(paths.dir, name);
-    if (!kept.has(file)) await rm(file, { recursive: true, force: true });
+    if (kept.has(file)) continue;
+    if (isMade(name)) await rm(file, { recursive: true, force: true }).catch(notMine);
+    else left.push(file);
+  }
+  return left;
+
+  async function notMine(cause: NodeJS.ErrnoException): Promise<never> {
+    if ((cause.code !== "EACCES" && cause.code !== "EPERM") || uid === null) throw cause;
+    const { uid: owner } = await lstat(cause.path ?? paths.dir).catch(() => ({ uid: 0 }));
+    return fail("WORKSPACE_OWNER", { dir: paths.root, owner, uid });
   }
 }

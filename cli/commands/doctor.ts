@@ -1,7 +1,7 @@
 /** `airy doctor`: the checks of a start, and which engines could be used. Reads only, also when everything is down. */
 import { preflight } from "../checks/preflight.ts";
 import { readConfig } from "../config/config.ts";
-import { findWorkspace } from "../config/paths.ts";
+import { openWorkspace } from "../config/workspace.ts";
 import { loadEngine } from "../platform/engines.ts";
 import { parseEdge } from "../launch/edge.ts";
 import type { AiryEvent } from "../events.ts";
@@ -13,7 +13,7 @@ import type { Options } from "./table.ts";
 /** Exit code 0, or that of the first check that rules a start out. */
 export async function runDoctor(options: Options<"doctor">, ctx: Context): Promise<void> {
   const { io, out } = ctx;
-  const paths = await findWorkspace(io.cwd, options.workspace);
+  const paths = await openWorkspace(io, options.workspace);
   const config = await readConfig(paths.config, io.env);
   const edge = parseEdge(options.edge ?? config.edge, "doctor");
   const [checks, ...engines] = await Promise.all([

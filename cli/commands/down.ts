@@ -2,7 +2,7 @@
 import { stopAgent } from "../agent/start.ts";
 import { readRecord } from "../agent/record.ts";
 import { acquireLock } from "../config/lock.ts";
-import { findWorkspace } from "../config/paths.ts";
+import { openWorkspace } from "../config/workspace.ts";
 import { readState, writeState } from "../config/state.ts";
 import { loadEngine } from "../platform/engines.ts";
 import type { Emit } from "../events.ts";
@@ -14,7 +14,7 @@ import type { Options } from "./table.ts";
 /** Nothing running is no error. */
 export async function runDown(options: Options<"down">, ctx: Context): Promise<void> {
   const { io, out } = ctx;
-  const paths = await findWorkspace(io.cwd, options.workspace);
+  const paths = await openWorkspace(io, options.workspace, { adopt: options.adopt });
   if ((await readText(paths.state)) === null && (await readRecord(paths)) === null) {
     return out.result({ stopped: false, kept: [] }, { text: "Nothing runs here." });
   }

@@ -1,5 +1,5 @@
 /** `airy logs`: the services' logs, and that of the agent process under the name `agent`. */
-import { findWorkspace } from "../config/paths.ts";
+import { openWorkspace } from "../config/workspace.ts";
 import { readState } from "../config/state.ts";
 import { tailLines } from "../io/files.ts";
 import { loadEngine } from "../platform/engines.ts";
@@ -13,7 +13,7 @@ const TAIL = 100;
 /** Throws INVALID_ARGUMENT for a service that does not exist. */
 export async function runLogs(options: Options<"logs">, ctx: Context): Promise<void> {
   const { io, out } = ctx;
-  const paths = await findWorkspace(io.cwd, options.workspace);
+  const paths = await openWorkspace(io, options.workspace);
   const { engine: name } = await readState(paths);
   const { service = null } = options;
   const tail = options.tail ?? TAIL;

@@ -2,7 +2,8 @@
 import { fetchState } from "../agent/client.ts";
 import { findAgent } from "../agent/record.ts";
 import { offlineStatus } from "../agent/status.ts";
-import { findWorkspace, type WorkspacePaths } from "../config/paths.ts";
+import type { WorkspacePaths } from "../config/paths.ts";
+import { openWorkspace } from "../config/workspace.ts";
 import { readState } from "../config/state.ts";
 import type { Io } from "../io/io.ts";
 import type { StatusData } from "../events.ts";
@@ -15,7 +16,7 @@ const EXIT = { running: 0, stopped: 30, degraded: 31 };
 
 /** Exit code 0 running, 31 degraded, 30 stopped. */
 export async function runStatus(options: Options<"status">, ctx: Context): Promise<void> {
-  const paths = await findWorkspace(ctx.io.cwd, options.workspace);
+  const paths = await openWorkspace(ctx.io, options.workspace);
   const status = await readStatus(paths, ctx.io);
   const hint = { running: "stop: airy down", degraded: "details: airy logs   again: airy up", stopped: "start: airy up" }[status.state];
   ctx.out.result(status, { text: `${statusText(status)}\n${hint}`, exit: EXIT[status.state] });

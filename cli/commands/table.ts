@@ -9,6 +9,11 @@ const workspace = {
   value: "DIR",
   description: "folder of the workspace (default: the nearest one upward with an airy.yaml, else the current one)",
 } as const satisfies OptionSpec;
+const adopt = {
+  name: "adopt",
+  kind: "flag",
+  description: "use a state folder that airy has no mark of (made by an earlier airy, or under another home folder)",
+} as const satisfies OptionSpec;
 const edge = {
   name: "edge",
   kind: "text",
@@ -51,6 +56,7 @@ export const commands = {
       },
       { name: "timeout", kind: "seconds", value: "SECONDS", description: "how long to wait for readiness (default: 120)" },
       workspace,
+      adopt,
     ],
     examples: [
       ["airy up --sandbox", "try everything on this machine, without a Facebook app"],
@@ -65,12 +71,12 @@ export const commands = {
   },
   down: {
     summary: "Stop everything; data is kept",
-    options: [json, workspace],
+    options: [json, workspace, adopt],
     examples: [["airy down", "stop services and tunnel; airy up brings them back under the same URL"]],
   },
   destroy: {
     summary: "Stop everything and delete its data",
-    options: [yes, json, workspace],
+    options: [yes, json, workspace, adopt],
     examples: [["airy destroy --yes", "without being asked"]],
   },
   logs: {

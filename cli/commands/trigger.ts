@@ -1,6 +1,6 @@
 /** `airy trigger`: a customer writes, through the stand-in for Facebook. */
 import { findAgent } from "../agent/record.ts";
-import { findWorkspace } from "../config/paths.ts";
+import { openWorkspace } from "../config/workspace.ts";
 import { readSecrets, readState } from "../config/state.ts";
 import { createHttpClient } from "../io/http.ts";
 import { fail } from "../errors.ts";
@@ -11,7 +11,7 @@ import type { Options } from "./table.ts";
 /** Throws NOT_RUNNING, NO_SANDBOX, and what triggerMessage throws. */
 export async function runTrigger(options: Options<"trigger">, ctx: Context): Promise<void> {
   const { io, out } = ctx;
-  const paths = await findWorkspace(io.cwd, options.workspace);
+  const paths = await openWorkspace(io, options.workspace);
   const state = await readState(paths);
   if (!(await findAgent(paths))) fail("NOT_RUNNING", { workspace: paths.root, sandbox: true });
   const secrets = await readSecrets(paths);

@@ -3,12 +3,13 @@ import { mkdir } from "node:fs/promises";
 import { followEvents } from "../agent/client.ts";
 import { readConfig, writeDefaultConfig } from "../config/config.ts";
 import { acquireLock } from "../config/lock.ts";
-import { findWorkspace, type WorkspacePaths } from "../config/paths.ts";
+import type { WorkspacePaths } from "../config/paths.ts";
 import { prepareStateDir, readState, type State } from "../config/state.ts";
+import { claimStateDir, openWorkspace } from "../config/workspace.ts";
 import { appendBounded } from "../io/files.ts";
 import { joinSignals } from "../io/signals.ts";
 import { loadEngine } from "../platform/engines.ts";
-import type { AiryEvent, Emit } from "../events.ts";
+import type { AiryEvent, AiryEventBody, Emit } from "../events.ts";
 import { launch, withLog, type Launched } from "../launch/launch.ts";
 import { AiryError, asAiryError, errorBody, fail } from "../errors.ts";
 import { createLines, statusText } from "../report/lines.ts";
@@ -23,7 +24,7 @@ const EVENTS_BYTES = 4_000_000;
 /** Exit codes as in the error catalogue; 0 when everything runs, also when it ran before. */
 export async function runUp(options: Options<"up">, ctx: Context): Promise<void> {
   const { io, out } = ctx;
-  const paths = await findWorkspace(io.cwd, options.workspace);
+  const paths = await openWorkspace(io, options.workspace, { adopt: options.adopt, copies: true });
   const interactive = !options.json && !options.yes && canRender({ isTTY: io.tty.stdin }, { isTTY: io.tty.stdout, ...io.tty }, io.env);
   if (interactive) return runInteractive(options, ctx, paths);
 
@@ -57,6 +58,7 @@ async function locked(
   await mkdir(paths.root, { recursive: true }).catch((error: Error) =>
     fail("WORKSPACE_NOT_WRITABLE", { dir: paths.root, reason: error.message }),
   );
+  const { copyOf } = await claimStateDir(paths, io);
   await prepareStateDir(paths);
   const lock = await acquireLock(paths.lock, "up", io);
   const seconds = options.timeout ?? TIMEOUT_S;
@@ -75,6 +77,7 @@ async function locked(
   let engine: Launched["status"]["engine"] = null;
   try {
     if (await writeDefaultConfig(paths.config)) out.note(`Wrote ${paths.config}`);
+    if (copyOf !== null) emit(await copyNotice(paths, copyOf));
     return await launch({
       asked: options,
       config,
@@ -142,6 +145,20 @@ async function runInteractive(options: Options<"up">, ctx: Context, paths: Works
   const firstHold = await holdNotice(paths, before);
   if (firstHold) out.line(firstHold);
   out.line("Everything keeps running in the background.  status: airy status   stop: airy down");
+}
+
+/** What a copy keeps and what it leaves to the original, said once. */
+async function copyNotice(paths: WorkspacePaths, original: { root: string; running: boolean }): Promise<AiryEventBody> {
+  const { engine } = await readState(paths);
+  const torn = original.running ? " (while its database ran, so that the last ones may be damaged)" : "";
+  const messages = engine === "docker" ? "the messages stay with it" : `the messages were copied${torn}`;
+  return {
+    type: "warning",
+    code: "WORKSPACE_COPIED",
+    message:
+      `This folder was copied from ${original.root}. From now on it is a workspace of its own: ${messages}, ` +
+      "and its public URL, ports, webhook and background process are new, because the original goes on using its own.",
+  };
 }
 
 /** Said once, when an edge begins to hold messages for this workspace. */

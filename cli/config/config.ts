@@ -2,7 +2,7 @@
 import { LineCounter, isMap, isNode, isScalar, parseDocument, type Document } from "yaml";
 import { z } from "zod";
 import { fail } from "../errors.ts";
-import { readText, writeAtomic } from "../io/files.ts";
+import { readLinkedText, writeAtomic } from "../io/files.ts";
 import template from "../../templates/airy.yaml";
 
 /** Written without a value (`appId:`) counts as not written. */
@@ -59,7 +59,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /** Throws CONFIG_INVALID. A file that does not exist is an empty one. */
 export async function readConfig(file: string, env: Env): Promise<Config> {
-  const source = (await readText(file)) ?? "";
+  const source = (await readLinkedText(file)) ?? "";
   const parsed = parseConfig(file, source);
   const graphUrl = env.AIRY_GRAPH_URL || "https://graph.facebook.com";
   if (!URL.canParse(graphUrl))
@@ -75,7 +75,7 @@ export async function readConfig(file: string, env: Env): Promise<Config> {
 
 /** Writes the commented airy.yaml where there is none, private because an app secret may be written into it. Returns whether it did. */
 export async function writeDefaultConfig(file: string): Promise<boolean> {
-  if ((await readText(file)) !== null) return false;
+  if ((await readLinkedText(file)) !== null) return false;
   await writeAtomic(file, template);
   return true;
 }

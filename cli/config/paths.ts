@@ -1,5 +1,6 @@
 /** Where a workspace is, and where in it everything lies. */
-import { stat } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { realpath, stat } from "node:fs/promises";
 import path from "node:path";
 
 export interface WorkspacePaths {
@@ -8,6 +9,8 @@ export interface WorkspacePaths {
   config: string;
   /** `.airy`: state, keys, logs; 0700. */
   dir: string;
+  /** Who the workspace is, see workspace.ts. */
+  self: string;
   state: string;
   secrets: string;
   /** Private key of the tunnel; the public name follows from it. */
@@ -33,6 +36,7 @@ export function workspacePaths(root: string): WorkspacePaths {
     root,
     config: path.join(root, "airy.yaml"),
     dir,
+    self: path.join(dir, "workspace.json"),
     state: path.join(dir, "state.json"),
     secrets: path.join(dir, "secrets.json"),
     identity: path.join(dir, "identity"),
@@ -48,22 +52,66 @@ export function workspacePaths(root: string): WorkspacePaths {
   };
 }
 
+/** Everything that airy makes in a state folder. */
+const MADE = new Set([
+  ".gitignore",
+  "workspace.json",
+  "state.json",
+  "secrets.json",
+  "identity",
+  "identity.pub",
+  "known_edges",
+  "sandbox_edge_key",
+  "sandbox_edge_key.pub",
+  "up.lock",
+  "agent.json",
+  "agent.lock",
+  "agent.start",
+  "embedded.json",
+  "events.ndjson",
+  "events.ndjson.1",
+  "logs",
+  "postgres",
+  "edge",
+  "docker",
+]);
+
+/** Whether the name in a state folder is one of airy's; also of a draft that a killed process has left. */
+export function isMade(name: string): boolean {
+  return MADE.has(name) || MADE.has(name.replace(/\.(?:[0-9a-f]{8}\.tmp|[0-9a-f-]{36}\.new|\d+(?:\.stale)?)$/, ""));
+}
+
+/** 8 hex digits that follow from the path. */
+export function pathHash(root: string): string {
+  return createHash("sha256").update(root).digest("hex").slice(0, 8);
+}
+
 /**
- * `asked` wins; else the nearest folder upward that holds airy.yaml; else the current one. One that belongs to somebody else than the current
- * folder does not count: in /tmp, say, anybody could put an airy.yaml with an edge of their own above other people's folders.
+ * `asked` wins; else the nearest folder upward that holds airy.yaml; else the current one; in each case by its real path, so that a link
+ * leads to the same workspace. One that belongs to somebody else than the current folder does not count: in /tmp, say, anybody could put an
+ * airy.yaml with an edge of their own above other people's folders.
  */
 export async function findWorkspace(cwd: string, asked: string | undefined): Promise<WorkspacePaths> {
-  if (asked !== undefined) return workspacePaths(path.resolve(cwd, asked));
-  const owner = await stat(cwd).then(
+  if (asked !== undefined) return workspacePaths(await real(path.resolve(cwd, asked)));
+  const here = await real(path.resolve(cwd));
+  const owner = await stat(here).then(
     ({ uid }) => uid,
     () => 0,
   );
-  for (let dir = path.resolve(cwd); ; dir = path.dirname(dir)) {
+  for (let dir = here; ; dir = path.dirname(dir)) {
     const found = await stat(path.join(dir, "airy.yaml")).then(
       (s) => s.isFile() && (s.uid === owner || s.uid === 0),
       () => false,
     );
     if (found) return workspacePaths(dir);
-    if (dir === path.dirname(dir)) return workspacePaths(path.resolve(cwd));
+    if (dir === path.dirname(dir)) return workspacePaths(here);
   }
+}
+
+/** Of a path that may not exist yet, or not all of it. */
+async function real(file: string): Promise<string> {
+  return realpath(file).catch(async () => {
+    const above = path.dirname(file);
+    return above === file ? file : path.join(await real(above), path.basename(file));
+  });
 }

@@ -1,6 +1,5 @@
 /** What a workspace remembers between runs: `.airy/state.json`, and the secrets that were made for it: `.airy/secrets.json`. */
 import { randomBytes } from "node:crypto";
-import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { makePrivateDir, readText, writeAtomic } from "../io/files.ts";
@@ -55,12 +54,12 @@ export type Secrets = z.output<typeof secretsSchema>;
 
 const emptyState: State = { version: VERSION, engine: null, sandbox: null, ports: null, callbacks: [], heldAt: null };
 
-/** Makes `.airy` with its own .gitignore. Throws WORKSPACE_NOT_WRITABLE. */
+/** Makes what a state folder needs from the start. Throws WORKSPACE_NOT_WRITABLE. */
 export async function prepareStateDir(paths: WorkspacePaths): Promise<void> {
   try {
     await makePrivateDir(paths.dir);
     await makePrivateDir(paths.logs);
-    await writeFile(path.join(paths.dir, ".gitignore"), "*\n");
+    await writeAtomic(path.join(paths.dir, ".gitignore"), "*\n", 0o644);
   } catch (error) {
     fail("WORKSPACE_NOT_WRITABLE", { dir: paths.root, reason: error instanceof Error ? error.message : String(error) });
   }

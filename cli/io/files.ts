@@ -1,11 +1,24 @@
-/** Files of the state folder: private, and never half written. */
+/** Files of the state folder: private, never half written, and never somewhere else: a link in place of one is not followed. */
 import { randomBytes } from "node:crypto";
-import { appendFile, chmod, lstat, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
+import { chmod, lstat, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+
+/** Not waiting for the other end of a pipe that lies in a file's place. */
+const NO_LINK = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** The file's text, null when it does not exist. */
 export async function readText(file: string): Promise<string | null> {
+  return textOf(file, constants.O_RDONLY | NO_LINK);
+}
+
+/** The same of a file that users write themselves, and may have put elsewhere and linked. */
+export async function readLinkedText(file: string): Promise<string | null> {
+  return textOf(file, constants.O_RDONLY);
+}
+
+async function textOf(file: string, flag: number): Promise<string | null> {
   try {
-    return await readFile(file, "utf8");
+    return await readFile(file, { encoding: "utf8", flag });
   } catch (error) {
     if (errno(error) === "ENOENT" || errno(error) === "ENOTDIR") return null;
     throw error;
@@ -46,7 +59,24 @@ export async function appendBounded(file: string, text: string, maxBytes: number
     () => 0,
   );
   if (size > maxBytes) await rename(file, `${file}.1`);
-  await appendFile(file, text, { mode: 0o600 });
+  const fd = openAppend(file);
+  try {
+    writeSync(fd, text);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * A descriptor that appends to the file, made with mode 0600 where there is none. Throws when it is anything but a plain file with this one
+ * name: what is appended would land elsewhere.
+ */
+export function openAppend(file: string): number {
+  const fd = openSync(file, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | NO_LINK, 0o600);
+  const stats = fstatSync(fd);
+  if (stats.isFile() && stats.nlink <= 1) return fd;
+  closeSync(fd);
+  throw new Error(`${file} is not a plain file with one name`);
 }
 
 /** The last lines of a text file, oldest first; reads at most its last 256 KB. None when it does not exist. */

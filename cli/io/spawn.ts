@@ -1,7 +1,8 @@
 /** The only file that starts other programs. Never through a shell: arguments reach the program as they are. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { execa } from "execa";
+import { openAppend } from "./files.ts";
 
 export interface RunOptions {
   cwd?: string;
@@ -73,7 +74,7 @@ export interface StartOptions {
 
 /** Starts a long-running program. Its stdin is a pipe; the caller watches `exit` and `error`. */
 export function start(file: string, args: readonly string[], options: StartOptions): ChildProcess {
-  const log = options.logFile === undefined ? null : openSync(options.logFile, "a", 0o600);
+  const log = options.logFile === undefined ? null : openAppend(options.logFile);
   try {
     return spawn(file, args, {
       cwd: options.cwd,

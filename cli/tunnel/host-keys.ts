@@ -1,13 +1,12 @@
 /** Host keys of edges, pinned on first contact in a file of OpenSSH's known_hosts form: `[host]:port ssh-ed25519 AAAA...`. */
-import { appendFile, mkdir, readFile } from "node:fs/promises";
+import { closeSync, writeSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import path from "node:path";
+import { openAppend, readText } from "../io/files.ts";
 
 /** The pinned key (`ssh-ed25519 AAAA...`) of an edge, or null when there is none yet. */
 export async function pinnedKey(file: string, edge: { host: string; port: number }): Promise<string | null> {
-  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return "";
-    throw error;
-  });
+  const text = (await readText(file)) ?? "";
   for (const line of text.split("\n")) {
     const [name, type, key] = line.trim().split(/\s+/);
     if (name === nameOf(edge) && type && key) return `${type} ${key}`;
@@ -17,10 +16,15 @@ export async function pinnedKey(file: string, edge: { host: string; port: number
 
 export async function pinKey(file: string, edge: { host: string; port: number }, key: string): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-  const text = await readFile(file, "utf8").catch(() => "");
+  const text = (await readText(file)) ?? "";
   // Somebody may have edited the file and left its last line open.
   const gap = text === "" || text.endsWith("\n") ? "" : "\n";
-  await appendFile(file, `${gap}${nameOf(edge)} ${key}\n`, { mode: 0o600 });
+  const fd = openAppend(file);
+  try {
+    writeSync(fd, `${gap}${nameOf(edge)} ${key}\n`);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function nameOf({ host, port }: { host: string; port: number }): string {

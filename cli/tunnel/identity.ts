@@ -1,11 +1,12 @@
 /** The key pair of this machine or workspace: made on first use, never sent anywhere, and the reason why the public name is stable. */
 import { randomUUID } from "node:crypto";
-import { link, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { link, mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import ssh2 from "ssh2";
 import { identifierOf } from "../../edge/names/identifier.ts";
 import { generateKey } from "../../edge/names/key.ts";
 import { fail } from "../errors.ts";
+import { writeAtomic } from "../io/files.ts";
 
 export interface Identity {
   /** Private key in OpenSSH format. */
@@ -55,7 +56,7 @@ async function create(file: string): Promise<string> {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
       return await readFile(file, "utf8");
     }
-    await writeFile(`${file}.pub`, `${line}\n`, { mode: 0o644 });
+    await writeAtomic(`${file}.pub`, `${line}\n`, 0o644);
     return pem;
   } catch (error) {
     return fail("IDENTITY_UNREADABLE", { file, reason: (error as Error).message });

@@ -1,8 +1,9 @@
 /** The services' log files, `.airy/logs/<service>.log`: each line begins with its time. */
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, statSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, renameSync, statSync, writeSync } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { openAppend } from "../../io/files.ts";
 import type { LogLine } from "../platform.ts";
 
 /** At this size (bytes) a file becomes `<service>.log.1`, replacing the one before. */
@@ -22,7 +23,7 @@ export function logFileOf(workspace: string, service: string): string {
 export function openLog(workspace: string, service: string): LogFile {
   const file = logFileOf(workspace, service);
   rotate(file);
-  let fd = openSync(file, "a", 0o600);
+  let fd = openAppend(file);
   let size = fstatSync(fd).size;
   let open = true;
   return {
@@ -35,7 +36,7 @@ export function openLog(workspace: string, service: string): LogFile {
         if (size < rotateAt) return;
         closeSync(fd);
         rotate(file);
-        fd = openSync(file, "a", 0o600);
+        fd = openAppend(file);
         size = fstatSync(fd).size;
       } catch {
         // A full disk must not stop the service whose log this is.

@@ -12,6 +12,7 @@ describe("a command line", () => {
     expect(run("up --sandbox -y --no-hold --edge host:2222 --port 4300 --timeout 5")).toEqual({
       name: "up",
       options: {
+        adopt: false,
         sandbox: true,
         yes: true,
         json: false,

@@ -12,6 +12,7 @@ interface Answer {
 
 export const answers = {
   BAD_REQUEST: { status: 400, text: "This request is malformed, so it was not forwarded." },
+  BAD_TARGET: { status: 400, text: "Only requests for a path are forwarded: neither `*` nor a whole URL." },
   BAD_HOST: { status: 400, text: "The Host header of this request is missing, repeated or malformed." },
   HEADERS_TOO_LARGE: { status: 431, text: "The head of this request is larger than 32 KB." },
   REQUEST_TIMEOUT: { status: 408, text: "The head of this request did not arrive within 10 seconds." },

@@ -1,6 +1,7 @@
 /** Requests that come down the tunnel, taken to the local service and answered. */
 import { Pool, type Dispatcher } from "undici";
 import { Readable, type Duplex } from "node:stream";
+import { isFieldText } from "../../edge/wire/http.ts";
 import { ResetCode, type RequestHead } from "../../edge/wire/frames.ts";
 import type { MuxStream, StreamHandler } from "../../edge/transport/stream.ts";
 import { OrderedQueue, type OrderedExchange } from "./ordered.ts";
@@ -55,6 +56,8 @@ class LocalExchange implements StreamHandler, OrderedExchange {
   #early: Buffer[] = [];
   #abort: ((error?: Error) => void) | null = null;
   #resume: (() => void) | null = null;
+  /** Of the answer, kept back for a moment: until it has left, a failure can still be told. */
+  #pending: { status: number; reason: string; headers: string[] } | null = null;
   #status = 0;
   #bytesIn = 0;
   #bytesOut = 0;
@@ -98,9 +101,9 @@ class LocalExchange implements StreamHandler, OrderedExchange {
     }
   }
 
-  /** A path that is not public, or one that could be read in two ways. */
-  refuse(verdict: "hidden" | "malformed"): void {
-    const [status, code, text] = verdict === "hidden" ? HIDDEN : MALFORMED;
+  /** A path that is not public, one that could be read in two ways, or a request that undici does not send. */
+  refuse(verdict: keyof typeof REFUSALS): void {
+    const [status, code, text] = REFUSALS[verdict];
     const body = Buffer.from(`${text}\n(${code})\n`);
     const headers = ["Content-Type", "text/plain; charset=utf-8", "Content-Length", String(body.length), "Airy-Error", code];
     this.#respond(status, code, headers, false);
@@ -118,7 +121,11 @@ class LocalExchange implements StreamHandler, OrderedExchange {
   serviceHead(status: number, reason: string, headers: string[], resume: () => void): void {
     this.#resume = resume;
     if (headers.every(isFieldText)) {
-      this.#respond(status, isFieldText(reason) ? reason : "", headers, false);
+      this.#pending = { status, reason: isFieldText(reason) ? reason : "", headers };
+      // A connection that breaks off right behind the head is closed after the next turn's immediates.
+      setImmediate(() => setImmediate(() => this.#release()));
+      // RFC 9110 section 15.4.5: it may announce the length that a 200 would have. undici 7 waits for that, and fails.
+      if (status === 304) this.serviceEnd();
       return;
     }
     const error = new Error("the local service sent a malformed header");
@@ -126,13 +133,21 @@ class LocalExchange implements StreamHandler, OrderedExchange {
     this.#abort?.(error);
   }
 
+  #release(): void {
+    const head = this.#pending;
+    this.#pending = null;
+    if (head && !this.#over) this.#respond(head.status, head.reason, head.headers, false);
+  }
+
   /** False: stop sending until the tunnel has room again. */
   serviceData(chunk: Buffer): boolean {
+    this.#release();
     this.#bytesOut += chunk.length;
     return this.#stream.write(chunk);
   }
 
   serviceEnd(): void {
+    this.#release();
     this.#stream.end();
     this.#finish();
   }
@@ -158,7 +173,9 @@ class LocalExchange implements StreamHandler, OrderedExchange {
   serviceFailed(error: Error): void {
     if (this.#over) return;
     this.#body?.destroy();
-    this.#stream.reset(resetCodeOf(error));
+    // The local service was never asked, so nothing may say that it broke off.
+    if (this.#status === 0 && isUnsendable(error)) this.refuse("unsendable");
+    else this.#stream.reset(resetCodeOf(error));
     this.#finish();
   }
 
@@ -229,8 +246,11 @@ class LocalExchange implements StreamHandler, OrderedExchange {
   }
 }
 
-const HIDDEN = [404, "PATH_NOT_EXPOSED", "This path is not public."] as const;
-const MALFORMED = [400, "PATH_MALFORMED", "This path can be read in more than one way, so it was not forwarded."] as const;
+const REFUSALS = {
+  hidden: [404, "PATH_NOT_EXPOSED", "This path is not public."],
+  malformed: [400, "PATH_MALFORMED", "This path can be read in more than one way, so it was not forwarded."],
+  unsendable: [501, "REQUEST_NOT_SENDABLE", "The tunnel's client cannot send a request like this, so the local service was not asked."],
+} as const;
 
 /**
  * What undici calls. These are its older callbacks: they hand over raw headers (the newer ones parse them into an object, which loses
@@ -270,12 +290,6 @@ class ServiceHandler implements Dispatcher.DispatchHandler {
   }
 }
 
-/** RFC 9110 section 5.5: no control characters but tab. The edge could not pass on anything else. */
-function isFieldText(text: string): boolean {
-  // eslint-disable-next-line no-control-regex
-  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
-}
-
 function texts(raw: readonly (Buffer | string)[]): string[] {
   return raw.map((part) => part.toString("latin1"));
 }
@@ -288,6 +302,12 @@ function withoutUpgrade(headers: readonly string[]): string[] {
     if (!/^(?:connection|upgrade)$/i.test(name)) kept.push(name, headers[i + 1] ?? "");
   }
   return kept;
+}
+
+/** undici does not send everything that HTTP allows (`OPTIONS *`, `Expect`); it says so before it connects. */
+function isUnsendable(error: Error): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "UND_ERR_INVALID_ARG" || code === "UND_ERR_NOT_SUPPORTED";
 }
 
 function resetCodeOf(error: Error): ResetCode {

@@ -17,7 +17,7 @@ export function examine(
   upgrade: string | null,
 ): { name: string; head: RequestHead } | { error: AnswerCode } {
   const target = request.url ?? "";
-  if (!target.startsWith("/") && !(target === "*" && request.method === "OPTIONS")) return { error: "BAD_REQUEST" };
+  if (!target.startsWith("/")) return { error: "BAD_TARGET" };
   const route = tunnelOf(request.rawHeaders, domain);
   if ("error" in route) return { error: route.error };
   if (isAmbiguous(request)) return { error: "BAD_REQUEST" };

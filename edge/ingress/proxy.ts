@@ -4,12 +4,10 @@ import type { AnswerCode } from "../errors.ts";
 import type { Exchange, Tunnel } from "../tunnels/tunnel.ts";
 import type { StreamHandler } from "../transport/stream.ts";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
+import { isRepeatable } from "../wire/http.ts";
 import { answer } from "./answer.ts";
 import { responseHeaders } from "./headers.ts";
 import { Outflow } from "./outflow.ts";
-
-/** Requests that may be sent again when the first attempt's fate is unknown. */
-const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** Up to here copying a body costs less than writing it apart from its head. */
 const SMALL = 4096;
@@ -35,9 +33,8 @@ export class ProxiedRequest implements StreamHandler {
   #cancelWait: (() => void) | null = null;
   /** Of the request. */
   #bodyStarted = false;
-  /** Of the answer. */
-  #bodySent = false;
-  /** A small first piece of the answer, kept back for a moment in case it is all of it. */
+  /** Of the answer: kept back for a moment, with a small first piece of its body. Until they leave, a failure can still be told. */
+  #answerHead: ResponseHead | null = null;
   #first: Buffer | null = null;
   #done = false;
 
@@ -84,39 +81,46 @@ export class ProxiedRequest implements StreamHandler {
 
   onHead(head: ResponseHead): void {
     if (this.#done) return;
-    this.#response.writeHead(head.status, head.reason, responseHeaders(head.headers));
+    this.#answerHead = head;
     // Most answers come whole, in one turn of the event loop; what has not ended by then leaves in pieces.
     if (!head.end) setImmediate(() => this.#release());
   }
 
   /** What was kept back leaves now: the head of a stream that begins slowly, or with it a first piece that was not the last. */
   #release(): void {
-    if (this.#done) return;
+    if (this.#done || !this.#writeHead()) return;
     const first = this.#first;
     this.#first = null;
     if (first) this.#response.write(first.toString("latin1"), "latin1");
     // `flushHeaders` would write the head in UTF-8.
-    else if (!this.#bodySent) this.#response.write("", "latin1");
-    // From now on nothing would release what is kept back.
-    this.#bodySent = true;
+    else this.#response.write("", "latin1");
+  }
+
+  /** False: it has been written before, or cannot be. */
+  #writeHead(): boolean {
+    const head = this.#answerHead;
+    this.#answerHead = null;
+    if (!head) return false;
+    this.#response.writeHead(head.status, head.reason, responseHeaders(head.headers));
+    return true;
   }
 
   onData(chunk: Buffer): void {
     if (this.#done) return;
-    if (!this.#bodySent && chunk.length <= SMALL) {
-      this.#bodySent = true;
+    if (this.#answerHead && !this.#first && chunk.length <= SMALL) {
       this.#first = chunk;
       this.#exchange?.consumed(chunk.length);
       return;
     }
-    this.#bodySent = true;
     if (this.#first) this.#release();
+    else this.#writeHead();
     this.#outflow.write(chunk);
   }
 
   onEnd(): void {
     if (this.#done) return;
     // Node joins head and body into one write where the body is a string, and sends a buffer apart (lib/_http_outgoing.js `_send`).
+    this.#writeHead();
     if (this.#first) this.#response.end(this.#first.toString("latin1"), "latin1");
     else this.#response.end();
     this.#finish();
@@ -136,7 +140,8 @@ export class ProxiedRequest implements StreamHandler {
       this.#response.destroy();
       return;
     }
-    if (lost && !this.#bodyStarted && REPEATABLE.has(this.#head.method)) {
+    this.#answerHead = this.#first = null;
+    if (lost && !this.#bodyStarted && isRepeatable(this.#head.method)) {
       this.#exchange = null;
       this.waitForTunnel(this.#tunnel);
       return;

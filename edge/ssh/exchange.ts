@@ -1,5 +1,6 @@
 /** One request on an HTTP/1.1 channel of a plain `ssh -R`, and its answer. */
 import http from "node:http";
+import { isFieldText, isRepeatable } from "../wire/http.ts";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
 import type { SshConnection } from "../transport/connection.ts";
 import type { ChannelDuplex } from "../transport/duplex.ts";
@@ -15,7 +16,8 @@ const PAUSE_BYTES = 64 * 1024;
 const RESUME_BYTES = 32 * 1024;
 
 export class ForwardExchange implements Exchange {
-  readonly #request: http.ClientRequest;
+  #request: http.ClientRequest;
+  readonly #agent: http.Agent;
   readonly #head: RequestHead;
   readonly #handler: StreamHandler;
   readonly #connection: SshConnection;
@@ -32,27 +34,46 @@ export class ForwardExchange implements Exchange {
   constructor(head: RequestHead, handler: StreamHandler, agent: http.Agent, connection: SshConnection, onDone: () => void) {
     this.#head = head;
     this.#handler = handler;
+    this.#agent = agent;
     this.#connection = connection;
     this.#onDone = onDone;
     this.#deadline = setTimeout(() => {
       this.#fail(ResetCode.TIMEOUT);
       this.#request.destroy();
     }, HEAD_TIMEOUT_MS);
-    this.#request = http.request({
-      agent,
+    this.#request = this.#send();
+  }
+
+  #send(): http.ClientRequest {
+    const head = this.#head;
+    const request = http.request({
+      agent: this.#agent,
       method: head.method,
       path: head.target,
       // An array keeps order, case and repetition. A missing `Host` is not added to an array.
       headers: framed(head),
       setHost: false,
     });
-    this.#request.on("response", (response) => this.#onResponse(response));
-    this.#request.on("upgrade", (response, socket, rest) => this.#onUpgrade(response, socket as unknown as ChannelDuplex, rest));
-    this.#request.on("drain", () => handler.onDrain());
-    this.#request.on("error", (error: Error & { refused?: boolean }) => this.#fail(error.refused ? ResetCode.REFUSED : ResetCode.FAILED));
-    if (head.end) this.#request.end();
+    // Bounded by the size of the head; Node would leave out what exceeds a number of lines, and say nothing.
+    request.maxHeadersCount = 0;
+    request.on("response", (response) => this.#onResponse(response));
+    request.on("upgrade", (response, socket, rest) => this.#onUpgrade(response, socket as unknown as ChannelDuplex, rest));
+    request.on("drain", () => this.#handler.onDrain());
+    request.on("error", (error: Error & { refused?: boolean }) => this.#onError(request, error.refused ?? false));
+    if (head.end) request.end();
     // `flushHeaders` would write the head in UTF-8.
-    else this.#request.write("", "latin1");
+    else request.write("", "latin1");
+    return request;
+  }
+
+  /**
+   * The local service may close a connection that it has kept open in the moment in which it is used again. What may be sent twice is then
+   * sent on another one (RFC 9110 section 9.2.2).
+   */
+  #onError(request: http.ClientRequest, refused: boolean): void {
+    const again = request.reusedSocket && (this.#head.end || this.#head.upgrade) && isRepeatable(this.#head.method);
+    if (again && !this.#over && !this.#response && !this.#connection.closed) this.#request = this.#send();
+    else this.#fail(refused ? ResetCode.REFUSED : ResetCode.FAILED);
   }
 
   write(chunk: Buffer): boolean {
@@ -163,10 +184,4 @@ function headOf({ statusCode = 0, statusMessage = "", rawHeaders }: http.Incomin
   if (upgrade ? statusCode !== 101 : statusCode < 200 || statusCode > 999) return null;
   if (!rawHeaders.every(isFieldText)) return null;
   return { status: statusCode, reason: isFieldText(statusMessage) ? statusMessage : "", headers: rawHeaders, end: false, upgrade };
-}
-
-/** RFC 9110 section 5.5: no control characters but tab. */
-function isFieldText(text: string): boolean {
-  // eslint-disable-next-line no-control-regex
-  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
 }

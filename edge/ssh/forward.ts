@@ -10,7 +10,7 @@ import type { Exchange, Tunnel } from "../tunnels/tunnel.ts";
 
 /** Channels of one client at a time; more requests queue. */
 const MAX_CHANNELS = 128;
-/** Shorter than what local servers close idle connections after (Node's: 5 s), so that no request meets a connection that is closing. */
+/** Shorter than what most local servers close idle connections after (Node's: 5 s), so that few requests meet one that is closing. */
 const IDLE_CHANNEL_MS = 4_000;
 
 export interface ForwardTunnelOptions {
@@ -96,6 +96,7 @@ class ChannelAgent extends http.Agent {
   }
 
   override keepSocketAlive(socket: Duplex): boolean {
+    if (!(socket as ChannelDuplex).rest()) return false;
     const timer = setTimeout(() => socket.destroy(), IDLE_CHANNEL_MS);
     timer.unref();
     this.#idle.set(socket, timer);
@@ -105,6 +106,7 @@ class ChannelAgent extends http.Agent {
 
   override reuseSocket(socket: Duplex, request: http.ClientRequest): void {
     clearTimeout(this.#idle.get(socket));
+    (socket as ChannelDuplex).wake();
     super.reuseSocket(socket, request);
   }
 }

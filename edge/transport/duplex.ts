@@ -7,16 +7,23 @@ export class ChannelDuplex extends Duplex {
   /** Bytes in the read buffer that the peer has not been given credit for. */
   #held = 0;
   #onRoom: ((error?: Error | null) => void) | null = null;
+  #idle = false;
+  #ended = false;
 
   constructor(channel: SshChannel) {
     super({ highWaterMark: 64 * 1024 });
     this.#channel = channel;
     channel.start({
       onData: (chunk) => {
-        if (this.push(chunk)) channel.consumed(chunk.length);
+        if (this.#idle) this.destroy();
+        else if (this.push(chunk)) channel.consumed(chunk.length);
         else this.#held += chunk.length;
       },
-      onEnd: () => this.push(null),
+      onEnd: () => {
+        this.#ended = true;
+        if (this.#idle) this.destroy();
+        else this.push(null);
+      },
       onClose: (error) => {
         if (error) this.destroy(error);
         else if (this.readableEnded) this.destroy();
@@ -28,6 +35,21 @@ export class ChannelDuplex extends Duplex {
         done?.();
       },
     });
+  }
+
+  /**
+   * Nobody waits for anything on this channel: whatever comes, the peer's end included, makes it useless. Nobody reads it either, so that
+   * a stream alone would not notice. Returns false when something has come already.
+   */
+  rest(): boolean {
+    if (this.#ended || this.readableLength > 0 || this.destroyed) return false;
+    this.#idle = true;
+    return true;
+  }
+
+  /** Used again. */
+  wake(): void {
+    this.#idle = false;
   }
 
   override _read(): void {

@@ -118,10 +118,15 @@ export interface Ask {
   headers?: http.OutgoingHttpHeaders | string[];
   body?: Buffer | string;
   agent?: http.Agent;
+  /** Header lines of the answer that are kept; 0: all. Default: Node's. */
+  maxHeadersCount?: number;
 }
 
 /** One request to the edge's public port; rejects when the answer is not complete. */
-export function ask(port: number, { host, method = "GET", path: target = "/", headers = {}, body, agent }: Ask): Promise<Answer> {
+export function ask(
+  port: number,
+  { host, method = "GET", path: target = "/", headers = {}, body, agent, maxHeadersCount }: Ask,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = http.request({
       host: "127.0.0.1",
@@ -131,6 +136,7 @@ export function ask(port: number, { host, method = "GET", path: target = "/", he
       headers: Array.isArray(headers) ? ["Host", host, ...headers] : { host, ...headers },
       agent: agent ?? false,
     });
+    if (maxHeadersCount !== undefined) request.maxHeadersCount = maxHeadersCount;
     request.on("error", reject);
     request.on("response", (response) => {
       const chunks: Buffer[] = [];

@@ -4,59 +4,14 @@ import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import ssh2 from "ssh2";
-import { identifierOf } from "../../../edge/names/identifier.ts";
-import {
-  ask,
-  DOMAIN,
-  newKey,
-  openEdge,
-  openTunnel,
-  rawAsk,
-  startOrigin,
-  startRawOrigin,
-  until,
-  type TestEdge,
-} from "../../support/edge.ts";
-import { forward } from "../../support/ssh.ts";
+import { bothClients, type Client } from "../../support/clients.ts";
+import { ask, openEdge, rawAsk, startOrigin, startRawOrigin, until, type TestEdge } from "../../support/edge.ts";
 
 let edge: TestEdge;
 beforeAll(async () => {
   edge = await openEdge();
 });
 afterAll(() => edge.close());
-
-interface Client {
-  host: string;
-  close(): Promise<void>;
-}
-
-/** Either client, to a local port. */
-const clients: [string, (port: number) => Promise<Client>][] = [
-  [
-    "our agent",
-    async (port) => {
-      const { tunnel, host } = await openTunnel(edge, port);
-      return { host, close: () => tunnel.close() };
-    },
-  ],
-  [
-    "ssh -R",
-    async (port) => {
-      const key = newKey();
-      const forwarded = await forward(edge.sshPort, key.private, port);
-      const blob = (ssh2.utils.parseKey(key.public) as ssh2.ParsedKey).getPublicSSH();
-      return {
-        host: `${identifierOf(blob)}.${DOMAIN}:${edge.httpPort}`,
-        close: async () => {
-          const closed = once(forwarded.client, "close");
-          forwarded.close();
-          await closed;
-        },
-      };
-    },
-  ],
-];
 
 /** A server that repeats what it was asked, through a client. */
 async function serve(open: (port: number) => Promise<Client>, handler: http.RequestListener, options: http.ServerOptions = {}) {
@@ -77,7 +32,7 @@ const sha = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 /** Everything of a raw answer behind its head. */
 const bodyOf = (text: string) => text.slice(text.indexOf("\r\n\r\n") + 4);
 
-describe.each(clients)("through %s", (_name, open) => {
+describe.each(bothClients(() => edge))("through %s", (_name, open) => {
   it("method, target, headers and body arrive as they were sent", async () => {
     const { host, close } = await serve(open, (request, response) => {
       const chunks: Buffer[] = [];

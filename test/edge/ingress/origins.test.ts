@@ -1,0 +1,107 @@
+/** Local services that close early, answer oddly or break off: what the visitor gets is never nothing. */
+import type net from "node:net";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { bothClients } from "../../support/clients.ts";
+import { ask, openEdge, startRawOrigin, until, type RawOrigin, type TestEdge } from "../../support/edge.ts";
+
+let edge: TestEdge;
+beforeAll(async () => {
+  edge = await openEdge();
+});
+afterAll(() => edge.close());
+
+const FINE = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
+
+/** Calls back with every whole head that a connection has brought. */
+function onHeads(socket: net.Socket, onHead: (head: string, count: number) => void): void {
+  let text = "";
+  let count = 0;
+  socket.on("data", (chunk) => {
+    text += chunk.toString("latin1");
+    for (let end = text.indexOf("\r\n\r\n"); end >= 0; end = text.indexOf("\r\n\r\n")) {
+      onHead(text.slice(0, end), ++count);
+      text = text.slice(end + 4);
+    }
+  });
+}
+
+describe.each(bothClients(() => edge))("through %s", (_name, open) => {
+  async function through(origin: RawOrigin, use: (host: string) => Promise<void>): Promise<void> {
+    const client = await open(origin.port);
+    try {
+      await use(client.host);
+    } finally {
+      await client.close();
+      await origin.close();
+    }
+  }
+
+  /** One answer, byte for byte, to every request. */
+  const answers = (text: string | Buffer) => startRawOrigin((socket) => onHeads(socket, () => void socket.write(text, "latin1")));
+
+  it("a connection that the service closes while nobody uses it is not used again", async () => {
+    let closed = 0;
+    const origin = await startRawOrigin((socket) => {
+      onHeads(socket, () => {
+        socket.write(FINE);
+        setTimeout(() => socket.end(), 50);
+      });
+      socket.on("finish", () => (closed += 1));
+    });
+    await through(origin, async (host) => {
+      for (let i = 1; i <= 3; i++) {
+        expect(await ask(edge.httpPort, { host, method: "POST", body: "x" })).toMatchObject({ status: 200, text: "fine" });
+        await until("the service to have closed it", () => closed === i);
+        // For the news to get to the edge; it stays idle there for 4 s otherwise.
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+    });
+  });
+
+  it("304 may announce the length that 200 would have had", async () => {
+    await through(await answers('HTTP/1.1 304 Not Modified\r\nETag: "a"\r\nContent-Length: 10\r\n\r\n'), async (host) => {
+      for (let i = 0; i < 2; i++) expect(await ask(edge.httpPort, { host })).toMatchObject({ status: 304, text: "" });
+    });
+  });
+
+  it.each([
+    ["a broken chunk right behind the head", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n"],
+    ["no head at all", "\0\0\0\0\r\n\r\n"],
+  ])("%s is told, with its code", async (_what, text) => {
+    await through(await answers(text), async (host) => {
+      expect(await ask(edge.httpPort, { host })).toMatchObject({ status: 502, headers: { "airy-error": "SERVICE_FAILED" } });
+    });
+  });
+
+  it("all of an answer's 1,500 header lines arrive", async () => {
+    const lines = Array.from({ length: 1_500 }, (_, i) => `x: ${i}\r\n`).join("");
+    await through(await answers(`HTTP/1.1 200 OK\r\n${lines}Content-Length: 4\r\n\r\nfine`), async (host) => {
+      const { rawHeaders, text, headers } = await ask(edge.httpPort, { host, maxHeadersCount: 0 });
+      expect([text, headers["content-length"]]).toEqual(["fine", "4"]);
+      expect(rawHeaders.filter((name) => name === "x")).toHaveLength(1_500);
+    });
+  });
+
+  it("OPTIONS * is refused as what it is", async () => {
+    await through(await answers(FINE), async (host) => {
+      const { status, headers } = await ask(edge.httpPort, { host, method: "OPTIONS", path: "*" });
+      expect([status, headers["airy-error"]]).toEqual([400, "BAD_TARGET"]);
+    });
+  });
+});
+
+it("ssh -R: a GET that meets a connection which is being closed is sent again, a POST is not", async () => {
+  const [, open] = bothClients(() => edge)[1]!;
+  // Answers the first request of a connection, and closes it when the second one comes.
+  const origin = await startRawOrigin((socket) =>
+    onHeads(socket, (_head, count) => void (count === 1 ? socket.write(FINE) : socket.end())),
+  );
+  const { host, close } = await open(origin.port);
+  expect(await ask(edge.httpPort, { host })).toMatchObject({ status: 200 });
+  expect(await ask(edge.httpPort, { host })).toMatchObject({ status: 200, text: "fine" });
+  expect(origin.received).toHaveLength(2);
+  const post = await ask(edge.httpPort, { host, method: "POST", body: "x", headers: { "Content-Length": "1" } });
+  expect([post.status, post.headers["airy-error"]]).toEqual([502, "SERVICE_FAILED"]);
+  await close();
+  await origin.close();
+});

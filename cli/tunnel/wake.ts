@@ -2,17 +2,18 @@
 import os from "node:os";
 
 const LOOK_EVERY_MS = 1_000;
-/** The clocks drift apart by this much only when the machine slept or somebody set the time; both are worth a look. */
-const JUMP_MS = 3_000;
+/** A look that comes this much late, by the wall clock, was held up by sleep (or by SIGSTOP, or the time was set): worth a look as well. */
+const LATE_MS = 3_000;
 
-/** Calls back soon after a wake-up or a change of addresses; returns a function that stops watching. */
+/**
+ * Calls back soon after a wake-up or a change of addresses; returns a function that stops watching. The wall clock alone is asked: the
+ * monotonic one stands still in sleep on Linux and goes on on macOS (libuv takes `mach_continuous_time` there).
+ */
 export function watchWake(onWake: (what: "sleep" | "network") => void): () => void {
-  // The monotonic clock stands still while a laptop sleeps, the wall clock does not.
-  const drift = () => Date.now() - performance.now();
-  let before = { drift: drift(), addresses: addresses() };
+  let before = { at: Date.now(), addresses: addresses() };
   const timer = setInterval(() => {
-    const now = { drift: drift(), addresses: addresses() };
-    const slept = Math.abs(now.drift - before.drift) > JUMP_MS;
+    const now = { at: Date.now(), addresses: addresses() };
+    const slept = now.at - before.at > LOOK_EVERY_MS + LATE_MS;
     const moved = now.addresses !== before.addresses;
     before = now;
     if (slept) onWake("sleep");

@@ -1,7 +1,7 @@
 /**
  * Wall-clock milliseconds that do not jump: the wall clock is read once, and from then on the monotonic clock counts. An operator or
- * NTP setting the clock must not make held webhooks expire or names fall free. While the machine is suspended it may stand still
- * (CLOCK_MONOTONIC on Linux), so ages err on the side of keeping.
+ * NTP setting the clock must not make held webhooks expire or names fall free. While the machine is suspended it
+ * stands still on Linux (CLOCK_MONOTONIC; macOS goes on), so ages err on the side of keeping.
  */
 export function steadyClock(): () => number {
   const offset = Date.now() - performance.now();

@@ -9,6 +9,11 @@ export function stateHome(env: Env): string {
   return path.join(absolute(env.XDG_STATE_HOME) ?? path.join(home(env), ".local/state"), "airy");
 }
 
+/** `$XDG_CONFIG_HOME/airy`, by default `~/.config/airy`. */
+export function configHome(env: Env): string {
+  return path.join(absolute(env.XDG_CONFIG_HOME) ?? path.join(home(env), ".config"), "airy");
+}
+
 /** An empty or relative HOME would lead into whatever the current folder is. */
 function home(env: Env): string {
   return absolute(env.HOME) ?? os.userInfo().homedir;

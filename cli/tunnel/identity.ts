@@ -17,9 +17,17 @@ export interface Identity {
   identifier: string;
 }
 
-/** Reads the key file, or makes an ed25519 key there (mode 0600, folder 0700). Throws IDENTITY_UNREADABLE. */
+/** Reads the key file, or makes an ed25519 key there (mode 0600, folder 0700). Throws IDENTITY_UNREADABLE, WORKSPACE_UNSUITABLE. */
 export async function loadOrCreateIdentity(file: string): Promise<Identity> {
-  const privateKey = (await read(file)) ?? (await create(file));
+  return identityOf(file, (await read(file)) ?? (await create(file)));
+}
+
+/** The key file where there is one, else a key for the moment, which is kept nowhere. Throws IDENTITY_UNREADABLE. */
+export async function loadOrMakeIdentity(file: string): Promise<Identity> {
+  return identityOf(file, (await read(file)) ?? generateKey("airy").privateKey);
+}
+
+function identityOf(file: string, privateKey: string): Identity {
   const key = ssh2.utils.parseKey(privateKey);
   if (key instanceof Error || !key.isPrivateKey()) {
     return fail("IDENTITY_UNREADABLE", { file, reason: key instanceof Error ? key.message : "it holds no private key" });
@@ -37,7 +45,7 @@ async function read(file: string): Promise<string | null> {
     }
     return await readFile(file, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return null;
     if (error instanceof Error && error.name === "AiryError") throw error;
     return fail("IDENTITY_UNREADABLE", { file, reason: (error as Error).message });
   }
@@ -59,9 +67,9 @@ async function create(file: string): Promise<string> {
     await writeAtomic(`${file}.pub`, `${line}\n`, 0o644);
     return pem;
   } catch (error) {
-    return fail("IDENTITY_UNREADABLE", { file, reason: (error as Error).message });
+    return fail("IDENTITY_UNREADABLE", { file, reason: (error as Error).message, none: true });
   } finally {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => {}); // where its folder could not be made
   }
 }
 

@@ -16,8 +16,8 @@ export interface RunningCommand {
   kill(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-export function run(args: string[], env: Record<string, string> = {}): RunningCommand {
-  const child = spawn(process.execPath, [bundle, ...args], { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+export function run(args: string[], env: Record<string, string> = {}, cwd?: string): RunningCommand {
+  const child = spawn(process.execPath, [bundle, ...args], { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
   let stderr = "";
   const lines: string[] = [];

@@ -1,10 +1,11 @@
-/** `airy-proxy` as a process: what it prints, what its control API says, how it ends. */
-import { mkdtemp, readFile, readdir, rm, stat } from "node:fs/promises";
-import http from "node:http";
+/** `airy-proxy` as a process: what it prints, what it needs, how it ends. */
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { ask, openEdge, startOrigin, until, type Origin, type TestEdge } from "../../support/edge.ts";
+import { freeze } from "../../support/freeze.ts";
+import { loadOrCreateIdentity } from "../../../cli/tunnel/identity.ts";
 import { run, type RunningCommand } from "../../support/edge-process.ts";
 
 let edge: TestEdge;
@@ -34,34 +35,6 @@ function proxy(args: string[] = []): RunningCommand {
 }
 const urlOf = (command: RunningCommand) => command.line((line) => line.startsWith("http://"));
 
-interface Record {
-  pid: number;
-  port: number;
-  token: string;
-}
-async function recordOf(): Promise<Record> {
-  const folder = path.join(dir, "state/airy");
-  let name: string | undefined;
-  await until("the record", async () => {
-    name = (await readdir(folder).catch(() => [])).find((one) => /^proxy-[a-z2-7]{10}\.json$/.test(one));
-    return name !== undefined;
-  });
-  const file = path.join(folder, name!);
-  expect((await stat(file)).mode & 0o077).toBe(0);
-  return JSON.parse(await readFile(file, "utf8")) as Record;
-}
-
-function control(port: number, target: string, headers: { [name: string]: string } = {}): Promise<{ status: number; text: string }> {
-  return new Promise((resolve, reject) => {
-    const request = http.get({ host: "127.0.0.1", port, path: target, headers, agent: false }, (response) => {
-      let text = "";
-      response.on("data", (chunk: Buffer) => (text += chunk.toString()));
-      response.on("end", () => resolve({ status: response.statusCode!, text }));
-    });
-    request.on("error", reject);
-  });
-}
-
 it("prints the URL alone on stdout, serves, and keeps the URL", async () => {
   const first = proxy();
   const url = await urlOf(first);
@@ -88,66 +61,65 @@ it("exposes only the paths it is told to, and says so", async () => {
   await until("the note", () => command.stderr().includes("public: /facebook, /hooks"));
 });
 
-it("has a control API for its owner alone", async () => {
-  const command = proxy();
-  const url = await urlOf(command);
-  const { host } = new URL(url);
-  const { port, token, pid } = await recordOf();
-  expect(pid).toBe(command.child.pid);
-  const mine = { authorization: `Bearer ${token}` };
-
-  expect((await control(port, "/state")).status).toBe(401);
-  expect((await control(port, "/state", { authorization: "Bearer x" })).status).toBe(401);
-  expect((await control(port, "/state", { ...mine, host: "evil.example" })).status).toBe(403);
-  expect((await control(port, "/state", { ...mine, host: `evil.example:${port}` })).status).toBe(403);
-  expect((await control(port, "/nothing", mine)).status).toBe(404);
-
-  const state = JSON.parse((await control(port, "/state", mine)).text) as { state: string; tunnel: { url: string; state: string } };
-  expect(state).toMatchObject({ state: "running", tunnel: { url, state: "open" } });
-  for (let i = 0; i < 3; i++) await ask(edge.httpPort, { host, path: `/${i}?token=secret` });
-  await until("the requests", async () => (await control(port, "/requests", mine)).text.includes('"/2"'));
-  const { requests } = JSON.parse((await control(port, "/requests", mine)).text) as { requests: { path: string; status: number }[] };
-  expect(requests.map((one) => [one.path, one.status])).toEqual([
-    ["/2", 200],
-    ["/1", 200],
-    ["/0", 200],
-  ]);
-
-  // Events are told from the beginning, and as they come.
-  const events: { type: string; seq: number }[] = [];
-  const stream = http.get({ host: "127.0.0.1", port, path: "/events?since=0", headers: mine, agent: false }, (response) => {
-    let rest = "";
-    response.on("data", (chunk: Buffer) => {
-      const lines = (rest + chunk.toString()).split("\n");
-      rest = lines.pop()!;
-      for (const line of lines) events.push(JSON.parse(line) as { type: string; seq: number });
-    });
-  });
-  stream.on("error", () => {});
-  await until("three requests", () => events.filter(({ type }) => type === "request").length === 3);
-  await ask(edge.httpPort, { host, path: "/live" });
-  await until("the live one", () => events.filter(({ type }) => type === "request").length === 4);
-  expect(events.map(({ seq }) => seq)).toEqual(events.map((_, at) => at + 1));
-  expect(events.some(({ type }) => type === "tunnel")).toBe(true);
-  stream.destroy();
-
-  const stop = http.request({ host: "127.0.0.1", port, path: "/stop", method: "POST", headers: mine, agent: false });
-  stop.on("error", () => {});
-  stop.end();
-  expect(await command.exited).toBe(0);
-  expect(await readdir(path.join(dir, "state/airy"))).not.toContain(expect.stringMatching(/\.json$/));
-});
-
-it("that is taken over ends with an error that says so, and leaves the record of the newer one alone", async () => {
+it("that is taken over ends with an error that says so", async () => {
   const first = proxy();
   await urlOf(first);
   const second = proxy();
   await urlOf(second);
   expect(await first.exited).toBe(20);
   expect(first.stderr()).toMatch(/TAKEN_OVER|Another client with the same key/);
-  const { pid, port, token } = await recordOf();
-  expect(pid).toBe(second.child.pid);
-  expect((await control(port, "/state", { authorization: `Bearer ${token}` })).status).toBe(200);
+});
+
+it.each([
+  ["no home", { HOME: "" }],
+  ["a home that is none of the whole path", { HOME: "home" }],
+])("with %s writes nothing into the current folder", async (_, env) => {
+  const command = run(
+    ["proxy", String(origin.port), "--edge", `127.0.0.1:${edge.sshPort}`, "--edge-key", edge.edge.hostKey, "--ephemeral"],
+    {
+      XDG_CONFIG_HOME: "",
+      XDG_STATE_HOME: "",
+      ...env,
+    },
+    dir,
+  );
+  running.push(command);
+  await urlOf(command);
+  await command.kill();
+  expect(await readdir(dir)).toEqual([]);
+});
+
+it("works with a given key where nothing can be written, and says that it could not pin the host key", async () => {
+  const identity = path.join(dir, "key");
+  await loadOrCreateIdentity(identity);
+  const thaw = await freeze(dir);
+  if (!thaw) return;
+  try {
+    const command = run(["proxy", String(origin.port), "--edge", `127.0.0.1:${edge.sshPort}`, "--identity", identity], {
+      HOME: dir,
+      XDG_STATE_HOME: dir,
+    });
+    running.push(command);
+    await urlOf(command);
+    await until("the note", () => command.stderr().includes("host key not pinned"));
+  } finally {
+    await thaw();
+  }
+});
+
+it("says how to do without a home when no key can be made, and does without for a name of the moment", async () => {
+  const file = path.join(dir, "file");
+  await writeFile(file, "");
+  const env = { HOME: file, XDG_CONFIG_HOME: "" };
+  const args = ["proxy", String(origin.port), "--edge", `127.0.0.1:${edge.sshPort}`];
+  const command = run(args, env);
+  running.push(command);
+  expect(await command.exited).toBe(20);
+  expect(command.stderr()).toContain("--identity FILE");
+  expect(command.stderr()).toContain("--ephemeral");
+  const ephemeral = run([...args, "--ephemeral"], env);
+  running.push(ephemeral);
+  await urlOf(ephemeral);
 });
 
 it("with --json prints events and ends with the result", async () => {

@@ -165,6 +165,18 @@ export const catalogue = {
     actions: () => ["Set XDG_STATE_HOME to a folder that can be written to and that stays", "airy up"],
   }),
 
+  FOLDER_GONE: entry({
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: () => "The current folder does not exist any more.",
+    why: () => "It was deleted, or made anew, after this shell went there.",
+    actions: () => [
+      "cd to a folder that exists (cd . when it was made anew)",
+      "or name the workspace: --workspace DIR, with its whole path",
+    ],
+  }),
+
   // --- docker (10): the container runtime ------------------------------------------------------------------------------------------
   DOCKER_DOWN: entry<{ endpoint?: string; reason: string; start?: string }>({
     category: "docker",
@@ -431,6 +443,15 @@ export const catalogue = {
     actions: () => ["airy down", "airy up --sandbox"],
   }),
 
+  OUTPUT_LOST: entry<{ reason: string }>({
+    category: "state",
+    exit: 14,
+    retryable: true,
+    what: () => "What airy prints cannot be written, so it has stopped.",
+    why: (d) => d.reason,
+    actions: () => ["Make room where stdout leads, then repeat the command"],
+  }),
+
   // --- tunnel (20) -----------------------------------------------------------------------------------------------------------------
   SSH_UNREACHABLE: entry<{ edge: string; reason: string }>({
     category: "tunnel",
@@ -481,14 +502,19 @@ export const catalogue = {
     why: () => "The edge closed this connection because a newer one was made with the same key.",
     actions: () => ["Stop the other client, then start this one again", "airy-proxy PORT --identity OTHER_FILE"],
   }),
-  IDENTITY_UNREADABLE: entry<{ file: string; reason: string; mode?: boolean }>({
+  /** `none`: there is no key yet, and none can be made. */
+  IDENTITY_UNREADABLE: entry<{ file: string; reason: string; mode?: boolean; none?: boolean }>({
     category: "tunnel",
     exit: 20,
     retryable: false,
-    what: (d) => `The private key ${d.file} cannot be used.`,
+    what: (d) => (d.none ? `No private key can be kept at ${d.file}.` : `The private key ${d.file} cannot be used.`),
     why: (d) => `${d.reason}`,
-    actions: (d) =>
-      d.mode ? [`chmod 600 ${d.file}`] : [`Put the right key at ${d.file}, or move it away to get a new one (and a new public URL)`],
+    actions: (d) => {
+      if (d.mode) return [`chmod 600 ${d.file}`];
+      if (d.none)
+        return ["airy-proxy PORT --identity FILE (a file where you may write)", "airy-proxy PORT --ephemeral (a name of the moment)"];
+      return [`Put the right key at ${d.file}, or move it away to get a new one (and a new public URL)`];
+    },
   }),
   TUNNEL_NOT_OPEN: entry<{ edge: string; state: string }>({
     category: "tunnel",

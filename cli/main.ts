@@ -7,15 +7,27 @@ import { parse } from "./commands/parse.ts";
 import { streams } from "./commands/table.ts";
 import { build } from "./io/build.ts";
 import type { Io } from "./io/io.ts";
-import { AiryError, asAiryError, exitCode } from "./errors.ts";
+import { AiryError, asAiryError, exitCode, fail } from "./errors.ts";
 import { Output } from "./report/output.ts";
+import { errorText } from "./report/text.ts";
 
 /** esbuild puts the shared code into dist/chunks; the bundle's entry is what `node` was started with. */
 const script = process.argv[1] ?? path.resolve(fileURLToPath(import.meta.url));
 
+/** null when it was deleted under the shell that stands in it. */
+function currentFolder(): string | null {
+  try {
+    return process.cwd();
+  } catch {
+    return null;
+  }
+}
+
 const io: Io = {
   env: process.env,
-  cwd: process.cwd(),
+  get cwd() {
+    return currentFolder() ?? fail("FOLDER_GONE", {});
+  },
   pid: process.pid,
   uid: process.getuid?.() ?? null,
   os: process.platform,
@@ -44,28 +56,38 @@ const io: Io = {
   exit: (code) => process.exit(code),
 };
 
+/** Why stdout does not take what is printed, once that has happened. */
+let unprinted: AiryError | null = null;
+
 /** Ends the process when its output has been written: pipes are written asynchronously. */
 function leave(code: number): void {
   process.exitCode = code;
-  process.stdout.write("", () => process.stderr.write("", () => process.exit(code)));
+  const end = (): void => {
+    if (unprinted) io.stderr(`${errorText(unprinted)}\n`);
+    process.stderr.write("", () => process.exit(unprinted ? exitCode(unprinted) : code));
+  };
+  process.stdout.write("", () => setImmediate(end));
 }
 
-/** A reader that went away (`airy logs | head`) is not an error of ours. */
-function quietPipes(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") process.exit(0);
-      throw error;
-    });
-  }
+/**
+ * A reader that went away (`airy logs | head`) is not an error of ours; a disk that is full is one that the user has to hear of. What runs
+ * in the background has its log as stdout and stderr, and does not end because that is full; nor does anything when nobody can read stderr.
+ */
+function watchStreams(command: string, lost: (error: AiryError) => void): void {
+  process.stderr.on("error", () => {});
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (command === "internal") return;
+    if (error.code === "EPIPE") process.exit(0);
+    unprinted ??= new AiryError("OUTPUT_LOST", { reason: `${error.message}.` });
+    lost(unprinted);
+  });
 }
 
 /**
  * The first signal asks the command to clean up and end; a second one ends it at once. A bug that nobody caught ends the agent process
  * in the same orderly way, because a database runs under it; any other command says what it was and ends.
  */
-function watchProcess(command: string, out: Output): AbortSignal {
-  const controller = new AbortController();
+function watchProcess(command: string, out: Output, controller: AbortController): void {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => {
       if (controller.signal.aborted) process.exit({ SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[signal]);
@@ -81,7 +103,12 @@ function watchProcess(command: string, out: Output): AbortSignal {
     io.stderr(`${String(bug.details.reason)}\n`);
     controller.abort(bug);
   });
-  return controller.signal;
+}
+
+/** Whoever names the workspace in full does not need the current folder; other programs that are started then do. */
+function standSomewhere(options: object): void {
+  if (currentFolder() !== null) return;
+  if ("workspace" in options && typeof options.workspace === "string" && path.isAbsolute(options.workspace)) process.chdir("/");
 }
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -89,6 +116,8 @@ async function main(argv: readonly string[]): Promise<number> {
   // Asked for before the command line is known to be right, so that a wrong one is answered in JSON as well.
   const wantsJson = argv.includes("--json") || /^(1|true|yes|on)$/i.test(io.env.AIRY_JSON ?? "");
   let out = new Output(io, { command, json: wantsJson, stream: streams.has(command) });
+  const controller = new AbortController();
+  watchStreams(command, (error) => controller.abort(error));
   try {
     const parsed = parse(argv, io.env, build.version);
     if ("print" in parsed) {
@@ -97,16 +126,17 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     command = parsed.name;
     out = new Output(io, { command, json: parsed.options.json === true, stream: streams.has(command) });
-    const ctx: Context = { io, out, build, signal: watchProcess(command, out) };
+    watchProcess(command, out, controller);
+    standSomewhere(parsed.options);
+    const ctx: Context = { io, out, build, signal: controller.signal };
     const run = (await load[parsed.name]()) as (options: unknown, ctx: Context) => Promise<void>;
     await run(parsed.options, ctx);
     const { reason } = ctx.signal;
     if (reason instanceof AiryError && reason.code === "INTERNAL") return exitCode(reason);
   } catch (error) {
-    out.failure(asAiryError(error));
+    if (error !== unprinted) out.failure(asAiryError(error)); // leave() says that one
   }
   return out.exit;
 }
 
-quietPipes();
 leave(await main(process.argv.slice(2)));

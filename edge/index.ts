@@ -106,7 +106,7 @@ class Edge implements RunningEdge {
       presence: this.#presence,
       allowed: ({ key }) => this.#allows(key),
       touch: (name) => this.#names.touch(name),
-      onOpen: (tunnel) => tunnel.tellStatus?.(this.#hold.statusOf(tunnel.name)),
+      onOpen: (tunnel) => void this.#hold.statusOf(tunnel.name).then((status) => tunnel.tellStatus?.(status)),
       log,
     });
     this.#undo.push(() => this.#registry.close());

@@ -3,9 +3,10 @@ import { Pool, type Dispatcher } from "undici";
 import { Readable, type Duplex } from "node:stream";
 import { isFieldText } from "../../edge/wire/http.ts";
 import { ResetCode, type RequestHead } from "../../edge/wire/frames.ts";
+import { receptionOf, type Reception } from "../../edge/wire/reception.ts";
 import type { MuxStream, StreamHandler } from "../../edge/transport/stream.ts";
 import { OrderedQueue, type OrderedExchange } from "./ordered.ts";
-import { verdictOf } from "./paths.ts";
+import { verdictOf, type PathVerdict } from "./paths.ts";
 import type { Recorder } from "./recorder.ts";
 
 /** Connections to the local service: as many as the edge has requests in flight, since each may be an endless stream of events. */
@@ -30,11 +31,9 @@ export function createForwarder(target: { host: string; port: number }, paths: r
   const ordered = new OrderedQueue();
   return {
     onRequest: (stream, head) => {
-      const exchange = new LocalExchange(stream, head, recorder);
-      const verdict = verdictOf(head.target, paths);
-      const start = () => (verdict === "exposed" ? exchange.dispatch(pool) : exchange.refuse(verdict));
-      if (head.ordered) ordered.add(exchange, head.first ?? false, start);
-      else start();
+      const exchange = new LocalExchange(stream, head, recorder, pool, verdictOf(head.target, paths));
+      if (head.ordered) ordered.add(exchange, head.first ?? false);
+      else exchange.start();
     },
     close: () => pool.destroy(),
   };
@@ -45,6 +44,8 @@ class LocalExchange implements StreamHandler, OrderedExchange {
   readonly #stream: MuxStream;
   readonly #head: RequestHead;
   readonly #recorder: Recorder;
+  readonly #pool: Pool;
+  readonly #verdict: PathVerdict;
   readonly #id: string;
   readonly #startedAt = Date.now();
   readonly #startedTick = performance.now();
@@ -62,13 +63,14 @@ class LocalExchange implements StreamHandler, OrderedExchange {
   #bytesIn = 0;
   #bytesOut = 0;
   #over = false;
-  /** Called once, with whether the local service answered 2xx. */
-  onFinished: ((accepted: boolean) => void) | null = null;
+  onAnswered: ((reception: Reception | "none") => void) | null = null;
 
-  constructor(stream: MuxStream, head: RequestHead, recorder: Recorder) {
+  constructor(stream: MuxStream, head: RequestHead, recorder: Recorder, pool: Pool, verdict: PathVerdict) {
     this.#stream = stream;
     this.#head = head;
     this.#recorder = recorder;
+    this.#pool = pool;
+    this.#verdict = verdict;
     this.#id = recorder.nextId();
     stream.handler = this;
     // Here already: the body may arrive while an ordered request waits for its turn.
@@ -83,10 +85,15 @@ class LocalExchange implements StreamHandler, OrderedExchange {
     this.#stream.reset(ResetCode.ORDER);
   }
 
-  dispatch(pool: Pool): void {
+  start(): void {
+    if (this.#verdict === "exposed") this.#dispatch();
+    else this.#refuse(this.#verdict);
+  }
+
+  #dispatch(): void {
     const { method, target, headers, upgrade } = this.#head;
     try {
-      pool.dispatch(
+      this.#pool.dispatch(
         {
           method: method as Dispatcher.HttpMethod,
           path: target,
@@ -102,7 +109,7 @@ class LocalExchange implements StreamHandler, OrderedExchange {
   }
 
   /** A path that is not public, one that could be read in two ways, or a request that undici does not send. */
-  refuse(verdict: keyof typeof REFUSALS): void {
+  #refuse(verdict: keyof typeof REFUSALS): void {
     const [status, code, text] = REFUSALS[verdict];
     const body = Buffer.from(`${text}\n(${code})\n`);
     const headers = ["Content-Type", "text/plain; charset=utf-8", "Content-Length", String(body.length), "Airy-Error", code];
@@ -174,7 +181,7 @@ class LocalExchange implements StreamHandler, OrderedExchange {
     if (this.#over) return;
     this.#body?.destroy();
     // The local service was never asked, so nothing may say that it broke off.
-    if (this.#status === 0 && isUnsendable(error)) this.refuse("unsendable");
+    if (this.#status === 0 && isUnsendable(error)) this.#refuse("unsendable");
     else this.#stream.reset(resetCodeOf(error));
     this.#finish();
   }
@@ -220,6 +227,7 @@ class LocalExchange implements StreamHandler, OrderedExchange {
   #respond(status: number, reason: string, headers: string[], upgrade: boolean): void {
     this.#status = status;
     this.#stream.respond({ status, reason, headers, end: false, upgrade });
+    this.onAnswered?.(receptionOf(status));
   }
 
   #giveCredit(): void {
@@ -242,7 +250,7 @@ class LocalExchange implements StreamHandler, OrderedExchange {
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
     });
-    this.onFinished?.(this.#status >= 200 && this.#status < 300);
+    this.onAnswered?.("none");
   }
 }
 

@@ -35,8 +35,12 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
     else if (request.url === "/readyz") {
       const [status, text] = readiness(options);
       send(status, "text/plain", `${text}\n`);
-    } else if (request.url === "/metrics") send(200, "text/plain; version=0.0.4", metrics(options));
-    else send(404, "text/plain", "There is /healthz, /readyz and /metrics.\n");
+    } else if (request.url === "/metrics") {
+      metrics(options).then(
+        (text) => send(200, "text/plain; version=0.0.4", text),
+        (error: Error) => send(500, "text/plain", `${error.message}\n`),
+      );
+    } else send(404, "text/plain", "There is /healthz, /readyz and /metrics.\n");
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
@@ -62,8 +66,8 @@ function readiness({ stopping, probe }: AdminOptions): [status: number, text: st
   ];
 }
 
-function metrics({ presence, ingress, ssh, hold }: AdminOptions): string {
-  const held = hold.counts();
+async function metrics({ presence, ingress, ssh, hold }: AdminOptions): Promise<string> {
+  const held = await hold.counts();
   const rows: [string, string, string, number][] = [
     ["airy_edge_tunnels", "gauge", "Tunnels that are open, the edge's own probe included.", presence.size],
     ["airy_edge_requests_total", "counter", "HTTP requests received.", ingress.counters.requests],

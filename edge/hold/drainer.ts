@@ -1,28 +1,17 @@
-/**
- * Delivers what is held for one tunnel, in order. Up to 64 entries are sent ahead, so that the round trip to the agent does not limit the
- * rate; the agent takes them to the local service one at a time, and gives back untried what stands behind one that was not accepted.
- *
- * The edge cannot tell a stranger's forgery from a webhook; the local service answers it with 401 or 403. Such an answer may also mean that
- * the service has the wrong secret. So the next one is tried as well: when that is accepted, the refused one is tried once more and set aside
- * if it is refused again; when none is accepted, they all stay where they are and are tried again, in order.
- */
+/** Delivers what is held for one tunnel: does what the tables in `drain.ts` say. */
 import type { Exchange, Tunnel } from "../tunnels/tunnel.ts";
 import { ResetCode } from "../wire/frames.ts";
+import { receptionOf } from "../wire/reception.ts";
+import { EMPTY_DRAIN, step, type Drain, type DrainAction, type DrainEvent, type Outcome } from "./drain.ts";
 import { decodeHead, deliveryHead } from "./head.ts";
-import { backoff, classify, isRefusal } from "./policy.ts";
-import type { HeldEntry, HoldStore } from "./store.ts";
+import type { HeldEntry, HoldStore } from "./hold-store.ts";
+import { classify, isRefusal } from "./policy.ts";
+import { UnreadAnswers } from "./unread.ts";
 
-const AHEAD = 64;
-/** So many refused entries in a row are passed by before the queue waits. */
-const BYPASS = 64;
-/** The local service may take this long for one entry. */
+/** So many are sent ahead, so that the round trip to the agent does not limit the rate. A plain `ssh -R` takes to the service whatever it is sent. */
+const AHEAD = { agent: 64, ssh: 1 };
+/** The local service may take this long for the head of its answer. */
 const ATTEMPT_MS = 30_000;
-
-interface Attempt {
-  entry: HeldEntry;
-  tunnel: Tunnel;
-  exchange: Exchange | null;
-}
 
 export interface DrainerOptions {
   name: string;
@@ -34,81 +23,156 @@ export interface DrainerOptions {
   log: (line: string) => void;
 }
 
+interface Attempt {
+  entry: HeldEntry;
+  exchange: Exchange | null;
+  /** Why it is set aside, if it is. */
+  reason: string;
+}
+
 export class Drainer {
   readonly #options: DrainerOptions;
+  readonly unreadAnswers = new UnreadAnswers();
+  #drain: Drain = EMPTY_DRAIN;
   #tunnel: Tunnel | null = null;
-  /** Sent ahead, in order; the first one is at the local service. */
-  #attempts: Attempt[] = [];
-  #cursor: number | null = null;
-  #timer: NodeJS.Timeout | null = null;
-  #deadline: NodeJS.Timeout | null = null;
-  /** Live requests that were stored while the local service still had them. */
-  #live = 0;
-  /** Since when an entry has been answered with nothing but 401, 403 or 500. */
+  /** Read from the store and not settled yet, by delivery id. */
+  readonly #attempts = new Map<string, Attempt>();
+  readonly #events: DrainEvent[] = [];
+  #handling = false;
+  #lines = 0;
+  #pause: NodeJS.Timeout | null = null;
+  #round: NodeJS.Timeout | null = null;
+  #deadline: { id: string; timer: NodeJS.Timeout } | null = null;
+  /** Since when a webhook has been answered with nothing but 401, 403 or 500. */
   readonly #refusedSince = new Map<string, number>();
-  /** Passed by in this round, in order. */
-  #bypassed: HeldEntry[] = [];
-  /** Ids of those that were passed by when another one was accepted. */
-  readonly #suspects = new Set<string>();
-  #closed = false;
+  /** Set aside and not logged yet, by reason. */
+  readonly #setAside = new Map<string, string[]>();
 
   constructor(options: DrainerOptions) {
     this.#options = options;
   }
 
+  /** Without a tunnel, and with nothing under way: a drainer that is made anew would do the same. */
+  get idle(): boolean {
+    const { line, window, live } = this.#drain;
+    return line === null && window.length === 0 && live === 0 && this.unreadAnswers.size === 0;
+  }
+
   setTunnel(tunnel: Tunnel | null): void {
     this.#tunnel = tunnel;
-    if (tunnel) this.#wakeAfter(0);
+    this.#on(tunnel ? { type: "connected", line: { id: ++this.#lines, ahead: AHEAD[tunnel.kind] } } : { type: "disconnected" });
   }
 
   /** Something was stored. */
   wake(): void {
-    if (!this.#timer) this.pump();
+    this.#on({ type: "stored" });
   }
 
-  /** A live request was stored but may still be accepted: until that is known it is not sent again. */
+  /** A live request was stored but may still be accepted: until that is known nothing is sent. */
   liveStarted(): void {
-    this.#live += 1;
+    this.#on({ type: "liveStarted" });
   }
 
   liveEnded(): void {
-    this.#live -= 1;
-    this.wake();
+    this.#on({ type: "liveEnded" });
   }
 
   close(): void {
-    this.#closed = true;
+    this.#on({ type: "closed" });
     this.#tunnel = null;
-    if (this.#timer) clearTimeout(this.#timer);
-    if (this.#deadline) clearTimeout(this.#deadline);
-    for (const { exchange } of this.#attempts.splice(0)) exchange?.reset(ResetCode.CANCEL);
+    for (const timer of [this.#pause, this.#round]) if (timer) clearTimeout(timer);
+    this.unreadAnswers.close();
   }
 
-  pump(): void {
-    const { name, store, stopping, log } = this.#options;
-    if (this.#closed || !this.#tunnel || this.#timer || this.#live > 0 || stopping()) return;
-    // What was sent ahead on an older connection comes first: it is answered there, or taken back when that connection ends.
-    if (this.#attempts[0] && this.#attempts[0].tunnel !== this.#tunnel) return;
-    // A plain `ssh -R` takes to the local service at once whatever it is sent. And when one is accepted after others were passed by, those
-    // come next: whatever was under way behind it would be sent twice.
-    const ahead = this.#tunnel.kind === "agent" && this.#bypassed.length === 0 ? AHEAD : 1;
-    if (this.#attempts.length >= ahead) return;
-    let entries: HeldEntry[];
-    try {
-      entries = store.peek(name, this.#cursor, ahead - this.#attempts.length);
-    } catch (error) {
-      log(`${name}: held webhooks cannot be read: ${(error as Error).message}`);
-      this.#wakeAfter(1_000);
-      return;
+  /** Events that come while another one is dealt with wait for their turn. */
+  #on(event: DrainEvent): void {
+    this.#events.push(event);
+    if (this.#handling) return;
+    this.#handling = true;
+    for (let next = this.#events.shift(); next; next = this.#events.shift()) {
+      const { drain, actions } = step(this.#drain, next);
+      this.#drain = drain;
+      for (const action of actions) this.#perform(action);
     }
-    for (const entry of entries) this.#send(entry, this.#tunnel);
+    this.#handling = false;
     this.#watch();
+    if (this.#drain.window.length === 0) this.#rest();
   }
 
-  #send(entry: HeldEntry, tunnel: Tunnel): void {
-    const attempt: Attempt = { entry, tunnel, exchange: null };
-    const first = this.#attempts.push(attempt) === 1;
-    this.#cursor = entry.position;
+  #perform(action: DrainAction): void {
+    const { name, store, onChange } = this.#options;
+    switch (action.type) {
+      case "read":
+        // A stopping edge is left waiting for an answer.
+        if (!this.#options.stopping()) this.#read(action);
+        return;
+      case "send":
+        this.#send(action.id, action.first);
+        return;
+      case "count":
+        this.#attempts.delete(action.id);
+        this.#write(store.recordAttempt(name, action.id));
+        return;
+      case "takeBack":
+        this.#attempts.get(action.id)?.exchange?.reset(ResetCode.CANCEL);
+        this.#attempts.delete(action.id);
+        return;
+      case "deliver":
+        // Gone for everybody who asks; should the edge die before that is on disk, the repeat carries the same id.
+        this.#forget(action.id);
+        this.#write(store.remove(name, action.id));
+        onChange();
+        return;
+      case "setAside": {
+        const reason = this.#attempts.get(action.id)?.reason ?? "";
+        this.#forget(action.id);
+        this.#setAside.set(reason, [...(this.#setAside.get(reason) ?? []), action.id]);
+        this.#write(store.moveToDead(name, action.id, reason));
+        onChange();
+        return;
+      }
+      case "pause":
+        if (this.#pause) clearTimeout(this.#pause);
+        this.#pause = setTimeout(() => this.#on({ type: "pauseOver" }), action.ms);
+        return;
+      case "pauseRound":
+        if (this.#round) clearTimeout(this.#round);
+        this.#round = setTimeout(() => this.#on({ type: "roundOver" }), action.ms);
+    }
+  }
+
+  #read({ read, after, limit }: { read: number; after: number; limit: number }): void {
+    const { name, store, log } = this.#options;
+    store.peek(name, after, limit).then(
+      (entries) => {
+        if (this.#drain.reading !== read) return;
+        for (const entry of entries) this.#attempts.set(entry.deliveryId, { entry, exchange: null, reason: "" });
+        this.#on({ type: "read", read, found: entries.map(({ deliveryId, position }) => ({ id: deliveryId, position })) });
+        // Those of them that belong to another pass.
+        const sent = new Set(this.#drain.window.map(({ id }) => id));
+        for (const { deliveryId } of entries) if (!sent.has(deliveryId)) this.#attempts.delete(deliveryId);
+      },
+      (error: Error) => {
+        log(`${name}: held webhooks cannot be read: ${error.message}`);
+        this.#on({ type: "unreadable", read });
+      },
+    );
+  }
+
+  #send(id: string, first: boolean): void {
+    const attempt = this.#attempts.get(id);
+    if (!attempt || !this.#tunnel) return;
+    try {
+      attempt.exchange = this.#exchange(attempt, first, this.#tunnel);
+    } catch (error) {
+      this.#options.log(`${this.#options.name}: ${id} cannot be sent: ${(error as Error).message}`);
+      attempt.reason = "DAMAGED";
+      this.#on({ type: "settled", id, outcome: "unsendable" });
+    }
+  }
+
+  #exchange(attempt: Attempt, first: boolean, tunnel: Tunnel): Exchange {
+    const { entry } = attempt;
     const head = deliveryHead(decodeHead(entry.rawHead), {
       id: entry.deliveryId,
       attempt: entry.attempts + 1,
@@ -117,132 +181,85 @@ export class Drainer {
       first,
     });
     const exchange = tunnel.exchange(head, {
-      onHead: ({ status }) => this.#onAnswer(attempt, status),
+      onHead: ({ status }) => {
+        this.unreadAnswers.add(exchange);
+        this.#onAnswer(attempt, status);
+      },
       onData: (chunk) => exchange.consumed(chunk.length),
-      onEnd: () => {},
-      onReset: (code, lost) => this.#onReset(attempt, code, lost),
+      onEnd: () => this.unreadAnswers.ended(exchange),
+      onReset: (code, lost) => {
+        this.unreadAnswers.ended(exchange);
+        this.#settle(attempt, code === ResetCode.ORDER ? "untried" : lost ? "lost" : "failed");
+      },
       onDrain: () => {},
     });
-    attempt.exchange = exchange;
     if (entry.body.length > 0) {
       exchange.write(entry.body);
       exchange.end();
     }
+    return exchange;
   }
 
   #onAnswer(attempt: Attempt, status: number): void {
-    const { name, store, onChange, log } = this.#options;
-    const { entry } = attempt;
-    if (!this.#forget(attempt)) return;
-    const verdict = classify({ status, refusedForMs: this.#refusedFor(entry, status) });
-    if (verdict === "delivered") {
-      // Gone for everybody who asks; should the edge die before that is on disk, the repeat carries the same id.
-      store.remove(name, entry.deliveryId).catch((error: Error) => log(`${name}: ${error.message}`));
-      this.#suspects.delete(entry.deliveryId);
-      onChange();
-      if (this.#bypassed.length === 0) {
-        this.#next();
-        return;
-      }
-      for (const { deliveryId } of this.#bypassed) this.#suspects.add(deliveryId);
-      this.#startOver(0);
-      return;
-    }
-    const refused = status === 401 || status === 403;
-    if (verdict === "dead" || (refused && this.#suspects.has(entry.deliveryId))) {
-      this.#setAside(entry, status);
-      this.#startOver(0);
-    } else if (refused && this.#bypassed.length < BYPASS && !this.#isLast(entry)) {
-      this.#bypassed.push(entry);
-      this.#startOver(0, entry, entry.position);
-    } else this.#retry(entry);
+    attempt.reason = `STATUS_${status}`;
+    const verdict = classify({ status, refusedForMs: this.#refusedFor(attempt.entry.deliveryId, status) });
+    const refused = receptionOf(status) === "refused";
+    if (verdict === "delivered") this.#settle(attempt, "accepted");
+    else if (verdict === "dead") this.#settle(attempt, refused ? "outlasted" : "rejected");
+    else this.#settle(attempt, refused ? "refused" : "failed");
   }
 
-  #setAside(entry: HeldEntry, status: number): void {
-    const { name, store, onChange, log } = this.#options;
-    log(`${name}: ${entry.deliveryId} set aside, answered with ${status}`);
-    this.#refusedSince.delete(entry.deliveryId);
-    this.#suspects.delete(entry.deliveryId);
-    store.moveToDead(name, entry.deliveryId, `STATUS_${status}`).catch((error: Error) => log(`${name}: ${error.message}`));
-    onChange();
+  /** Only the present attempt counts: an older one of the same webhook was taken back. */
+  #settle(attempt: Attempt, outcome: Outcome): void {
+    const id = attempt.entry.deliveryId;
+    if (this.#attempts.get(id) === attempt) this.#on({ type: "settled", id, outcome });
   }
 
-  #isLast(entry: HeldEntry): boolean {
-    return this.#options.store.peek(this.#options.name, entry.position, 1).length === 0;
+  #forget(id: string): void {
+    this.#attempts.delete(id);
+    this.#refusedSince.delete(id);
   }
 
-  #onReset(attempt: Attempt, code: ResetCode, lost: boolean): void {
-    const first = this.#attempts[0] === attempt;
-    if (!this.#forget(attempt)) return;
-    // Only the first one can have reached the local service.
-    if (code === ResetCode.ORDER || !first) this.#startOver(0);
-    else if (lost) this.#startOver(0, attempt.entry);
-    else this.#retry(attempt.entry);
+  #write(written: Promise<unknown>): void {
+    written.catch((error: Error) => this.#options.log(`${this.#options.name}: ${error.message}`));
   }
 
-  #retry(entry: HeldEntry): void {
-    this.#startOver(backoff(entry.attempts + 1), entry);
-  }
-
-  /**
-   * Takes back what was sent ahead and begins again, at the head of the queue or behind what is passed by. The agent gives up what stands behind a failure by itself,
-   * so none of it is under way at the local service.
-   * @param tried an entry that reached, or may have reached, the local service.
-   * @param behind position of the last entry that is passed by.
-   */
-  #startOver(delayMs: number, tried?: HeldEntry, behind: number | null = null): void {
-    const { name, store, log } = this.#options;
-    if (tried) store.recordAttempt(name, tried.deliveryId).catch((error: Error) => log(`${name}: ${error.message}`));
-    const ahead = this.#attempts;
-    this.#attempts = [];
-    this.#cursor = behind;
-    if (behind === null) this.#bypassed = [];
-    for (const { exchange } of ahead) exchange?.reset(ResetCode.CANCEL);
-    this.#watch();
-    this.#wakeAfter(delayMs);
-  }
-
-  #next(): void {
-    this.#watch();
-    // In batches, so that reading from the store is not done entry by entry.
-    if (this.#attempts.length <= AHEAD / 2) this.pump();
-  }
-
-  /** How long this entry has been answered with nothing but 401, 403 or 500, milliseconds. */
-  #refusedFor(entry: HeldEntry, status: number): number {
+  /** How long this webhook has been answered with nothing but 401, 403 or 500, milliseconds. */
+  #refusedFor(id: string, status: number): number {
     if (!isRefusal(status)) {
-      this.#refusedSince.delete(entry.deliveryId);
+      this.#refusedSince.delete(id);
       return 0;
     }
-    const since = this.#refusedSince.get(entry.deliveryId) ?? Date.now();
-    this.#refusedSince.set(entry.deliveryId, since);
+    const since = this.#refusedSince.get(id) ?? Date.now();
+    this.#refusedSince.set(id, since);
     return Date.now() - since;
-  }
-
-  #forget(attempt: Attempt): boolean {
-    const index = this.#attempts.indexOf(attempt);
-    if (index < 0) return false;
-    this.#attempts.splice(index, 1);
-    return true;
   }
 
   /** The first of those sent ahead has a deadline; the others wait for it. */
   #watch(): void {
-    if (this.#deadline) clearTimeout(this.#deadline);
-    this.#deadline = null;
-    const first = this.#attempts[0];
-    if (!first) return;
-    this.#deadline = setTimeout(() => {
-      first.exchange?.reset(ResetCode.TIMEOUT);
-      if (this.#forget(first)) this.#retry(first.entry);
-    }, ATTEMPT_MS);
+    const first = this.#drain.window[0];
+    if (first?.id === this.#deadline?.id) return;
+    if (this.#deadline) clearTimeout(this.#deadline.timer);
+    this.#deadline = first ? { id: first.id, timer: setTimeout(() => this.#onOverdue(first.id), ATTEMPT_MS) } : null;
   }
 
-  #wakeAfter(delayMs: number): void {
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      this.pump();
-    }, delayMs);
+  #onOverdue(id: string): void {
+    this.#attempts.get(id)?.exchange?.reset(ResetCode.TIMEOUT);
+    this.#on({ type: "settled", id, outcome: "failed" });
   }
+
+  /** Nothing is under way. */
+  #rest(): void {
+    const { name, log } = this.#options;
+    for (const [reason, ids] of this.#setAside) log(`${name}: set aside, ${reason}: ${namesOf(ids)}`);
+    this.#setAside.clear();
+    const { refused, paused } = this.#drain;
+    // What went another way (expired, purged) is not remembered.
+    if (!refused && !paused) this.#refusedSince.clear();
+  }
+}
+
+function namesOf(ids: readonly string[]): string {
+  const some = ids.slice(0, 3).join(", ");
+  return ids.length > 3 ? `${some} and ${ids.length - 3} more` : some;
 }

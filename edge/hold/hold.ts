@@ -4,11 +4,14 @@ import type { Presence } from "../tunnels/presence.ts";
 import type { Tunnel } from "../tunnels/tunnel.ts";
 import type { Status } from "../wire/messages.ts";
 import { Drainer } from "./drainer.ts";
+import type { DeadLetter, HoldStats, HoldStore } from "./hold-store.ts";
 import { holdable, type HoldRules } from "./policy.ts";
 import { openRules, type Rules } from "./rules.ts";
-import { openHoldStore, type DeadLetter, type HoldStore } from "./store.ts";
+import { openHoldStore } from "./store.ts";
+import type { UnreadAnswers } from "./unread.ts";
 
-const EXPIRE_EVERY_MS = 60_000;
+/** Webhooks that expire, and what nobody needs any more. */
+const SWEEP_EVERY_MS = 60_000;
 /** The owner hears of changes at most this often. */
 const STATUS_EVERY_MS = 1_000;
 
@@ -32,12 +35,15 @@ export interface HeldCounts {
 /** What a request on a held path shares with the others of its tunnel. */
 export interface HoldContext {
   store: HoldStore;
-  drainer: Drainer;
   /** The tunnel that may take it live; null: none is open, it is about to leave, or earlier ones still wait. */
-  liveTunnel: () => Tunnel | null;
+  liveTunnel: () => Tunnel | null | Promise<Tunnel | null>;
   /** It is on disk, and the sender has been told so. */
   onStored: () => void;
-  onChange: () => void;
+  /** It is being stored while the local service still has it: what comes behind it waits until it is known what became of it. */
+  blockQueue: () => void;
+  unblockQueue: () => void;
+  /** For the rest of an answer that nobody waits for. */
+  unreadAnswers: () => UnreadAnswers;
 }
 
 /** Throws EDGE_DATA, EDGE_DATA_LOCKED or HOLD_CORRUPT. */
@@ -57,7 +63,7 @@ export class Hold {
   readonly #options: HoldOptions;
   readonly #drainers = new Map<string, Drainer>();
   readonly #announcing = new Map<string, NodeJS.Timeout>();
-  readonly #expiry: NodeJS.Timeout;
+  readonly #sweeping: NodeJS.Timeout;
   #acknowledged = 0;
 
   constructor(store: HoldStore, rules: Rules, options: HoldOptions) {
@@ -65,8 +71,9 @@ export class Hold {
     this.#rules = rules;
     this.#options = options;
     options.presence.onChange((name, tunnel) => this.#onRoute(name, tunnel));
-    this.#expiry = setInterval(() => this.#expire(), EXPIRE_EVERY_MS);
-    this.#expiry.unref();
+    this.#sweeping = setInterval(() => void this.#sweep(), SWEEP_EVERY_MS);
+    this.#sweeping.unref();
+    void this.#sweep();
   }
 
   /** The owner of the name has said which paths are to be held; none ends it for what comes from now on. */
@@ -85,31 +92,38 @@ export class Hold {
 
   /** What a request to this name needs while it is answered from here. */
   contextOf(name: string): HoldContext {
+    const liveTunnel = () => (this.#options.stopping() ? null : (this.#options.presence.get(name) ?? null));
     return {
       store: this.#store,
-      drainer: this.#drainerOf(name),
       liveTunnel: () => {
         // Earlier ones wait: this one goes behind them.
-        if (this.#options.stopping() || this.#store.stats(name).entries > 0) return null;
-        return this.#options.presence.get(name) ?? null;
+        const waiting = this.#store.waiting(name);
+        if (typeof waiting === "boolean") return waiting ? null : liveTunnel();
+        return waiting.then((some) => (some ? null : liveTunnel()));
       },
       onStored: () => {
         this.#acknowledged += 1;
         this.#announce(name);
+        this.#drainerOf(name).wake();
       },
-      onChange: () => this.#announce(name),
+      blockQueue: () => this.#drainerOf(name).liveStarted(),
+      unblockQueue: () => {
+        this.#drainerOf(name).liveEnded();
+        this.#announce(name);
+      },
+      unreadAnswers: () => this.#drainerOf(name).unreadAnswers,
     };
   }
 
-  statusOf(name: string): Status {
-    const { entries, bytes, dead, oldest } = this.#store.stats(name);
+  async statusOf(name: string): Promise<Status> {
+    const { entries, bytes, dead, oldest } = await this.#store.stats(name);
     if (!this.#rules.of(name) && entries === 0 && dead === 0) return { held: null };
     return { held: { entries, bytes, dead, oldest: oldest === null ? null : new Date(oldest).toISOString() } };
   }
 
   /** The newest dead letters of a tunnel, oldest death first; {@link statusOf} says how many there are. */
-  deadOf(name: string): DeadLetter[] {
-    return this.#store.dead(name).slice(-LISTED);
+  async deadOf(name: string): Promise<DeadLetter[]> {
+    return (await this.#store.dead(name)).slice(-LISTED);
   }
 
   /** Sends all dead letters of a tunnel again; resolves with how many. */
@@ -128,10 +142,10 @@ export class Hold {
     return count;
   }
 
-  counts(): HeldCounts {
+  async counts(): Promise<HeldCounts> {
     const total = { entries: 0, bytes: 0, dead: 0, acknowledged: this.#acknowledged };
-    for (const name of this.#store.identifiers()) {
-      const { entries, bytes, dead } = this.#store.stats(name);
+    for (const name of await this.#store.names()) {
+      const { entries, bytes, dead } = await this.#store.stats(name);
       total.entries += entries;
       total.bytes += bytes;
       total.dead += dead;
@@ -140,7 +154,7 @@ export class Hold {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#expiry);
+    clearInterval(this.#sweeping);
     for (const timer of this.#announcing.values()) clearTimeout(timer);
     for (const drainer of this.#drainers.values()) drainer.close();
     await this.#store.close();
@@ -153,17 +167,30 @@ export class Hold {
       const { stopping, log } = this.#options;
       drainer = new Drainer({ name, store: this.#store, stopping, onChange: () => this.#announce(name), log });
       this.#drainers.set(name, drainer);
-      drainer.setTunnel(this.#options.presence.get(name) ?? null);
+      const tunnel = this.#options.presence.get(name);
+      if (tunnel) drainer.setTunnel(tunnel);
     }
     return drainer;
   }
 
   #onRoute(name: string, tunnel: Tunnel | null): void {
-    if (tunnel === null && !this.#drainers.has(name)) return;
-    const { entries } = this.#store.stats(name);
-    if (entries === 0 && !this.#drainers.has(name)) return;
-    this.#drainerOf(name).setTunnel(tunnel);
-    if (entries > 0 && tunnel) this.#options.log(`${name}: delivering ${entries} held webhooks`);
+    const drainer = this.#drainers.get(name);
+    drainer?.setTunnel(tunnel);
+    if (!tunnel) return;
+    void this.#statsOf(name).then((stats) => {
+      if (!stats || stats.entries === 0 || this.#options.presence.get(name) !== tunnel) return;
+      this.#options.log(`${name}: delivering ${stats.entries} held webhooks`);
+      this.#drainerOf(name).wake();
+    });
+  }
+
+  async #statsOf(name: string): Promise<HoldStats | null> {
+    try {
+      return await this.#store.stats(name);
+    } catch (error) {
+      this.#options.log(`${name}: ${(error as Error).message}`);
+      return null;
+    }
   }
 
   #announce(name: string): void {
@@ -172,15 +199,30 @@ export class Hold {
       name,
       setTimeout(() => {
         this.#announcing.delete(name);
-        this.#options.presence.get(name)?.tellStatus?.(this.statusOf(name));
+        const tunnel = this.#options.presence.get(name);
+        if (tunnel?.tellStatus) void this.statusOf(name).then((status) => tunnel.tellStatus?.(status));
       }, STATUS_EVERY_MS),
     );
   }
 
-  #expire(): void {
-    for (const { identifier, expired, deleted } of this.#store.expire()) {
-      this.#options.log(`${identifier}: ${expired} held webhooks expired and were set aside, ${deleted} dead letters deleted`);
-      this.#announce(identifier);
+  /** Tells what has expired, and forgets what nobody needs: drainers without work, rules without a use. */
+  async #sweep(): Promise<void> {
+    const { log, presence } = this.#options;
+    try {
+      for (const { name, expired, deleted } of await this.#store.expire()) {
+        log(`${name}: ${expired} held webhooks expired and were set aside, ${deleted} dead letters deleted`);
+        this.#announce(name);
+      }
+      const holding = new Set(await this.#store.names());
+      for (const [name, drainer] of this.#drainers) {
+        if (!drainer.idle || holding.has(name)) continue;
+        drainer.close();
+        this.#drainers.delete(name);
+      }
+      for (const name of await this.#rules.sweep((each) => presence.get(each) !== undefined || holding.has(each)))
+        log(`${name}: not used for 90 days, nothing is held for it any more`);
+    } catch (error) {
+      log(`held webhooks could not be looked through: ${(error as Error).message}`);
     }
   }
 }

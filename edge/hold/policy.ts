@@ -23,6 +23,8 @@ export function classify(outcome: Outcome): Verdict {
   if (status >= 200 && status < 300) return "delivered";
   if (isRefusal(status)) return outcome.refusedForMs >= REFUSAL_PATIENCE_MS ? "dead" : "retry";
   if (status === 408 || status === 425 || status === 429) return "retry";
+  // 501 is what an agent answers itself where its HTTP client cannot send such a request; nothing changes that.
+  if (status === 501) return "dead";
   return status >= 400 && status < 500 ? "dead" : "retry";
 }
 

@@ -2,13 +2,30 @@
 import path from "node:path";
 import { z } from "zod";
 import { EdgeError } from "../errors.ts";
-import { openDurable, type Durable } from "../store/durable.ts";
+import { steadyClock } from "../store/clock.ts";
+import { openDurable, type Change, type Durable } from "../store/durable.ts";
 import type { HoldRules } from "./policy.ts";
 
-const OnDisk = z.object({ prefixes: z.array(z.string()), requireSignature: z.boolean() });
+const DAY = 24 * 60 * 60 * 1000;
+/** Rules of a tunnel that was not there for so long are forgotten; so is the claim to its name. */
+const FORGET_AFTER_MS = 90 * DAY;
+/** The last use is written down no more often. */
+const TOUCH_EVERY_MS = DAY;
+
+const OnDisk = z.object({
+  prefixes: z.array(z.string()),
+  requireSignature: z.boolean(),
+  /** Milliseconds since 1970; missing in what older versions have written. */
+  usedAt: z.number().optional(),
+});
+
+interface Kept {
+  rules: HoldRules;
+  usedAt: number;
+}
 
 /** Throws EDGE_DATA or EDGE_DATA_LOCKED. */
-export function openRules(dataDir: string): Rules {
+export function openRules(dataDir: string, now: () => number = steadyClock()): Rules {
   const durable = openDurable({
     dir: path.join(dataDir, "rules"),
     corrupt: "EDGE_DATA",
@@ -16,7 +33,7 @@ export function openRules(dataDir: string): Rules {
     deadlineMs: 5_000,
   });
   try {
-    return new Rules(durable);
+    return new Rules(durable, now);
   } catch (error) {
     void durable.close();
     throw error;
@@ -25,32 +42,72 @@ export function openRules(dataDir: string): Rules {
 
 export class Rules {
   readonly #durable: Durable;
-  readonly #rules = new Map<string, HoldRules>();
+  readonly #now: () => number;
+  readonly #kept = new Map<string, Kept>();
 
-  constructor(durable: Durable) {
+  constructor(durable: Durable, now: () => number) {
     this.#durable = durable;
+    this.#now = now;
     for (const { key, value } of durable.entries()) {
       const parsed = OnDisk.safeParse(JSON.parse(value.toString()));
       if (!parsed.success) throw new EdgeError("EDGE_DATA", `The rules of ${key} are damaged.`);
-      this.#rules.set(key, parsed.data);
+      const { usedAt, ...rules } = parsed.data;
+      // Written under a clock that was ahead, or by an older version: it counts from now on.
+      this.#kept.set(key, { rules, usedAt: Math.min(usedAt ?? now(), now()) });
     }
   }
 
-  of(identifier: string): HoldRules | undefined {
-    return this.#rules.get(identifier);
+  of(name: string): HoldRules | undefined {
+    return this.#kept.get(name)?.rules;
   }
 
   /** Resolves when the change is on disk; no prefixes: nothing is held any more. */
-  async set(identifier: string, rules: HoldRules): Promise<void> {
-    const wanted = rules.prefixes.length === 0 ? undefined : rules;
-    if (JSON.stringify(this.#rules.get(identifier)) === JSON.stringify(wanted)) return;
-    const value = wanted ? Buffer.from(JSON.stringify(wanted)) : null;
-    await this.#durable.write([{ key: identifier, value }]);
-    if (wanted) this.#rules.set(identifier, wanted);
-    else this.#rules.delete(identifier);
+  async set(name: string, rules: HoldRules): Promise<void> {
+    const kept = this.#kept.get(name);
+    if (rules.prefixes.length === 0) return kept && this.#forget([name]);
+    const usedAt = this.#now();
+    if (kept && JSON.stringify(kept.rules) === JSON.stringify(rules)) {
+      const touched = this.#touch(name, kept);
+      // Tried again by itself; a tunnel is not refused for it.
+      if (touched.length > 0) this.#durable.write(touched).catch(() => {});
+      return;
+    }
+    await this.#durable.write([writing(name, { rules, usedAt })]);
+    this.#kept.set(name, { rules, usedAt });
+  }
+
+  /**
+   * Forgets the rules that nobody has used for 90 days. Resolves with whose they were.
+   * @param inUse whether a tunnel is open under the name, or something waits there.
+   */
+  async sweep(inUse: (name: string) => boolean): Promise<string[]> {
+    const changes: Change[] = [];
+    const unused: string[] = [];
+    for (const [name, kept] of this.#kept) {
+      if (inUse(name)) changes.push(...this.#touch(name, kept));
+      else if (this.#now() - kept.usedAt >= FORGET_AFTER_MS) unused.push(name);
+    }
+    if (changes.length > 0) await this.#durable.write(changes);
+    if (unused.length > 0) await this.#forget(unused);
+    return unused;
   }
 
   close(): Promise<void> {
     return this.#durable.close();
   }
+
+  #touch(name: string, kept: Kept): Change[] {
+    if (this.#now() - kept.usedAt < TOUCH_EVERY_MS) return [];
+    kept.usedAt = this.#now();
+    return [writing(name, kept)];
+  }
+
+  async #forget(names: readonly string[]): Promise<void> {
+    await this.#durable.write(names.map((key) => ({ key, value: null })));
+    for (const name of names) this.#kept.delete(name);
+  }
+}
+
+function writing(name: string, { rules, usedAt }: Kept): Change {
+  return { key: name, value: Buffer.from(JSON.stringify({ ...rules, usedAt })) };
 }

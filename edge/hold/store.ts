@@ -1,12 +1,13 @@
 /**
- * Acknowledged webhooks that wait for their tunnel: one first-in-first-out queue a tunnel, and dead letters beside it. Memory holds the
- * small record of every entry and decides; bodies are on disk only. What a promise says is on disk.
+ * Acknowledged webhooks on the local disk: one first-in-first-out queue a tunnel, and dead letters beside it. Memory holds the small record of
+ * every entry and decides; bodies are on disk only. What a promise says is on disk.
  */
 import path from "node:path";
+import { getHeapStatistics } from "node:v8";
 import { EdgeError } from "../errors.ts";
 import { steadyClock } from "../store/clock.ts";
-import { deliveryIds } from "./delivery-id.ts";
 import { openDurable, type Change, type Durable } from "../store/durable.ts";
+import { deliveryIds } from "./delivery-id.ts";
 import {
   bytesKey,
   decodeBytes,
@@ -14,10 +15,12 @@ import {
   encodeBytes,
   encodeRecord,
   ENTRY_OVERHEAD,
+  HEAP_PER_ENTRY,
   isRecordKey,
   recordKey,
   type EntryRecord,
 } from "./entry.ts";
+import type { DeadLetter, Expiry, HeldEntry, HoldStats, HoldStore, Webhook } from "./hold-store.ts";
 import { MAX_BODY_BYTES } from "./policy.ts";
 import { Queues, type Held } from "./queues.ts";
 
@@ -35,7 +38,7 @@ export interface HoldStoreOptions {
   dataDir: string;
   /** What the entries of one tunnel may take, dead letters and {@link ENTRY_OVERHEAD} included; one source network gets a quarter of it. */
   maxBytesPerTunnel?: number;
-  /** What the entries of all tunnels may take; one source network gets a sixteenth of it. */
+  /** What the entries of all tunnels may take; one source network gets a sixteenth of it. Default: {@link defaultCapacity}. */
   maxBytes?: number;
   /** So long an entry waits for delivery; then it becomes a dead letter. */
   maxAgeMs?: number;
@@ -45,60 +48,17 @@ export interface HoldStoreOptions {
   now?: () => number;
 }
 
-export interface Webhook {
-  /** Request line and headers as received. */
-  rawHead: Buffer;
-  body: Buffer;
-  /** Address of the sender. */
-  source: string;
-  /** Milliseconds since 1970. */
-  receivedAt: number;
-}
-
-export interface HeldEntry extends Webhook {
-  deliveryId: string;
-  /** Grows along the queue; the cursor of {@link HoldStore.peek}. */
-  position: number;
-  /** Deliveries tried so far. */
-  attempts: number;
-}
-
-export interface DeadLetter {
-  deliveryId: string;
-  /** Of head and body together. */
-  bytes: number;
-  source: string;
-  receivedAt: number;
-  attempts: number;
-  /** `EXPIRED`, `DAMAGED`, or what {@link HoldStore.moveToDead} was told. */
-  reason: string;
-  /** When it was set aside, milliseconds since 1970. */
-  diedAt: number;
-}
-
-export interface HoldStats {
-  /** Waiting for delivery, without dead letters. */
-  entries: number;
-  /** Of the quota, dead letters included. */
-  bytes: number;
-  dead: number;
-  /** When the head of the queue was received, milliseconds since 1970; null when nothing waits. */
-  oldest: number | null;
-}
-
-export interface Expiry {
-  identifier: string;
-  /** Entries that have become dead letters. */
-  expired: number;
-  /** Dead letters that are gone now. */
-  deleted: number;
+/** 8 GiB, or as much as half of the heap can hold the records of: every entry takes at least {@link ENTRY_OVERHEAD} of it. */
+function defaultCapacity(): number {
+  const entries = Math.floor(getHeapStatistics().heap_size_limit / 2 / HEAP_PER_ENTRY);
+  return Math.min(8 * 1024 * MIB, entries * ENTRY_OVERHEAD);
 }
 
 /**
  * Opens the store in `dataDir`. Throws EDGE_DATA_LOCKED while another edge has it open, EDGE_DATA when the folder cannot be used, and
  * HOLD_CORRUPT when what is there cannot be read; then nothing is changed.
  */
-export function openHoldStore(options: HoldStoreOptions): HoldStore {
+export function openHoldStore(options: HoldStoreOptions): LocalHoldStore {
   const durable = openDurable({
     dir: path.join(options.dataDir, "hold"),
     corrupt: "HOLD_CORRUPT",
@@ -106,107 +66,115 @@ export function openHoldStore(options: HoldStoreOptions): HoldStore {
     deadlineMs: DEADLINE_MS,
   });
   try {
-    return new HoldStore(durable, options);
+    return new LocalHoldStore(durable, options);
   } catch (error) {
     void durable.close();
     throw error;
   }
 }
 
-export class HoldStore {
-  /** A fresh delivery id, known before anything is stored. */
+export class LocalHoldStore implements HoldStore {
   readonly newDeliveryId: () => string;
-  private readonly durable: Durable;
-  private readonly queues: Queues;
-  private readonly maxAgeMs: number;
-  private readonly deadAgeMs: number;
-  private readonly now: () => number;
+  readonly #durable: Durable;
+  readonly #queues: Queues;
+  readonly #maxAgeMs: number;
+  readonly #deadAgeMs: number;
+  readonly #now: () => number;
 
   constructor(durable: Durable, options: HoldStoreOptions) {
-    this.durable = durable;
-    this.queues = new Queues(options.maxBytesPerTunnel ?? 64 * MIB, options.maxBytes ?? 8 * 1024 * MIB);
-    this.maxAgeMs = options.maxAgeMs ?? 36 * HOUR;
-    this.deadAgeMs = options.deadAgeMs ?? 7 * 24 * HOUR;
-    this.now = options.now ?? steadyClock();
-    this.newDeliveryId = deliveryIds(this.now);
-    this.load();
+    this.#durable = durable;
+    this.#queues = new Queues(options.maxBytesPerTunnel ?? 64 * MIB, options.maxBytes ?? defaultCapacity());
+    this.#maxAgeMs = options.maxAgeMs ?? 36 * HOUR;
+    this.#deadAgeMs = options.deadAgeMs ?? 7 * 24 * HOUR;
+    this.#now = options.now ?? steadyClock();
+    this.newDeliveryId = deliveryIds(this.#now);
+    this.#load();
   }
 
-  /**
-   * Puts a webhook at the end of the tunnel's queue; the order is that of the calls. Resolves when it is on disk. Rejects with HOLD_FULL
-   * (the quota of the tunnel, that of all tunnels, or the share of either that the sender's network may take), HOLD_BODY_TOO_LARGE, or HOLD_IO (disk full, failed or slow sync);
-   * then nothing is held. An id that is held already is not stored twice.
-   */
-  async append(identifier: string, deliveryId: string, webhook: Webhook): Promise<{ deliveryId: string; position: number }> {
+  async append(name: string, deliveryId: string, webhook: Webhook, attempts = 0): Promise<{ deliveryId: string; position: number }> {
     if (webhook.body.length > MAX_BODY_BYTES) throw new EdgeError("HOLD_BODY_TOO_LARGE", `${webhook.body.length} bytes.`);
-    const known = this.queues.find(identifier, deliveryId);
+    const known = this.#queues.find(name, deliveryId);
     if (known) {
       await known.pending;
       return { deliveryId, position: known.record.position };
     }
     const bytes = webhook.rawHead.length + webhook.body.length + ENTRY_OVERHEAD;
-    this.queues.checkQuota(identifier, bytes, webhook.source);
+    this.#queues.checkQuota(name, bytes, webhook.source);
     const { source, receivedAt } = webhook;
-    const position = this.queues.nextPosition();
-    const record = { identifier, id: deliveryId, position, bytes, source, receivedAt, queuedAt: this.now(), attempts: 0, dead: null };
-    const stored = this.durable.write(
-      [rewriting(record), { key: bytesKey(identifier, deliveryId), value: encodeBytes(webhook.rawHead, webhook.body) }],
+    const position = this.#queues.nextPosition();
+    const record: EntryRecord = {
+      identifier: name,
+      id: deliveryId,
+      position,
+      bytes,
+      source,
+      receivedAt,
+      queuedAt: this.#now(),
+      attempts,
+      dead: null,
+    };
+    const stored = this.#durable.write(
+      [rewriting(record), { key: bytesKey(name, deliveryId), value: encodeBytes(webhook.rawHead, webhook.body) }],
       erasing(record),
     );
     const held: Held = { record, pending: stored };
-    this.queues.enter(held);
+    this.#queues.add(held);
     try {
       await stored;
       held.pending = null;
       return { deliveryId, position };
     } catch (error) {
-      this.queues.leave(held);
+      this.#queues.remove(held);
       throw error;
     }
   }
 
-  /**
-   * Up to `limit` waiting entries with a position after `after` (null: from the head), in order; only such as are on disk, and no more than some
-   * MB of them at a time. One whose bytes are damaged becomes a dead letter and is passed over. Throws HOLD_IO while the disk fails.
-   */
-  peek(identifier: string, after: number | null, limit: number): HeldEntry[] {
+  async peek(name: string, after: number, limit: number): Promise<HeldEntry[]> {
     const found: HeldEntry[] = [];
     const damaged: string[] = [];
     let bytes = 0;
-    for (const { record, pending } of this.queues.of(identifier)?.queue.values() ?? []) {
+    for (const { record, pending } of this.#queues.waitingAfter(name, after)) {
       if (pending || found.length >= limit || bytes >= PEEK_BYTES) break;
-      if (after !== null && record.position <= after) continue;
       bytes += record.bytes;
-      const stored = this.durable.get(bytesKey(identifier, record.id));
+      const stored = this.#durable.get(bytesKey(name, record.id));
       if (stored) found.push({ ...decodeBytes(stored), ...publicPart(record), position: record.position });
       else damaged.push(record.id);
     }
-    for (const id of damaged) void this.moveToDead(identifier, id, "DAMAGED").catch(() => {});
+    for (const id of damaged) this.moveToDead(name, id, "DAMAGED").catch(() => {});
     return found;
   }
 
-  /**
-   * Forgets an entry or a dead letter: at once for everybody who asks, and durably when it resolves. An entry whose storing is under way
-   * is forgotten as soon as it is stored. After a rejection (HOLD_IO) it is tried again; a restart before that brings the entry back.
-   */
-  async remove(identifier: string, deliveryId: string): Promise<void> {
-    const held = await this.settled(identifier, deliveryId);
-    if (!held) return;
-    this.queues.leave(held);
-    await this.durable.write(erasing(held.record));
+  waiting(name: string): boolean {
+    return (this.#queues.of(name)?.queue.size ?? 0) > 0;
   }
 
-  /** Takes an entry out of the queue and keeps it with the reason. */
-  async moveToDead(identifier: string, deliveryId: string, reason: string): Promise<void> {
-    const held = await this.settled(identifier, deliveryId);
-    if (!held || held.record.dead) return;
-    this.queues.bury(held, reason, this.now());
-    await this.durable.write([rewriting(held.record)]);
+  async remove(name: string, deliveryId: string): Promise<void> {
+    await this.#change(name, deliveryId, (held) => {
+      this.#queues.remove(held);
+      return erasing(held.record);
+    });
   }
 
-  /** The dead letters of a tunnel, oldest death first. */
-  dead(identifier: string): DeadLetter[] {
-    const letters = [...(this.queues.of(identifier)?.dead.values() ?? [])].map(({ record }) => ({
+  async moveToDead(name: string, deliveryId: string, reason: string): Promise<void> {
+    await this.#change(name, deliveryId, (held) => {
+      if (held.record.dead) return [];
+      this.#queues.setAside(held, reason, this.#now());
+      return [rewriting(held.record)];
+    });
+  }
+
+  async recordAttempt(name: string, deliveryId: string): Promise<number> {
+    let attempts = 0;
+    await this.#change(name, deliveryId, (held) => {
+      attempts = held.record.attempts + 1;
+      held.record = { ...held.record, attempts };
+      return [rewriting(held.record)];
+    });
+    return attempts;
+  }
+
+  async dead(name: string): Promise<DeadLetter[]> {
+    const letters = [...(this.#queues.of(name)?.dead.values() ?? [])].map(({ record }) => ({
       ...publicPart(record),
       bytes: record.bytes - ENTRY_OVERHEAD,
       reason: record.dead?.reason ?? "",
@@ -215,105 +183,94 @@ export class HoldStore {
     return letters.sort((a, b) => a.diedAt - b.diedAt);
   }
 
-  /** Puts dead letters at the end of the queue, under their old ids and with their full time to live. Resolves with how many. */
-  async replayDead(identifier: string, which: readonly string[] | "all"): Promise<number> {
-    const tunnel = this.queues.of(identifier);
+  async replayDead(name: string, which: readonly string[] | "all"): Promise<number> {
+    const tunnel = this.#queues.of(name);
     if (!tunnel) return 0;
     const changes: Change[] = [];
     for (const id of which === "all" ? [...tunnel.dead.keys()] : which) {
       const held = tunnel.dead.get(id);
       if (!held) continue;
-      this.queues.revive(held, this.now());
+      this.#queues.requeue(held, this.#now());
       changes.push(rewriting(held.record));
     }
-    if (changes.length > 0) await this.durable.write(changes);
+    if (changes.length > 0) await this.#durable.write(changes);
     return changes.length;
   }
 
-  /** Forgets everything that is held for a tunnel. Resolves with how many entries and dead letters that were. */
-  async purge(identifier: string): Promise<number> {
-    const tunnel = this.queues.of(identifier);
+  async purge(name: string): Promise<number> {
+    const tunnel = this.#queues.of(name);
     const ids = tunnel ? [...tunnel.queue.keys(), ...tunnel.dead.keys()] : [];
-    await Promise.all(ids.map((id) => this.remove(identifier, id)));
+    await Promise.all(ids.map((id) => this.remove(name, id)));
     return ids.length;
   }
 
-  /** Counts an attempt to deliver; at once in memory, durably when it resolves, with the new count. */
-  async recordAttempt(identifier: string, deliveryId: string): Promise<number> {
-    const held = await this.settled(identifier, deliveryId);
-    if (!held) return 0;
-    held.record = { ...held.record, attempts: held.record.attempts + 1 };
-    const { attempts } = held.record;
-    await this.durable.write([rewriting(held.record)]);
-    return attempts;
-  }
-
   /** Takes no longer for a long queue. */
-  stats(identifier: string): HoldStats {
-    const tunnel = this.queues.of(identifier);
+  stats(name: string): HoldStats {
+    const tunnel = this.#queues.of(name);
     if (!tunnel) return { entries: 0, bytes: 0, dead: 0, oldest: null };
     const head = tunnel.queue.values().next().value;
     return { entries: tunnel.queue.size, bytes: tunnel.bytes, dead: tunnel.dead.size, oldest: head?.record.receivedAt ?? null };
   }
 
-  /** Tunnels for which anything is held. */
-  identifiers(): string[] {
-    return [...this.queues.all()].map(([identifier]) => identifier);
+  names(): string[] {
+    return [...this.#queues.all()].map(([name]) => name);
   }
 
-  /**
-   * Sets entries aside that have waited too long (reason `EXPIRED`), and deletes dead letters that were kept long enough. The report is
-   * for the operator and the owner: nothing disappears unsaid. Takes effect at once; on disk soon after.
-   */
-  expire(now = this.now()): Expiry[] {
+  async expire(): Promise<Expiry[]> {
+    const now = this.#now();
     const report: Expiry[] = [];
-    for (const [identifier, tunnel] of this.queues.all()) {
-      const old = [...tunnel.dead.values()].filter(({ record }) => now - (record.dead?.at ?? now) >= this.deadAgeMs);
-      const late = [...tunnel.queue.values()].filter(({ record, pending }) => !pending && now - record.queuedAt >= this.maxAgeMs);
+    for (const [name, tunnel] of this.#queues.all()) {
+      const old = [...tunnel.dead.values()].filter(({ record }) => now - (record.dead?.at ?? now) >= this.#deadAgeMs);
+      const late = [...tunnel.queue.values()].filter(({ record, pending }) => !pending && now - record.queuedAt >= this.#maxAgeMs);
       const changes: Change[] = [];
       for (const held of late) {
-        this.queues.bury(held, "EXPIRED", now);
+        this.#queues.setAside(held, "EXPIRED", now);
         changes.push(rewriting(held.record));
       }
       for (const held of old) {
-        this.queues.leave(held);
+        this.#queues.remove(held);
         changes.push(...erasing(held.record));
       }
       if (changes.length === 0) continue;
       // Tried again by itself when it fails.
-      this.durable.write(changes).catch(() => {});
-      report.push({ identifier, expired: late.length, deleted: old.length });
+      this.#durable.write(changes).catch(() => {});
+      report.push({ name, expired: late.length, deleted: old.length });
     }
     return report;
   }
 
-  /** Writes what is under way and lets go of the folder. */
   async close(): Promise<void> {
-    await this.durable.close();
+    await this.#durable.close();
   }
 
-  private load(): void {
+  #load(): void {
     const records: EntryRecord[] = [];
-    for (const key of this.durable.keys()) {
+    for (const key of this.#durable.keys()) {
       if (!isRecordKey(key)) continue;
-      const value = this.durable.get(key);
+      const value = this.#durable.get(key);
       const record = value ? decodeRecord(value) : null;
       if (!record || recordKey(record.identifier, record.id) !== key) throw new EdgeError("HOLD_CORRUPT", `${key} cannot be read.`);
       records.push(record);
     }
-    const now = this.now();
+    const now = this.#now();
     for (const record of records.sort((a, b) => a.position - b.position)) {
       // Written under a clock that was ahead: it counts from now on.
       record.queuedAt = Math.min(record.queuedAt, now);
       if (record.dead) record.dead.at = Math.min(record.dead.at, now);
-      this.queues.enter({ record, pending: null });
+      this.#queues.add({ record, pending: null });
     }
   }
 
-  /** What is held under this id, once its storing has ended one way or the other. */
-  private async settled(identifier: string, id: string): Promise<Held | undefined> {
-    await this.queues.find(identifier, id)?.pending?.catch(() => {});
-    return this.queues.find(identifier, id);
+  /**
+   * Changes what is held under this id, once its storing has ended one way or the other, and writes that. The entry is looked up, changed and
+   * handed to the disk without a pause in between, so that two changes of one entry never miss each other.
+   */
+  async #change(name: string, id: string, change: (held: Held) => Change[]): Promise<void> {
+    const pending = this.#queues.find(name, id)?.pending;
+    if (pending) await pending.catch(() => {});
+    const held = this.#queues.find(name, id);
+    const changes = held ? change(held) : [];
+    if (changes.length > 0) await this.#durable.write(changes);
   }
 }
 

@@ -1,24 +1,29 @@
 /**
  * One POST on a held path. It always gets an answer within 3 s of its last byte, because Meta gives up after 5: the local service's own
- * where that comes in time, else 200 from the edge once the request is on disk, else 503 so that the sender tries again.
+ * where that comes in time, else 200 from the edge once the request is on disk, else 503 so that the sender tries again. What leads to what
+ * is in `webhook.ts`.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { EdgeError, type AnswerCode } from "../errors.ts";
-import { answer } from "./answer.ts";
-import { responseHeaders } from "./headers.ts";
-import { Outflow } from "./outflow.ts";
+import { encodeHead } from "../hold/head.ts";
+import type { HoldContext } from "../hold/hold.ts";
+import { MAX_BODY_BYTES } from "../hold/policy.ts";
+import type { StreamHandler } from "../transport/stream.ts";
 import type { Exchange, Tunnel } from "../tunnels/tunnel.ts";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
-import type { StreamHandler } from "../transport/stream.ts";
+import { receptionOf } from "../wire/reception.ts";
+import { answer } from "./answer.ts";
 import type { BodyBudget, Reservation } from "./bodies.ts";
-import { encodeHead } from "../hold/head.ts";
-import { MAX_BODY_BYTES } from "../hold/policy.ts";
-import type { HoldContext } from "../hold/hold.ts";
+import { responseHeaders } from "./headers.ts";
+import { Outflow } from "./outflow.ts";
+import { next, type WebhookAction, type WebhookEvent, type WebhookState } from "./webhook.ts";
 
 /** From the head of the request to the last byte of its body; whoever takes longer is told to send it again. */
 const RECEIVE_MS = 30_000;
-const LIVE_MS = 2_500;
-const ANSWER_MS = 2_950;
+/** The service's own answer is waited for so long before a copy is written. */
+const SLOW_MS = 2_500;
+/** From the last byte until the sender has to have an answer. */
+const OVERDUE_MS = 2_950;
 /** A live request that was stored in the meantime keeps its queue waiting for at most this long. */
 const LATE_MS = 30_000;
 
@@ -27,13 +32,12 @@ export interface HeldRequestOptions extends HoldContext {
   /** Of the sender. */
   address: string;
   bodies: BodyBudget;
-  /** The body turned out to be too large to be held: it goes on as an ordinary request. */
+  /** The body turned out to be too large to be held: it goes on as an ordinary request. `release` gives back the memory of what was read. */
   onTooLarge: (early: { chunks: readonly Buffer[]; release: () => void }) => void;
+  /** The sender has its answer, or has gone. */
   onDone: () => void;
   log: (line: string) => void;
 }
-
-type Phase = "receiving" | "live" | "storing" | "answered";
 
 export class HeldRequest implements StreamHandler {
   readonly #request: IncomingMessage;
@@ -43,18 +47,21 @@ export class HeldRequest implements StreamHandler {
   readonly #id: string;
   readonly #memory: Reservation;
   readonly #outflow: Outflow;
-  #receiving: NodeJS.Timeout | null;
-  #phase: Phase = "receiving";
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #state: WebhookState = "receiving";
   #chunks: Buffer[] = [];
   #size = 0;
-  #body = Buffer.alloc(0);
   #receivedAt = 0;
+  #tunnel: Tunnel | null = null;
   #exchange: Exchange | null = null;
-  /** The local service's answer is on its way to the sender. */
-  #passing = false;
-  /** Stored while the local service still had it. */
-  #late = false;
-  #timers: NodeJS.Timeout[] = [];
+  /** Of the local service. */
+  #answer: ResponseHead | null = null;
+  /** Once it has been at the local service. */
+  #attempts = 0;
+  /** Why there is no promise. */
+  #refusal: AnswerCode = "HOLD_FAILED";
+  #handedBack = false;
+  #done = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, head: RequestHead, options: HeldRequestOptions) {
     this.#request = request;
@@ -62,197 +69,185 @@ export class HeldRequest implements StreamHandler {
     this.#head = head;
     this.#options = options;
     this.#id = options.store.newDeliveryId();
-    this.#memory = options.bodies.reserve(() => this.#letGo());
     this.#outflow = new Outflow(response, (bytes) => this.#exchange?.consumed(bytes));
-    this.#receiving = setTimeout(() => this.#letGo(), RECEIVE_MS);
+    this.#memory = options.bodies.reserve(() => this.#on("evicted"));
+    this.#after(RECEIVE_MS, "evicted");
     request.on("data", this.#onBody);
-    request.once("end", () => this.#onComplete());
-    response.once("close", () => this.#onSenderGone());
+    request.once("end", () => this.#on("complete"));
+    response.once("close", () => this.#on("gone"));
   }
+
+  // ------------------------------------------------------------------ from the sender
 
   readonly #onBody = (chunk: Buffer): void => {
     if (!this.#memory.grow(chunk.length)) {
-      this.#letGo();
+      this.#on("evicted");
       return;
     }
     this.#chunks.push(chunk);
     this.#size += chunk.length;
-    if (this.#size <= MAX_BODY_BYTES) return;
-    this.#phase = "answered";
-    this.#stopReceiving();
-    this.#memory.complete();
-    // Without a reader the request would go on flowing, into nothing, until a tunnel takes it.
-    this.#request.pause();
-    this.#options.onTooLarge({ chunks: this.#chunks, release: () => this.#memory.release() });
-    this.#options.onDone();
+    if (this.#size > MAX_BODY_BYTES) this.#on("tooLarge");
   };
 
-  /** There is no room, or no patience left, for a body that has not come to its end. */
-  #letGo(): void {
-    this.#stopReceiving();
-    this.#chunks = [];
-    if (!this.#response.headersSent) this.#response.setHeader("Connection", "close");
-    this.#refuse("HOLD_FAILED");
-    this.#request.resume();
-  }
-
-  #stopReceiving(): void {
-    this.#request.off("data", this.#onBody);
-    if (this.#receiving) clearTimeout(this.#receiving);
-    this.#receiving = null;
-  }
-
-  #onComplete(): void {
-    if (this.#phase !== "receiving") return;
-    this.#stopReceiving();
-    this.#memory.complete();
-    this.#body = Buffer.concat(this.#chunks, this.#size);
-    this.#chunks = [];
-    this.#receivedAt = Date.now();
-    this.#timers.push(setTimeout(() => this.#refuse("HOLD_FAILED"), ANSWER_MS));
-    const tunnel = this.#options.liveTunnel();
-    if (tunnel) this.#tryLive(tunnel);
-    else void this.#store(0);
-  }
-
-  #tryLive(tunnel: Tunnel): void {
-    this.#phase = "live";
-    const headers = [...this.#head.headers, "Airy-Delivery", this.#id];
-    this.#exchange = tunnel.exchange({ ...this.#head, headers, end: this.#size === 0 }, this);
-    if (this.#size > 0) {
-      this.#exchange.write(this.#body);
-      this.#exchange.end();
-    }
-    this.#timers.push(setTimeout(() => this.#onSlow(), LIVE_MS));
-  }
-
-  /** The local service takes too long: stored now; should it still accept, the stored copy goes. */
-  #onSlow(): void {
-    if (this.#phase !== "live" || this.#passing) return;
-    this.#late = true;
-    this.#options.drainer.liveStarted();
-    this.#timers.push(setTimeout(() => this.#giveUpLate(), LATE_MS));
-    void this.#store(1);
-  }
-
-  // ------------------------------------------------------------------ the local service
+  // ------------------------------------------------------------------ from the local service
 
   onHead(head: ResponseHead): void {
-    if (this.#late) {
-      this.#endLate(head.status >= 200 && head.status < 300);
-      return;
-    }
-    if (this.#phase !== "live") return;
-    if (head.status === 502 || head.status === 503 || head.status === 504) {
-      this.#exchange?.reset(ResetCode.CANCEL);
-      void this.#store(1);
-      return;
-    }
-    this.#passing = true;
-    this.#response.writeHead(head.status, head.reason, responseHeaders(head.headers));
+    this.#answer = head;
+    if (head.status === 502 || head.status === 503 || head.status === 504) this.#on("unavailable");
+    else this.#on(receptionOf(head.status) === "accepted" ? "accepted" : "answered");
   }
 
   onData(chunk: Buffer): void {
-    if (this.#passing) this.#outflow.write(chunk);
+    if (this.#state === "passing") this.#outflow.write(chunk);
     else this.#exchange?.consumed(chunk.length);
   }
 
   onEnd(): void {
-    if (!this.#passing) return;
-    this.#response.end();
-    this.#finish();
+    this.#endOfAnswer();
+    this.#on("ended");
   }
 
   onReset(_code: ResetCode, _lost: boolean): void {
-    if (this.#late) this.#endLate(false);
-    else if (this.#passing) {
-      this.#response.destroy();
-      this.#finish();
-    } else if (this.#phase === "live") void this.#store(1);
+    this.#endOfAnswer();
+    this.#on("broke");
   }
 
   onDrain(): void {}
 
-  // ------------------------------------------------------------------ the store
+  // ------------------------------------------------------------------ what the table says
 
-  async #store(attempts: number): Promise<void> {
-    if (this.#phase === "storing" || this.#phase === "answered") return;
-    this.#phase = "storing";
-    const { name, store, drainer, address, onStored, log } = this.#options;
-    const webhook = { rawHead: encodeHead(this.#head), body: this.#body, source: address, receivedAt: this.#receivedAt };
-    let stored = false;
+  static readonly #perform: Record<WebhookAction, (one: HeldRequest) => void> = {
+    handBack: (one) => {
+      one.#handedBack = true;
+      one.#memory.complete();
+      // Without a reader the request would go on flowing, into nothing, until a tunnel takes it.
+      one.#request.pause();
+      one.#options.onTooLarge({ chunks: one.#chunks, release: () => one.#memory.release() });
+    },
+    drop: (one) => {
+      if (!one.#response.headersSent) one.#response.setHeader("Connection", "close");
+      one.#request.resume();
+    },
+    decide: (one) => one.#decide(),
+    ask: (one) => one.#ask(),
+    store: (one) => void one.#store(),
+    refuse: (one) => answer(one.#response, one.#refusal),
+    acknowledge: (one) => {
+      one.#response.writeHead(200, { "Content-Type": "text/plain", "Content-Length": 0, "Airy-Delivery": one.#id });
+      one.#response.end();
+      one.#options.onStored();
+      if (one.#state === "late") one.#after(LATE_MS, "tooLate");
+    },
+    pass: (one) => {
+      one.#freeBody();
+      if (one.#answer) one.#response.writeHead(one.#answer.status, one.#answer.reason, responseHeaders(one.#answer.headers));
+    },
+    finish: (one) => one.#response.end(),
+    breakOff: (one) => one.#response.destroy(),
+    cancel: (one) => one.#exchange?.reset(ResetCode.CANCEL),
+    discard: (one) => {
+      if (one.#exchange) one.#options.unreadAnswers().add(one.#exchange);
+    },
+    withdraw: (one) => void one.#withdraw(),
+    block: (one) => one.#options.blockQueue(),
+    unblock: (one) => one.#options.unblockQueue(),
+  };
+
+  #on(event: WebhookEvent): void {
+    const transition = next(this.#state, event);
+    if (!transition) return;
+    if (this.#state === "receiving") this.#stopReceiving();
+    this.#state = transition.to;
+    for (const action of transition.do) HeldRequest.#perform[action](this);
+    if (this.#state === "late" || this.#state === "over") this.#settleSender();
+    if (this.#state === "over") this.#clearTimers();
+  }
+
+  #decide(): void {
+    this.#memory.complete();
+    this.#receivedAt = Date.now();
+    this.#after(OVERDUE_MS, "overdue");
+    const tunnel = this.#options.liveTunnel();
+    if (!(tunnel instanceof Promise)) this.#decided(tunnel);
+    else
+      tunnel.then(
+        (found) => this.#decided(found),
+        () => this.#decided(null),
+      );
+  }
+
+  #decided(tunnel: Tunnel | null): void {
+    this.#tunnel = tunnel;
+    this.#on(tunnel ? "free" : "occupied");
+  }
+
+  #ask(): void {
+    this.#attempts = 1;
+    this.#after(SLOW_MS, "slow");
+    const headers = [...this.#head.headers, "Airy-Delivery", this.#id];
     try {
-      await store.append(name, this.#id, webhook);
-      stored = true;
-      if (attempts > 0) await store.recordAttempt(name, this.#id);
+      const exchange = this.#tunnel?.exchange({ ...this.#head, headers, end: this.#size === 0 }, this);
+      this.#exchange = exchange ?? null;
+      if (this.#size === 0) return;
+      for (const chunk of this.#chunks) exchange?.write(chunk);
+      exchange?.end();
     } catch (error) {
-      if (!stored) {
-        this.#refuse(codeOf(error, log, name));
-        return;
-      }
+      this.#options.log(`${this.#options.name}: ${this.#id} cannot be sent: ${(error as Error).message}`);
+      this.#on("broke");
     }
-    if (this.#hasBeenAnswered()) {
-      // Too late: the sender was told to send it again, and gets a new id then.
-      await store.remove(name, this.#id).catch((error: Error) => log(`${name}: ${error.message}`));
+  }
+
+  async #store(): Promise<void> {
+    const { name, store, address, log } = this.#options;
+    const body = Buffer.concat(this.#chunks, this.#size);
+    const webhook = { rawHead: encodeHead(this.#head), body, source: address, receivedAt: this.#receivedAt };
+    try {
+      await store.append(name, this.#id, webhook, this.#attempts);
+    } catch (error) {
+      if (error instanceof EdgeError && error.code === "HOLD_FULL") this.#refusal = "HOLD_FULL";
+      else log(`${name}: a webhook could not be stored: ${(error as Error).message}`);
+      this.#on("unstored");
       return;
     }
-    this.#response.writeHead(200, { "Content-Type": "text/plain", "Content-Length": 0, "Airy-Delivery": this.#id });
-    this.#response.end();
-    this.#finish();
-    onStored();
-    drainer.wake();
+    this.#on("stored");
   }
 
-  #hasBeenAnswered(): boolean {
-    return this.#phase === "answered";
+  async #withdraw(): Promise<void> {
+    const { name, store, unblockQueue, log } = this.#options;
+    await store.remove(name, this.#id).catch((error: Error) => log(`${name}: ${error.message}`));
+    unblockQueue();
   }
 
-  #refuse(code: AnswerCode): void {
-    if (this.#phase === "answered" || this.#passing) return;
-    if (this.#late) this.#endLate(false);
-    else if (this.#phase === "live") this.#exchange?.reset(ResetCode.CANCEL);
-    answer(this.#response, code);
-    this.#finish();
+  // ------------------------------------------------------------------ what ends
+
+  #stopReceiving(): void {
+    this.#request.off("data", this.#onBody);
+    this.#clearTimers();
   }
 
-  /** What became of the live request after its copy was stored is known now. */
-  #endLate(accepted: boolean): void {
-    if (!this.#late) return;
-    this.#late = false;
-    const { name, store, drainer, onChange, log } = this.#options;
-    const settled = accepted ? store.remove(name, this.#id) : Promise.resolve();
-    void settled
-      .catch((error: Error) => log(`${name}: ${error.message}`))
-      .then(() => {
-        onChange();
-        drainer.liveEnded();
-      });
+  #endOfAnswer(): void {
+    if (this.#state === "over" && this.#exchange) this.#options.unreadAnswers().ended(this.#exchange);
   }
 
-  #giveUpLate(): void {
-    if (!this.#late) return;
-    this.#exchange?.reset(ResetCode.TIMEOUT);
-    this.#endLate(false);
-  }
-
-  #onSenderGone(): void {
-    if (this.#phase === "answered") return;
-    if (this.#phase === "live" && !this.#late) this.#exchange?.reset(ResetCode.CANCEL);
-    this.#finish();
-  }
-
-  #finish(): void {
-    if (this.#phase === "answered") return;
-    this.#phase = "answered";
-    this.#stopReceiving();
-    this.#memory.release();
-    if (!this.#late) for (const timer of this.#timers) clearTimeout(timer);
+  #settleSender(): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#freeBody();
     this.#options.onDone();
   }
-}
 
-function codeOf(error: unknown, log: (line: string) => void, name: string): AnswerCode {
-  if (error instanceof EdgeError && error.code === "HOLD_FULL") return "HOLD_FULL";
-  log(`${name}: a webhook could not be stored: ${(error as Error).message}`);
-  return "HOLD_FAILED";
+  #freeBody(): void {
+    this.#chunks = [];
+    // A request that is handed back keeps its memory until it is taken.
+    if (!this.#handedBack) this.#memory.release();
+  }
+
+  #after(ms: number, event: WebhookEvent): void {
+    this.#timers.add(setTimeout(() => this.#on(event), ms));
+  }
+
+  #clearTimers(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+  }
 }

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { openHoldStore, type HoldStore } from "../../edge/hold/store.ts";
+import { openHoldStore, type LocalHoldStore } from "../../edge/hold/store.ts";
 
 interface Row {
   case: string;
@@ -63,7 +63,7 @@ async function acknowledgements(inFlight: number): Promise<void> {
   rmSync(dataDir, { recursive: true });
 }
 
-async function fill(store: HoldStore, count: number): Promise<void> {
+async function fill(store: LocalHoldStore, count: number): Promise<void> {
   for (let i = 0; i < count; i += 500) {
     const some = Array.from({ length: Math.min(500, count - i) }, (_, n) => `tunnel${(i + n) % 20}`);
     await Promise.all(some.map((name) => store.append(name, store.newDeliveryId(), { rawHead, body, source: "192.0.2.1", receivedAt: 0 })));
@@ -82,10 +82,10 @@ async function drain(count: number): Promise<void> {
   const from = performance.now();
   let longest = 0;
   const removed: Promise<void>[] = [];
-  for (const name of store.identifiers()) {
+  for (const name of store.names()) {
     for (;;) {
       const turn = performance.now();
-      const entries = store.peek(name, null, 64);
+      const entries = await store.peek(name, 0, 64);
       longest = Math.max(longest, performance.now() - turn);
       if (entries.length === 0) break;
       for (const entry of entries) removed.push(store.remove(name, entry.deliveryId));

@@ -42,12 +42,12 @@ it("kill -9 at any moment loses nothing that was acknowledged, and brings nothin
     const store = openHoldStore({ dataDir: dir });
     const present = new Set<string>();
     for (const identifier of ["anna", "boris", "clara"]) {
-      const entries = everything(store, identifier);
+      const entries = await everything(store, identifier);
       const numbers = entries.map((entry) => Number(entry.body.toString("latin1").split(" ")[0]));
       expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
       entries.forEach((entry, i) => expect(entry.rawHead.toString()).toBe(String(numbers[i])));
       for (const entry of entries) present.add(entry.deliveryId);
-      const dead = store.dead(identifier).map((letter) => letter.deliveryId);
+      const dead = (await store.dead(identifier)).map((letter) => letter.deliveryId);
       expect(dead.filter((id) => !goingOrGone.has(id))).toEqual([]);
       expect([...buried].filter((id) => stored.get(id)!.identifier === identifier && !dead.includes(id))).toEqual([]);
     }
@@ -72,7 +72,7 @@ it("one folder belongs to one process; a killed one lets go of it by itself", as
   first.child.kill("SIGKILL");
   await first.exited;
   const store = openHoldStore({ dataDir: dir });
-  expect(store.peek("anna", null, 9).map((entry) => entry.deliveryId)).toEqual(["a", "b"]);
+  expect((await store.peek("anna", 0, 9)).map((entry) => entry.deliveryId)).toEqual(["a", "b"]);
   expect(() => openHoldStore({ dataDir: dir })).toThrow(expect.objectContaining({ code: "EDGE_DATA_LOCKED" }));
   const third = startStore(program.file, dir);
   expect(await third.exited).toMatchObject({ code: 7 });

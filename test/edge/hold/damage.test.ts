@@ -60,7 +60,7 @@ function expectRefused(what: string): void {
 
 async function expectWhole(expected: string[]): Promise<void> {
   const store = openHoldStore({ dataDir: dir });
-  expect(everything(store, "anna").map((entry) => entry.deliveryId)).toEqual(expected);
+  expect((await everything(store, "anna")).map((entry) => entry.deliveryId)).toEqual(expected);
   await store.close();
 }
 
@@ -175,9 +175,9 @@ it("a body that is damaged while the edge runs becomes a dead letter, and the re
   const whole = readFileSync(file("00000001.log"));
   whole[100_000]! ^= 1;
   writeFileSync(file("00000001.log"), whole);
-  expect(everything(store, "anna").map((entry) => entry.deliveryId)).toEqual(ids.slice(1));
+  expect((await everything(store, "anna")).map((entry) => entry.deliveryId)).toEqual(ids.slice(1));
   await store.recordAttempt("anna", ids[5]!);
-  expect(store.dead("anna")).toMatchObject([{ deliveryId: ids[0], reason: "DAMAGED" }]);
+  expect(await store.dead("anna")).toMatchObject([{ deliveryId: ids[0], reason: "DAMAGED" }]);
   expect(store.stats("anna")).toMatchObject({ entries: ids.length - 1, dead: 1 });
   await store.close();
 });

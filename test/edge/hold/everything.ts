@@ -1,10 +1,10 @@
-import type { HeldEntry, HoldStore } from "../../../edge/hold/store.ts";
+import type { HeldEntry, HoldStore } from "../../../edge/hold/hold-store.ts";
 
 /** The whole queue; `peek` gives it in pieces. */
-export function everything(store: HoldStore, identifier: string): HeldEntry[] {
+export async function everything(store: HoldStore, name: string): Promise<HeldEntry[]> {
   const all: HeldEntry[] = [];
   for (;;) {
-    const some = store.peek(identifier, all.at(-1)?.position ?? null, 1000);
+    const some = await store.peek(name, all.at(-1)?.position ?? 0, 1000);
     if (some.length === 0) return all;
     all.push(...some);
   }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { everything } from "./everything.ts";
-import { openHoldStore, type HoldStore } from "../../../edge/hold/store.ts";
+import { openHoldStore, type LocalHoldStore } from "../../../edge/hold/store.ts";
 import { buildStoreProgram, startStore, type StoreProcess } from "./process.ts";
 
 const canPreload = process.platform === "linux" && works("gcc", ["--version"]);
@@ -142,7 +142,7 @@ describe.skipIf(!canPreload)("a disk that does not sync", () => {
 
 describe.skipIf(!canMount)("a full disk", () => {
   let disk: string;
-  let store: HoldStore;
+  let store: LocalHoldStore;
 
   beforeEach(() => {
     disk = path.join(dir, "disk");
@@ -172,7 +172,7 @@ describe.skipIf(!canMount)("a full disk", () => {
     expect(store.stats("anna").entries).toBe(stored.length);
     await store.close();
     store = openHoldStore({ dataDir: disk });
-    expect(everything(store, "anna").map((entry) => entry.deliveryId)).toEqual(stored);
+    expect((await everything(store, "anna")).map((entry) => entry.deliveryId)).toEqual(stored);
 
     for (const id of stored.splice(0, 80)) await store.remove("anna", id);
     for (let i = 0; i < 10; i++) {
@@ -182,7 +182,7 @@ describe.skipIf(!canMount)("a full disk", () => {
     }
     await store.close();
     store = openHoldStore({ dataDir: disk });
-    expect(everything(store, "anna").map((entry) => entry.deliveryId)).toEqual(stored);
+    expect((await everything(store, "anna")).map((entry) => entry.deliveryId)).toEqual(stored);
   });
 
   it("drains completely although nothing can be added", async () => {
@@ -190,11 +190,11 @@ describe.skipIf(!canMount)("a full disk", () => {
     writeFileSync(path.join(disk, "ballast"), Buffer.alloc(6_000_000));
     for (let i = 0; ; i++) if (await failure(store.append("anna", store.newDeliveryId(), webhook(3000, `${i}`)))) break;
     expect(store.stats("anna").entries).toBeGreaterThan(100);
-    await Promise.all(everything(store, "anna").map((entry) => store.remove("anna", entry.deliveryId)));
-    expect(store.identifiers()).toEqual([]);
+    await Promise.all((await everything(store, "anna")).map((entry) => store.remove("anna", entry.deliveryId)));
+    expect(store.names()).toEqual([]);
     await store.close();
     store = openHoldStore({ dataDir: disk });
-    expect(store.identifiers()).toEqual([]);
+    expect(store.names()).toEqual([]);
   });
 
   it("cannot begin a store, and says so", async () => {

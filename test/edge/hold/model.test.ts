@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
+import { randomFrom } from "../../support/random.ts";
 import { everything } from "./everything.ts";
 import { ENTRY_OVERHEAD } from "../../../edge/hold/entry.ts";
 import { networkOf } from "../../../edge/network.ts";
@@ -41,17 +42,6 @@ class Model {
     if (items.length > 0) this.items.set(identifier, items);
     else this.items.delete(identifier);
   }
-}
-
-function randomFrom(seed: number): (below: number) => number {
-  // mulberry32
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4294967296) * below);
-  };
 }
 
 it.each([1, 2, 3, 4, 5, 6])("behaves like plain lists under random operations, restarts and crashes (seed %i)", async (seed) => {
@@ -104,7 +94,7 @@ it.each([1, 2, 3, 4, 5, 6])("behaves like plain lists under random operations, r
     }
     if (choice < 87) {
       const again = random(2) === 0 ? dead.filter(() => random(2) === 0).map((item) => item.id) : ("all" as const);
-      const revived = again === "all" ? dead.sort(byDeath(identifier)) : dead.filter((item) => again.includes(item.id));
+      const revived = again === "all" ? dead.sort(await byDeath(identifier)) : dead.filter((item) => again.includes(item.id));
       for (const item of revived) Object.assign(item, { dead: null, queuedAt: time });
       model.set(identifier, [...model.of(identifier).filter((item) => !revived.includes(item)), ...revived]);
       expect(await store.replayDead(identifier, again === "all" ? revived.map((item) => item.id) : again)).toBe(revived.length);
@@ -118,7 +108,7 @@ it.each([1, 2, 3, 4, 5, 6])("behaves like plain lists under random operations, r
     }
     if (choice < 96) {
       time += random(20) * HOUR;
-      store.expire();
+      await store.expire();
       for (const name of names) {
         model.set(
           name,
@@ -150,13 +140,13 @@ it.each([1, 2, 3, 4, 5, 6])("behaves like plain lists under random operations, r
     dataDir = copy;
   };
 
-  const byDeath = (identifier: string) => {
-    const order = store.dead(identifier).map((letter) => letter.deliveryId);
+  const byDeath = async (identifier: string) => {
+    const order = (await store.dead(identifier)).map((letter) => letter.deliveryId);
     return (a: Item, b: Item) => order.indexOf(a.id) - order.indexOf(b.id);
   };
 
-  const compare = (): void => {
-    expect(store.identifiers().sort()).toEqual([...model.items.keys()].sort());
+  const compare = async (): Promise<void> => {
+    expect(store.names().sort()).toEqual([...model.items.keys()].sort());
     for (const name of names) {
       const queue = model.queue(name);
       const dead = model.dead(name);
@@ -166,7 +156,7 @@ it.each([1, 2, 3, 4, 5, 6])("behaves like plain lists under random operations, r
         dead: dead.length,
         oldest: queue[0]?.receivedAt ?? null,
       });
-      const entries = everything(store, name).map(({ deliveryId, body, source, receivedAt, attempts }) => ({
+      const entries = (await everything(store, name)).map(({ deliveryId, body, source, receivedAt, attempts }) => ({
         id: deliveryId,
         body: body.toString(),
         source,
@@ -174,9 +164,12 @@ it.each([1, 2, 3, 4, 5, 6])("behaves like plain lists under random operations, r
         attempts,
       }));
       expect(entries).toEqual(queue.map(({ id, body, source, receivedAt, attempts }) => ({ id, body, source, receivedAt, attempts })));
-      const letters = store
-        .dead(name)
-        .map(({ deliveryId, reason, diedAt, attempts }) => ({ id: deliveryId, reason, at: diedAt, attempts }));
+      const letters = (await store.dead(name)).map(({ deliveryId, reason, diedAt, attempts }) => ({
+        id: deliveryId,
+        reason,
+        at: diedAt,
+        attempts,
+      }));
       const wanted = dead.map(({ id, dead: death, attempts }) => ({ id, reason: death!.reason, at: death!.at, attempts }));
       const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1);
       expect(letters.sort(byId)).toEqual(wanted.sort(byId));
@@ -186,9 +179,9 @@ it.each([1, 2, 3, 4, 5, 6])("behaves like plain lists under random operations, r
   try {
     for (let i = 0; i < 400; i++) {
       await step();
-      if (i % 10 === 0) compare();
+      if (i % 10 === 0) await compare();
     }
-    compare();
+    await compare();
   } finally {
     await store.close();
     rmSync(root, { recursive: true });

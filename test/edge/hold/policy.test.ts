@@ -17,9 +17,10 @@ describe("classify", () => {
     expect(delivered).toEqual(statuses.filter((status) => status >= 200 && status < 300));
   });
 
-  it("gives up at once on 410 and every 4xx that is a verdict", () => {
+  it("gives up at once on 410, every 4xx that is a verdict, and 501", () => {
     const dead = statuses.filter((status) => classify({ status, refusedForMs: 0 }) === "dead");
-    expect(dead).toEqual(statuses.filter((status) => status >= 400 && status < 500 && ![401, 403, 408, 425, 429].includes(status)));
+    const verdicts = statuses.filter((status) => status >= 400 && status < 500 && ![401, 403, 408, 425, 429].includes(status));
+    expect(dead).toEqual([...verdicts, 501]);
     expect(dead).toContain(410);
     expect(dead).toContain(404);
   });

@@ -3,7 +3,7 @@ import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { EdgeError } from "../../../edge/errors.ts";
 import { everything } from "./everything.ts";
-import { openHoldStore, type HoldStore } from "../../../edge/hold/store.ts";
+import { openHoldStore, type LocalHoldStore } from "../../../edge/hold/store.ts";
 
 const [dataDir = "", mode, seed = "0"] = process.argv.slice(2);
 
@@ -20,7 +20,7 @@ try {
   process.exitCode = 7;
 }
 
-function serve(store: HoldStore): void {
+function serve(store: LocalHoldStore): void {
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => {
     const { n, what, identifier = "", id = "" } = JSON.parse(line) as { n: number; what: string; identifier?: string; id?: string };
@@ -31,7 +31,7 @@ function serve(store: HoldStore): void {
       }
       if (what === "remove") return store.remove(identifier, id);
       if (what === "dead") return store.moveToDead(identifier, id, "TEST");
-      if (what === "list") return everything(store, identifier).map((entry) => entry.deliveryId);
+      if (what === "list") return (await everything(store, identifier)).map((entry) => entry.deliveryId);
       if (what === "stats") return store.stats(identifier);
       return store.close();
     };
@@ -43,7 +43,7 @@ function serve(store: HoldStore): void {
 }
 
 /** Says what it is about to do and what is done; every body begins with its number, and numbers grow along a queue. */
-async function storm(store: HoldStore, first: number): Promise<void> {
+async function storm(store: LocalHoldStore, first: number): Promise<void> {
   let number = first;
   const worker = async (identifier: string): Promise<void> => {
     for (;;) {

@@ -5,12 +5,13 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DELIVERY_ID } from "../../../edge/hold/delivery-id.ts";
 import { ENTRY_OVERHEAD } from "../../../edge/hold/entry.ts";
-import { openHoldStore, type HoldStore, type HoldStoreOptions, type Webhook } from "../../../edge/hold/store.ts";
+import type { Webhook } from "../../../edge/hold/hold-store.ts";
+import { openHoldStore, type HoldStoreOptions, type LocalHoldStore } from "../../../edge/hold/store.ts";
 
 const HOUR = 3_600_000;
 let dir: string;
 let time: number;
-let store: HoldStore;
+let store: LocalHoldStore;
 let options: HoldStoreOptions;
 
 beforeEach(() => {
@@ -41,8 +42,8 @@ async function append(identifier: string, ...bodies: string[]): Promise<string[]
   return ids;
 }
 
-const bodies = (identifier: string, after: number | null = null, limit = 1000) =>
-  store.peek(identifier, after, limit).map((entry) => entry.body.toString());
+const bodies = async (name: string, after = 0, limit = 1000) =>
+  (await store.peek(name, after, limit)).map((entry) => entry.body.toString());
 
 describe("the queue", () => {
   it("gives back raw bytes, in the order of the calls, also after a restart", async () => {
@@ -53,39 +54,39 @@ describe("the queue", () => {
     await append("anna", "one", "two", "three");
     await append("boris", "other");
     for (let round = 0; round < 2; round++) {
-      const [first] = store.peek("anna", null, 1);
+      const [first] = await store.peek("anna", 0, 1);
       expect(first!.rawHead.equals(rawHead) && first!.body.equals(body)).toBe(true);
       expect(first).toMatchObject({ deliveryId: id, position: 1, source: "2001:db8::1", receivedAt: 1234, attempts: 0 });
-      expect(bodies("anna", first!.position)).toEqual(["one", "two", "three"]);
-      expect(bodies("boris")).toEqual(["other"]);
-      expect(store.identifiers().sort()).toEqual(["anna", "boris"]);
+      expect(await bodies("anna", first!.position)).toEqual(["one", "two", "three"]);
+      expect(await bodies("boris")).toEqual(["other"]);
+      expect(store.names().sort()).toEqual(["anna", "boris"]);
       await reopen();
     }
   });
 
   it("keeps empty bodies and empty heads", async () => {
     await store.append("anna", "a", { ...webhook(), rawHead: Buffer.alloc(0), body: Buffer.alloc(0) });
-    expect(store.peek("anna", null, 1)).toMatchObject([{ rawHead: Buffer.alloc(0), body: Buffer.alloc(0) }]);
+    expect(await store.peek("anna", 0, 1)).toMatchObject([{ rawHead: Buffer.alloc(0), body: Buffer.alloc(0) }]);
   });
 
   it("can be walked in pieces while its entries go", async () => {
     const ids = await append("anna", ..."abcdefgh");
-    const first = store.peek("anna", null, 3);
+    const first = await store.peek("anna", 0, 3);
     expect(first.map((entry) => entry.body.toString())).toEqual(["a", "b", "c"]);
     const cursor = first[2]!.position;
     await Promise.all([ids[0]!, ids[2]!, ids[3]!].map((id) => store.remove("anna", id)));
-    expect(bodies("anna", cursor, 2)).toEqual(["e", "f"]);
-    expect(bodies("anna")).toEqual(["b", "e", "f", "g", "h"]);
+    expect(await bodies("anna", cursor, 2)).toEqual(["e", "f"]);
+    expect(await bodies("anna")).toEqual(["b", "e", "f", "g", "h"]);
     await reopen();
-    expect(bodies("anna")).toEqual(["b", "e", "f", "g", "h"]);
+    expect(await bodies("anna")).toEqual(["b", "e", "f", "g", "h"]);
   });
 
   it("is read in pieces of some MB", async () => {
     const large = Buffer.alloc(1024 * 1024);
     for (let i = 0; i < 8; i++) await store.append("anna", `${i}`, webhook(large, `192.0.${i}.1`));
     const read: string[] = [];
-    for (let after: number | null = null; ;) {
-      const some = store.peek("anna", after, 64);
+    for (let after = 0; ;) {
+      const some = await store.peek("anna", after, 64);
       expect(some.length).toBeLessThan(6);
       const last = some.at(-1);
       if (!last) break;
@@ -97,10 +98,10 @@ describe("the queue", () => {
 
   it("does not show what is not on disk yet", async () => {
     const appended = append("anna", "one");
-    expect(bodies("anna")).toEqual([]);
+    expect(await bodies("anna")).toEqual([]);
     expect(store.stats("anna").entries).toBe(1);
     await appended;
-    expect(bodies("anna")).toEqual(["one"]);
+    expect(await bodies("anna")).toEqual(["one"]);
   });
 
   it("forgets an entry whose storing is under way when a late answer makes it unnecessary", async () => {
@@ -109,7 +110,7 @@ describe("the queue", () => {
     await Promise.all([appended, store.remove("anna", id)]);
     expect(store.stats("anna").entries).toBe(0);
     await reopen();
-    expect(store.identifiers()).toEqual([]);
+    expect(store.names()).toEqual([]);
   });
 
   it("stores an id once, however often it is appended", async () => {
@@ -117,15 +118,15 @@ describe("the queue", () => {
     const places = await Promise.all([store.append("anna", id, webhook("a")), store.append("anna", id, webhook("a"))]);
     places.push(await store.append("anna", id, webhook("a")));
     expect(new Set(places.map((place) => place.position)).size).toBe(1);
-    expect(bodies("anna")).toEqual(["a"]);
+    expect(await bodies("anna")).toEqual(["a"]);
   });
 
   it("goes on with positions after a restart", async () => {
     await append("anna", "a", "b");
-    const last = store.peek("anna", null, 9)[1]!.position;
+    const last = (await store.peek("anna", 0, 9))[1]!.position;
     await reopen();
     await append("anna", "c");
-    expect(bodies("anna", last)).toEqual(["c"]);
+    expect(await bodies("anna", last)).toEqual(["c"]);
   });
 
   it("does not mind removing what is not there", async () => {
@@ -134,7 +135,7 @@ describe("the queue", () => {
     await store.remove("anna", "nothing");
     await store.moveToDead("anna", "nothing", "x");
     expect(await store.recordAttempt("anna", "nothing")).toBe(0);
-    expect(bodies("anna")).toEqual(["a"]);
+    expect(await bodies("anna")).toEqual(["a"]);
   });
 
   it("counts attempts over restarts", async () => {
@@ -142,7 +143,7 @@ describe("the queue", () => {
     expect(await store.recordAttempt("anna", id!)).toBe(1);
     expect(await Promise.all([store.recordAttempt("anna", id!), store.recordAttempt("anna", id!)])).toEqual([2, 3]);
     await reopen();
-    expect(store.peek("anna", null, 1)[0]!.attempts).toBe(3);
+    expect((await store.peek("anna", 0, 1))[0]!.attempts).toBe(3);
     expect(await store.recordAttempt("anna", id!)).toBe(4);
   });
 });
@@ -169,19 +170,19 @@ describe("dead letters", () => {
     time += 1000;
     await store.moveToDead("anna", ids[0]!, "STATUS_410");
     await reopen();
-    expect(bodies("anna")).toEqual(["c", "d"]);
+    expect(await bodies("anna")).toEqual(["c", "d"]);
     const letter = { deliveryId: ids[1], bytes: webhook("b").rawHead.length + 1, source: "192.0.2.1", attempts: 1, reason: "STATUS_404" };
-    expect(store.dead("anna")).toMatchObject([{ ...letter, receivedAt: time - 2000, diedAt: time - 1000 }, { deliveryId: ids[0] }]);
+    expect(await store.dead("anna")).toMatchObject([{ ...letter, receivedAt: time - 2000, diedAt: time - 1000 }, { deliveryId: ids[0] }]);
     expect(store.stats("anna")).toMatchObject({ entries: 2, dead: 2 });
 
     expect(await store.replayDead("anna", [ids[1]!, "unknown", ids[2]!])).toBe(1);
-    expect(bodies("anna")).toEqual(["c", "d", "b"]);
+    expect(await bodies("anna")).toEqual(["c", "d", "b"]);
     await reopen();
-    expect(bodies("anna")).toEqual(["c", "d", "b"]);
-    expect(store.peek("anna", null, 9)[2]).toMatchObject({ deliveryId: ids[1], attempts: 1 });
+    expect(await bodies("anna")).toEqual(["c", "d", "b"]);
+    expect((await store.peek("anna", 0, 9))[2]).toMatchObject({ deliveryId: ids[1], attempts: 1 });
     expect(await store.replayDead("anna", "all")).toBe(1);
-    expect(bodies("anna")).toEqual(["c", "d", "b", "a"]);
-    expect(store.dead("anna")).toEqual([]);
+    expect(await bodies("anna")).toEqual(["c", "d", "b", "a"]);
+    expect(await store.dead("anna")).toEqual([]);
     expect(await store.replayDead("nobody", "all")).toBe(0);
   });
 
@@ -190,8 +191,8 @@ describe("dead letters", () => {
     await store.moveToDead("anna", id!, "x");
     await store.remove("anna", id!);
     await reopen();
-    expect(store.dead("anna")).toEqual([]);
-    expect(store.identifiers()).toEqual([]);
+    expect(await store.dead("anna")).toEqual([]);
+    expect(store.names()).toEqual([]);
   });
 });
 
@@ -270,37 +271,37 @@ describe("age", () => {
     await append("boris", "old too");
     time += 12 * HOUR;
     await append("anna", "young");
-    expect(store.expire()).toEqual([]);
+    expect(await store.expire()).toEqual([]);
     await reopen();
     time += 24 * HOUR;
-    const report = store.expire().sort((a, b) => (a.identifier < b.identifier ? -1 : 1));
+    const report = (await store.expire()).sort((a, b) => (a.name < b.name ? -1 : 1));
     expect(report).toEqual([
-      { identifier: "anna", expired: 1, deleted: 0 },
-      { identifier: "boris", expired: 1, deleted: 0 },
+      { name: "anna", expired: 1, deleted: 0 },
+      { name: "boris", expired: 1, deleted: 0 },
     ]);
-    expect(store.expire()).toEqual([]);
-    expect(bodies("anna")).toEqual(["young"]);
+    expect(await store.expire()).toEqual([]);
+    expect(await bodies("anna")).toEqual(["young"]);
     await reopen();
-    expect(store.dead("boris")).toMatchObject([{ reason: "EXPIRED", diedAt: time }]);
+    expect(await store.dead("boris")).toMatchObject([{ reason: "EXPIRED", diedAt: time }]);
     time += 7 * 24 * HOUR - 1;
-    expect(store.expire()).toEqual([{ identifier: "anna", expired: 1, deleted: 0 }]);
+    expect(await store.expire()).toEqual([{ name: "anna", expired: 1, deleted: 0 }]);
     time += 1;
-    expect(store.expire().sort((a, b) => (a.identifier < b.identifier ? -1 : 1))).toEqual([
-      { identifier: "anna", expired: 0, deleted: 1 },
-      { identifier: "boris", expired: 0, deleted: 1 },
+    expect((await store.expire()).sort((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
+      { name: "anna", expired: 0, deleted: 1 },
+      { name: "boris", expired: 0, deleted: 1 },
     ]);
     await reopen();
-    expect(store.identifiers()).toEqual(["anna"]);
+    expect(store.names()).toEqual(["anna"]);
   });
 
   it("begins anew for what is sent again", async () => {
     await append("anna", "a");
     time += 36 * HOUR;
-    store.expire();
+    await store.expire();
     await store.replayDead("anna", "all");
-    expect(store.expire()).toEqual([]);
+    expect(await store.expire()).toEqual([]);
     time += 36 * HOUR;
-    expect(store.expire()).toEqual([{ identifier: "anna", expired: 1, deleted: 0 }]);
+    expect(await store.expire()).toEqual([{ name: "anna", expired: 1, deleted: 0 }]);
   });
 
   it("counts from now for what was stored under a clock that was ahead", async () => {
@@ -310,9 +311,9 @@ describe("age", () => {
     time -= 1000 * HOUR;
     await reopen();
     time += 36 * HOUR - 1;
-    expect(store.expire()).toEqual([]);
+    expect(await store.expire()).toEqual([]);
     time += 1;
-    expect(store.expire()).toEqual([{ identifier: "anna", expired: 1, deleted: 0 }]);
+    expect(await store.expire()).toEqual([{ name: "anna", expired: 1, deleted: 0 }]);
   });
 
   it("does not follow the wall clock when that is set while the edge runs", async () => {
@@ -321,13 +322,13 @@ describe("age", () => {
     const wall = Date.now;
     try {
       Date.now = () => wall() + 1000 * HOUR;
-      expect(store.expire()).toEqual([]);
+      expect(await store.expire()).toEqual([]);
       Date.now = () => wall() - 1000 * HOUR;
-      expect(store.expire()).toEqual([]);
+      expect(await store.expire()).toEqual([]);
     } finally {
       Date.now = wall;
     }
-    expect(bodies("anna")).toEqual(["a"]);
+    expect(await bodies("anna")).toEqual(["a"]);
   });
 });
 
@@ -352,7 +353,7 @@ describe("the state of a queue", () => {
     await underWay;
     expect(store.stats("anna")).toEqual({ entries: 0, bytes: 0, dead: 0, oldest: null });
     await reopen();
-    expect(store.identifiers()).toEqual(["boris"]);
+    expect(store.names()).toEqual(["boris"]);
     expect(await store.purge("anna")).toBe(0);
   });
 });
@@ -374,13 +375,13 @@ it("gives room back: what was delivered does not stay on the disk", async () => 
     await Promise.all(ids.map((id) => store.remove("anna", id)));
   }
   expect(bytesOnDisk()).toBeLessThan(60_000_000);
-  expect(bodies("boris")).toEqual(["stays"]);
+  expect(await bodies("boris")).toEqual(["stays"]);
   await store.purge("boris");
   await store.close();
   expect(bytesOnDisk()).toBeLessThan(1_000_000);
   for (const file of readdirSync(path.join(dir, "hold"))) expect(readFileSync(path.join(dir, "hold", file)).includes(secret)).toBe(false);
   await reopen();
-  expect(store.identifiers()).toEqual([]);
+  expect(store.names()).toEqual([]);
 });
 
 function bytesOnDisk(): number {
@@ -394,5 +395,5 @@ it("refuses new entries once it is closed, and does not lose those under way", a
   await underWay;
   await expect(append("anna", "c")).rejects.toMatchObject({ code: "HOLD_IO" });
   store = openHoldStore(options);
-  expect(bodies("anna")).toEqual(["a", "b"]);
+  expect(await bodies("anna")).toEqual(["a", "b"]);
 });

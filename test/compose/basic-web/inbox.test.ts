@@ -1,4 +1,4 @@
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { airyId } from "../../../compose/basic/src/ids.ts";
 import { type BuiltInbox, buildInbox, findBrowser, launchBrowser } from "../../support/browser.ts";
@@ -65,10 +65,18 @@ describe.skipIf(executable === null)("the inbox page", () => {
   const entries = (page: Page) => page.locator("button.entry");
   const bubbles = (page: Page) => page.locator(".message .text");
 
+  async function tabTo(page: Page, target: Locator): Promise<void> {
+    for (let n = 0; n < 20; n++) {
+      if (await target.evaluate((e) => e === document.activeElement)) return;
+      await page.keyboard.press("Tab");
+    }
+    throw new Error("not reached with the Tab key");
+  }
+
   it("says what to do while there is nothing", async () => {
     const page = await live();
     await expect.poll(() => page.locator("nav").innerText()).toContain('airy trigger message --text "hello"');
-    expect(await page.locator("nav").innerText()).toContain("no messages yet: run");
+    expect(await page.locator("nav").innerText()).toContain("No messages yet");
     expect(complaints).toEqual([]);
   });
 
@@ -84,7 +92,7 @@ describe.skipIf(executable === null)("the inbox page", () => {
     await write("and again");
     await expect.poll(() => page.locator(".unread").first().innerText()).toContain("2");
     await expect.poll(() => page.title()).toBe("(2) Airy inbox");
-    expect(await page.locator(".hint").count()).toBe(0);
+    expect(await page.locator("nav .hint").count()).toBe(0);
   });
 
   it("puts the conversation with the newest message first", async () => {
@@ -191,19 +199,21 @@ describe.skipIf(executable === null)("the inbox page", () => {
     await entries(page).first().waitFor();
     await expect
       .poll(async () => {
-        await page.locator("nav").evaluate((e) => e.scrollTo(0, e.scrollHeight));
-        return entries(page).count();
+        await page.locator(".rows").evaluate((e) => e.scrollTo(0, e.scrollHeight));
+        return page.locator(".rows li").last().getAttribute("aria-posinset");
       })
-      .toBe(60);
+      .toBe("60");
+    // However long the list: only what is in sight, and a little around it, exists.
+    expect(await entries(page).count()).toBeLessThan(40);
   });
 
   it("says on a phone too that the connection is lost", async () => {
     await write("before");
     const page = await live({ viewport: { width: 375, height: 667 } }, `#${conversationOf("2002")}`);
     await bubbles(page).first().waitFor();
-    expect(await page.locator("header").isVisible()).toBe(false);
+    expect(await page.locator(".banner").count()).toBe(0);
     await platform.restart();
-    await expect.poll(() => page.locator("header").innerText()).toContain("airy status");
+    await expect.poll(() => page.locator(".banner").innerText()).toContain("airy status");
     expect(await page.getByRole("textbox").isVisible()).toBe(true);
   });
 
@@ -233,7 +243,7 @@ describe.skipIf(executable === null)("the inbox page", () => {
     expect(await notice.innerText()).toContain("airy status");
     await page.unroute("**/conversations.list");
     await notice.getByRole("button", { name: "Try again" }).click();
-    await expect.poll(() => page.locator("nav").innerText()).toContain("no messages yet");
+    await expect.poll(() => page.locator("nav").innerText()).toContain("No messages yet");
     expect(await page.getByRole("alert").count()).toBe(0);
   });
 
@@ -242,17 +252,18 @@ describe.skipIf(executable === null)("the inbox page", () => {
     await write("from two", "2002");
     const page = await live();
     await entries(page).nth(1).waitFor();
-    await page.keyboard.press("Tab");
+    await tabTo(page, entries(page).first());
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("Enter");
     await expect.poll(() => bubbles(page).allInnerTexts()).toEqual(["from one"]);
-    for (let n = 0; n < 6; n++) {
+    for (let n = 0; n < 12; n++) {
       if (await page.getByRole("textbox").evaluate((e) => e === document.activeElement)) break;
       await page.keyboard.press("Tab");
     }
     await page.keyboard.type("typed");
     await page.keyboard.press("Enter");
     await expect.poll(() => bubbles(page).allInnerTexts()).toEqual(["from one", "typed"]);
+    await page.keyboard.press("Escape");
     await page.keyboard.press("Escape");
     await expect.poll(() => page.locator(".thread").count()).toBe(0);
   });
@@ -295,13 +306,14 @@ describe.skipIf(executable === null)("the inbox page", () => {
     expect(answer.status).toBe(200);
     const page = await live({}, `#${conversationOf("2002")}`);
     await expect.poll(() => page.locator(".message").count()).toBe(5);
-    expect(await page.locator(".message img").getAttribute("src")).toBe(`${platform.url}/picture.png`);
+    // The picture cannot be had through the platform, and is not asked for elsewhere; what is left is a way to it.
+    await expect.poll(() => page.locator(".message img").count()).toBe(0);
     const links = await page.locator(".message a").evaluateAll((all) => all.map((a) => a.getAttribute("href")));
     expect(links).toEqual([`${platform.url}/picture.png`, `${platform.url}/paper.pdf`]);
     const text = await page.locator(".messages").innerText();
     expect(text).toContain("Get started");
     expect(text).toContain("<img src=x onerror=alert(1)>");
-    expect(text).toContain("[file]");
+    expect(text).toContain("paper.pdf");
     expect(complaints).toEqual([]);
   });
 });

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { preview, readContent } from "../../../compose/basic/web/content.ts";
-import type { Conversation, Message } from "../../../compose/basic/web/shapes.ts";
-import { type Action, emptyInbox, type Inbox, reduce, threadOf, unreadCount } from "../../../compose/basic/web/state.ts";
+import type { Conversation, LiveEvent, Message } from "../../../compose/basic/web/api/shapes.ts";
+import { everything, filtersOf, matches, unreadCount, type View } from "../../../compose/basic/web/api/view.ts";
+import { type Action, emptyInbox, type Inbox, reduce, unreadMessages } from "../../../compose/basic/web/state/inbox.ts";
+import { nextCursor, shown } from "../../../compose/basic/web/state/list.ts";
+import { threadOf } from "../../../compose/basic/web/state/thread.ts";
 
 function message(id: string, over: Partial<Message> = {}): Message {
   return {
@@ -15,9 +17,11 @@ function message(id: string, over: Partial<Message> = {}): Message {
   };
 }
 
-function conversation(id: string, last: Message, unread = 0): Conversation {
+const at = (day: number) => `2026-01-${String(day).padStart(2, "0")}T00:00:00.000Z`;
+
+function conversation(id: string, last: Message, metadata: Record<string, unknown> = {}): Conversation {
   const channel = { id: "ch", source: "facebook", connected: true, metadata: { name: "Page" } };
-  return { id, channel, metadata: { contact: { display_name: id }, unread_count: unread }, last_message: last };
+  return { id, channel, metadata: { contact: { display_name: id }, unread_count: 0, ...metadata }, last_message: last };
 }
 
 function play(...actions: Action[]): Inbox {
@@ -28,18 +32,21 @@ const messages = (data: Message[], next: string | null = null, older = false): A
   type: "threadLoaded",
   id: "c",
   older,
-  page: { data, pagination_data: { next_cursor: next } },
+  page: { data, pagination_data: { next_cursor: next, total: null } },
 });
-const conversations = (data: Conversation[], next: string | null = null, refresh = true): Action => ({
-  type: "conversations",
-  refresh,
-  page: { data, pagination_data: { next_cursor: next } },
+const asked = (view: View = everything): Action => ({ type: "listLoading", view });
+const conversations = (data: Conversation[], more: { next?: string; refresh?: boolean; view?: View; total?: number } = {}): Action => ({
+  type: "listLoaded",
+  view: more.view ?? everything,
+  refresh: more.refresh ?? true,
+  page: { data, pagination_data: { next_cursor: more.next ?? null, total: more.total ?? data.length } },
 });
-const created = (m: Message, id = "c"): Action => ({
-  type: "live",
-  event: { type: "message.created", payload: { conversation_id: id, message: m } },
-});
+const events = (...list: LiveEvent[]): Action => ({ type: "events", events: list });
+const created = (m: Message, id = "c"): Action => events({ type: "message.created", payload: { conversation_id: id, message: m } });
+const told = (identifier: string, metadata: Record<string, unknown>, subject = "conversation"): Action =>
+  events({ type: "metadata.updated", payload: { subject, identifier, metadata } });
 const ids = (inbox: Inbox) => threadOf(inbox, "c").messages.map((m) => m.id);
+const listed = (inbox: Inbox) => shown(inbox.list, inbox.conversations).map((c) => c.id);
 
 describe("messages", () => {
   it("are turned from newest first to oldest first, also within a millisecond and over pages", () => {
@@ -79,9 +86,13 @@ describe("messages", () => {
     expect(threadOf(inbox, "c").messages[0]!.delivery_state).toBe("pending");
   });
 
-  it("begin anew at a first page that leaves a gap", () => {
-    const inbox = play(messages([message("2"), message("1")]), messages([message("99"), message("98")], "97"));
-    expect(ids(inbox)).toEqual(["98", "99"]);
+  it("begin anew at a first page that leaves a gap, without losing what came while it was on its way", () => {
+    const inbox = play(
+      messages([message("2"), message("1")]),
+      created(message("100", { sent_at: at(3) })),
+      messages([message("99", { sent_at: at(2) }), message("98", { sent_at: at(2) })], "97"),
+    );
+    expect(ids(inbox)).toEqual(["98", "99", "100"]);
     expect(threadOf(inbox, "c").olderCursor).toBe("97");
   });
 
@@ -91,95 +102,178 @@ describe("messages", () => {
     expect(threadOf(inbox, "c").olderCursor).toBe("1");
   });
 
+  it("far above are let go of at the newest, and read again from where that was", () => {
+    const many = Array.from({ length: 250 }, (_, n) => message(String(n), { sent_at: new Date(1e12 + n).toISOString() }));
+    const inbox = play(messages(many.toReversed()), { type: "atNewest", id: "c" });
+    expect(ids(inbox)).toEqual(many.slice(150).map((m) => m.id));
+    expect(threadOf(inbox, "c").olderCursor).toBe("149");
+  });
+
   it("of a conversation that was not opened wait for it to be opened", () => {
     expect(play(created(message("1"))).threads).toEqual({});
   });
 
-  it("take over what changed of their metadata", () => {
-    const inbox = play(messages([message("1")]), {
-      type: "live",
-      event: { type: "metadata.updated", payload: { subject: "message", identifier: "1", metadata: { error: "why" } } },
-    });
+  it("are kept of the conversations that were opened last, and of those with a reply that was not sent", () => {
+    const open = (id: string): Action[] => [
+      { type: "threadLoading", id },
+      { type: "threadLoaded", id, older: false, page: { data: [message(id)], pagination_data: { next_cursor: null, total: 1 } } },
+    ];
+    const draft: Action = { type: "drafted", id: "0", draft: { key: "k", content: {}, at: "", error: "no" } };
+    const inbox = play(...open("0"), draft, ...Array.from({ length: 20 }, (_, n) => open(`t${n}`)).flat());
+    expect(Object.keys(inbox.threads).length).toBeLessThanOrEqual(9);
+    expect(Object.keys(inbox.threads)).toContain("0");
+    expect(Object.keys(inbox.threads)).toContain("t19");
+  });
+
+  it("take over what changed of their metadata, in the list as well", () => {
+    const inbox = play(
+      asked(),
+      conversations([conversation("c", message("1"))]),
+      messages([message("1")]),
+      told("1", { error: "why" }, "message"),
+    );
     expect(threadOf(inbox, "c").messages[0]!.metadata).toEqual({ error: "why" });
+    expect(inbox.conversations["c"]!.last_message!.metadata).toEqual({ error: "why" });
   });
 });
 
 describe("a reply", () => {
-  const draft: Action = { type: "drafted", id: "c", draft: { key: "k", text: "hi", at: "", error: null } };
-  it("becomes a message when the platform has it", () => {
-    const thread = threadOf(play(draft, { type: "sent", id: "c", key: "k", message: message("1") }), "c");
-    expect(thread).toMatchObject({ drafts: [], messages: [{ id: "1" }] });
+  const draft: Action = { type: "drafted", id: "c", draft: { key: "k", content: { text: "hi" }, at: "", error: null } };
+  it("becomes a message when the platform has it, in the list as well", () => {
+    const inbox = play(asked(), conversations([conversation("c", message("0"))]), draft, {
+      type: "sent",
+      id: "c",
+      key: "k",
+      message: message("1", { sent_at: at(2) }),
+    });
+    expect(threadOf(inbox, "c")).toMatchObject({ drafts: [], messages: [{ id: "1" }] });
+    expect(inbox.conversations["c"]!.last_message!.id).toBe("1");
   });
 
   it("stays with the reason when the platform did not take it", () => {
     expect(threadOf(play(draft, { type: "sendFailed", id: "c", key: "k", error: "why" }), "c").drafts).toMatchObject([
-      { text: "hi", error: "why" },
+      { content: { text: "hi" }, error: "why" },
     ]);
   });
 });
 
 describe("conversations", () => {
-  const [old, young] = [message("1"), message("2", { sent_at: "2026-01-02T00:00:00.000Z" })];
+  const [old, young] = [message("1"), message("2", { sent_at: at(2) })];
+  const two = [asked(), conversations([conversation("a", young), conversation("b", old)])];
 
   it("move up with a new message, and not with an old one", () => {
-    const two = conversations([conversation("a", young), conversation("b", old)]);
-    const later = message("3", { sent_at: "2026-01-03T00:00:00.000Z" });
-    expect(play(two, created(later, "b")).conversations!.map((c) => c.id)).toEqual(["b", "a"]);
-    expect(
-      play(two, created(message("0", { sent_at: "2025-01-01T00:00:00.000Z" }), "b")).conversations!.map((c) => c.last_message!.id),
-    ).toEqual(["2", "1"]);
+    expect(listed(play(...two, created(message("3", { sent_at: at(3) }), "b")))).toEqual(["b", "a"]);
+    const late = play(...two, created(message("0", { sent_at: "2025-01-01T00:00:00.000Z" }), "b"));
+    expect(listed(late)).toEqual(["a", "b"]);
+    expect(late.conversations["b"]!.last_message!.id).toBe("1");
   });
 
-  it("keep a newer last message over a list that was on its way", () => {
-    const inbox = play(conversations([conversation("a", young)]), conversations([conversation("a", old, 5)]));
-    expect(inbox.conversations![0]!.last_message!.id).toBe("2");
-  });
-
-  it("take over what changed of their metadata, and nothing when it is unknown", () => {
-    const update = (identifier: string): Action => ({
-      type: "live",
-      event: { type: "metadata.updated", payload: { subject: "conversation", identifier, metadata: { unread_count: 7 } } },
-    });
-    const inbox = play(conversations([conversation("a", old)]), update("a"), update("nobody"));
-    expect(inbox.conversations!.map(unreadCount)).toEqual([7]);
-  });
-
-  it("of further pages survive a refresh of the first", () => {
+  it("keep what events told of while the list was on its way", () => {
     const inbox = play(
-      conversations([conversation("a", young)], "1"),
-      conversations([conversation("b", old)], "2", false),
-      conversations([conversation("a", young)], "1"),
+      ...two,
+      asked(),
+      asked(),
+      told("a", { contact: { display_name: "a" }, unread_count: 7 }),
+      created(message("9", { sent_at: at(9) }), "b"),
+      { type: "conversation", conversation: conversation("new", message("10", { sent_at: at(10) })) },
+      conversations([conversation("a", young), conversation("b", old)]),
+      conversations([conversation("a", young), conversation("b", old)]),
     );
-    expect(inbox.conversations!.map((c) => c.id)).toEqual(["a", "b"]);
-    expect(inbox.moreCursor).toBe("2");
+    expect(listed(inbox)).toEqual(["new", "b", "a"]);
+    expect(unreadCount(inbox.conversations["a"]!)).toBe(7);
+    expect(inbox.conversations["b"]!.last_message!.id).toBe("9");
+    expect(inbox.list.pending).toBe(0);
+  });
+
+  it("that a refresh does not name any more are gone", () => {
+    expect(listed(play(...two, asked(), conversations([conversation("b", old)])))).toEqual(["b"]);
+  });
+
+  it("go on behind what both lists have", () => {
+    const first = play(asked(), conversations([conversation("a", young)], { next: "1", total: 3 }));
+    expect(nextCursor(first.list, first.conversations)).toBe("1");
+    const further = reduce(reduce(first, asked()), conversations([conversation("b", old)], { next: "2", refresh: false, total: 3 }));
+    expect(listed(further)).toEqual(["a", "b"]);
+    expect(nextCursor(further.list, further.conversations)).toBe("2");
+    // One that moved up from further down is the platform's first now, too.
+    const moved = reduce(further, { type: "conversation", conversation: conversation("c", message("5", { sent_at: at(5) })) });
+    expect(nextCursor(moved.list, moved.conversations)).toBe("3");
+  });
+
+  it("of a part that was not read yet come with it", () => {
+    const inbox = play(asked(), conversations([conversation("a", young)], { next: "1", total: 9 }), {
+      type: "conversation",
+      conversation: conversation("far", message("0", { sent_at: "2020-01-01T00:00:00.000Z" })),
+    });
+    expect(listed(inbox)).toEqual(["a"]);
+    expect(inbox.conversations["far"]).toBeDefined();
+  });
+
+  it("leave a list that they do not belong to any more, and come when they begin to", () => {
+    const view: View = { ...everything, state: "open" };
+    const open = play({ type: "view", view }, asked(view), conversations([conversation("a", young), conversation("b", old)], { view }));
+    const closed = reduce(open, told("a", { contact: { display_name: "a" }, state: "CLOSED" }));
+    expect(listed(closed)).toEqual(["b"]);
+    expect(listed(reduce(closed, { type: "changed", id: "a", metadata: { state: "OPEN" } }))).toEqual(["a", "b"]);
+  });
+
+  it("do not vanish from the unread while they are read, but do not count for where the platform's list goes on", () => {
+    const view: View = { ...everything, unread: true };
+    const inbox = play(
+      { type: "view", view },
+      asked(view),
+      conversations([conversation("a", young, { unread_count: 2 }), conversation("b", old, { unread_count: 1 })], { view, next: "2" }),
+      { type: "changed", id: "a", metadata: { unread_count: 0 } },
+    );
+    expect(listed(inbox)).toEqual(["a", "b"]);
+    expect(nextCursor(inbox.list, inbox.conversations)).toBe("1");
+  });
+
+  it("of another list's answer are not shown", () => {
+    const view: View = { ...everything, search: "x" };
+    const inbox = play(asked(), { type: "view", view }, conversations([conversation("a", young)]));
+    expect(inbox.list.ids).toBeNull();
   });
 
   it("keep the name of a channel that was disconnected", () => {
     const channel = { id: "ch", source: "facebook", connected: false, metadata: null };
-    const inbox = play(conversations([conversation("a", old)]), { type: "live", event: { type: "channel.updated", payload: channel } });
-    expect(inbox.conversations![0]!.channel).toMatchObject({ connected: false, metadata: { name: "Page" } });
+    const inbox = play(...two, events({ type: "channel.updated", payload: channel }));
+    expect(inbox.conversations["a"]!.channel).toMatchObject({ connected: false, metadata: { name: "Page" } });
+  });
+
+  it("are counted by their unread messages, and said to be more when they are not all known", () => {
+    const inbox = play(asked(), conversations([conversation("a", young, { unread_count: 2 })], { next: "1" }), {
+      type: "unread",
+      page: {
+        data: [conversation("a", young, { unread_count: 2 }), conversation("z", old, { unread_count: 3 })],
+        pagination_data: { next_cursor: "2", total: 5 },
+      },
+    });
+    expect(unreadMessages(inbox)).toEqual({ count: 5, more: true });
+    expect(listed(inbox)).toEqual(["a"]);
   });
 });
 
-describe("content", () => {
-  it.each<[string, unknown, string]>([
-    ["a Facebook message", { message: { mid: "m", text: "hello" } }, "hello"],
-    ["what was sent", { text: "reply" }, "reply"],
-    ["plain text", "just text", "just text"],
-    ["a pressed button", { postback: { title: "Get started", payload: "GO" } }, "Get started"],
-    ["a pressed button without a title", { postback: { payload: "GO" } }, "GO"],
-    ["a picture", { message: { attachments: [{ type: "image", payload: { url: "https://x/y.png" } }] } }, "[image]"],
-    ["a picture that was sent", { attachment: { type: "image", payload: { url: "https://x/y.png" } } }, "[image]"],
-    ["a deleted message", { message: { is_deleted: true, text: "secret" } }, "Message deleted"],
-    ["nonsense", { message: { text: 5, attachments: ["x", null] } }, "[unsupported message]"],
-    ["nothing", null, "[unsupported message]"],
-  ])("of %s", (_, content, expected) => {
-    expect(preview(content)).toBe(expected);
+describe("a view", () => {
+  it.each<[Partial<View>, string | null]>([
+    [{}, null],
+    [{ state: "closed" }, "metadata.state:CLOSED"],
+    [{ state: "open" }, "id:* AND NOT metadata.state:CLOSED"],
+    [{ unread: true }, "unread_count:[1 TO *]"],
+    [{ search: "  Ada   L." }, "display_name:*Ada* AND display_name:*L.*"],
+    [{ search: 'a"b OR *' }, String.raw`display_name:*a\"b* AND display_name:*OR* AND display_name:*\**`],
+    [{ tags: ["t", "u"], channels: ["c", "d"] }, "tag_ids:(t AND u) AND channel_id:(c OR d)"],
+    [{ state: "open", unread: true }, "id:* AND NOT metadata.state:CLOSED AND unread_count:[1 TO *]"],
+  ])("%j is asked for as %j", (view, filters) => {
+    expect(filtersOf({ ...everything, ...view })).toBe(filters);
   });
 
-  it.each(["javascript:alert(1)", "data:text/html,x", "//host/x", " https://x", "", undefined])("makes no link of %j", (url) => {
-    expect(readContent({ message: { attachments: [{ type: "file", payload: { url } }] } }).attachments).toEqual([
-      { kind: "link", url: null, title: "file" },
-    ]);
+  it("means the same here as there", () => {
+    const ada = conversation("Ada Lovelace", message("1"), { tags: { t: "" }, unread_count: 1 });
+    const fits = (view: Partial<View>) => matches({ ...everything, ...view }, ada);
+    expect([fits({}), fits({ search: "LOVE ada" }), fits({ tags: ["t"] }), fits({ unread: true }), fits({ state: "open" })]).not.toContain(
+      false,
+    );
+    expect([fits({ search: "bob" }), fits({ tags: ["t", "u"] }), fits({ state: "closed" }), fits({ channels: ["x"] })]).not.toContain(true);
   });
 });

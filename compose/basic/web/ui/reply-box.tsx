@@ -1,0 +1,118 @@
+import { type KeyboardEvent, useRef, useState } from "react";
+import { Icon } from "./icons.tsx";
+import { remember, remembered } from "./remember.ts";
+import { SavedReplies } from "./saved-replies.tsx";
+import { ago, hoursSince } from "./time.ts";
+
+interface Props {
+  id: string;
+  name: string;
+  source: string | null;
+  /** When the customer wrote last, as far as it was read. */
+  lastHeard: string | null;
+  onSend: (content: unknown) => void;
+}
+
+/** What the sources take in one message (Messenger Platform, Send API; Instagram counts bytes). */
+const limits: Record<string, { most: number; sizeOf: (text: string) => number; unit: string }> = {
+  facebook: { most: 2000, sizeOf: (text) => text.length, unit: "characters" },
+  instagram: { most: 1000, sizeOf: (text) => new TextEncoder().encode(text).length, unit: "bytes" },
+};
+
+/** Meta lets a page answer for this long after the customer's last message. */
+const WINDOW_HOURS = 24;
+
+/** Enter sends, Shift+Enter begins a new line; Enter that picks a candidate of an input method does neither. */
+export function ReplyBox({ id, name, source, lastHeard, onSend }: Props) {
+  const [text, setStateText] = useState(() => remembered(`draft.${id}`) ?? "");
+  const [saved, showSaved] = useState(false);
+  const field = useRef<HTMLTextAreaElement>(null);
+  const limit = limits[source ?? ""];
+  const size = limit?.sizeOf(text) ?? 0;
+  const tooLong = limit !== undefined && size > limit.most;
+  const setText = (next: string) => {
+    setStateText(next);
+    // What was begun is still there when the conversation is opened again.
+    remember(`draft.${id}`, next.trim() === "" ? null : next);
+  };
+  const send = () => {
+    if (text.trim() === "" || tooLong) return;
+    onSend({ text: text.trim() });
+    setText("");
+    field.current?.focus();
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape") field.current?.blur();
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    send();
+  };
+  const insert = (words: string) => {
+    setText(text.trim() === "" ? words : `${text.trimEnd()} ${words}`);
+    showSaved(false);
+    field.current?.focus();
+  };
+  const late = limit !== undefined && lastHeard !== null && hoursSince(lastHeard) > WINDOW_HOURS;
+  return (
+    <div className="reply">
+      {late && (
+        <p className="aside window">
+          <Icon name="clock" /> {name} wrote {ago(lastHeard)}. Meta takes replies for 24 hours after the customer's last message, so this
+          one may be refused.
+        </p>
+      )}
+      {saved && source !== null && (
+        <SavedReplies
+          source={source}
+          text={text}
+          onInsert={insert}
+          onSend={(content) => {
+            onSend(content);
+            showSaved(false);
+          }}
+          onClose={() => showSaved(false)}
+        />
+      )}
+      <form
+        className="write"
+        onSubmit={(event) => {
+          event.preventDefault();
+          send();
+        }}
+      >
+        <button
+          type="button"
+          className="plain square"
+          aria-label="Saved replies"
+          title="Saved replies"
+          aria-expanded={saved}
+          onClick={() => showSaved(!saved)}
+        >
+          <Icon name="bolt" />
+        </button>
+        <textarea
+          ref={field}
+          className="words"
+          value={text}
+          rows={Math.min(8, text.split("\n").length)}
+          dir="auto"
+          aria-label={`Reply to ${name}`}
+          placeholder="Write a reply"
+          aria-describedby="reply-keys"
+          aria-invalid={tooLong || undefined}
+          onChange={(event) => setText(event.target.value)}
+          onKeyDown={onKeyDown}
+        />
+        <button type="submit" className="primary" disabled={text.trim() === "" || tooLong}>
+          <Icon name="send" />
+          Send
+        </button>
+      </form>
+      <p id="reply-keys" className={tooLong ? "keys-hint failed" : "keys-hint"}>
+        {limit !== undefined && size > limit.most * 0.8
+          ? `${size.toLocaleString()} of ${limit.most.toLocaleString()} ${limit.unit}${tooLong ? ": too long to be sent" : ""}`
+          : "Enter sends, Shift+Enter begins a new line"}
+      </p>
+    </div>
+  );
+}

@@ -126,6 +126,9 @@ async function build({ ctx, settings, paths, journal, log, signal }: Parts) {
       onRefused: "retry",
       log: (line) => log(`tunnel: ${line}`),
     });
+    void tunnel.closed.then((error) => {
+      if (error) emit({ type: "warning", code: error.code, message: error.message, action: "airy up takes the name back" });
+    });
     return tunnel;
   };
 
@@ -161,7 +164,7 @@ async function build({ ctx, settings, paths, journal, log, signal }: Parts) {
     start: (): Promise<SourceTarget> =>
       start({
         settings,
-        platform: settings.engine === "embedded" ? engine : null,
+        platform: engine,
         source,
         http,
         emit,

@@ -1,7 +1,8 @@
 /** The agent's part of a start: platform (embedded), tunnel, probe from outside, page, webhook; then it keeps watch. */
 import type { HttpClient } from "../io/http.ts";
 import { joinSignals } from "../io/signals.ts";
-import { apply, type Job, type Outcome } from "../steps/apply.ts";
+import { apply, type Outcome } from "../steps/apply.ts";
+import { plan, stepsFor } from "../steps/plan.ts";
 import type { Emit, TunnelStatus, WebhookStatus } from "../events.ts";
 import type { Platform } from "../platform/platform.ts";
 import { AiryError, fail } from "../errors.ts";
@@ -17,8 +18,7 @@ const PROBE_DELAYS_MS = [100, 250, 500, 1000, 2000];
 
 export interface WorkContext {
   settings: AgentSettings;
-  /** The engine's platform when this process runs it, null when the launcher does (docker). */
-  platform: Platform | null;
+  platform: Platform;
   /** null: no Facebook app is configured. */
   source: Source | null;
   http: HttpClient;
@@ -31,30 +31,39 @@ export interface WorkContext {
   remember: (callbackUrl: string) => Promise<void>;
 }
 
-/** Returns the target of the webhook. Throws AiryError at the first step that fails. */
+/** Runs the agent's part of the plan. Returns the target of the webhook. Throws AiryError at the first step that fails. */
 export async function start(work: WorkContext): Promise<SourceTarget> {
-  const { settings, emit, signal } = work;
-  const { spec } = settings;
-  let url = "";
+  const { settings, platform, emit } = work;
+  const { spec, engine, edge } = settings;
+  const lost = new AbortController();
+  const { signal, release } = joinSignals([work.signal, lost.signal]);
   let target: SourceTarget = { callbackUrl: "", verifyToken: spec.secrets.verifyToken, previousUrls: [] };
-  const jobs: Job[] = [
+  const steps = plan({ engine, sandbox: spec.sandbox !== null, edge: addressOf(edge), course: { kind: "start" }, lacks: [] });
+  await apply(
+    stepsFor("agent", steps),
     {
-      id: "tunnel",
-      run: async () => {
-        url = await openTunnel(work.startTunnel(), settings, signal);
+      platform: () => platform.up(spec, emit, signal).then(() => ({})),
+      tunnel: async () => {
+        const tunnel = work.startTunnel();
+        // Closed for good while it starts: what fails from then on fails because of that.
+        void tunnel.closed.then((error) => error && lost.abort(error));
+        const url = await openTunnel(tunnel, settings, signal);
         target = { ...target, callbackUrl: `${url}/facebook`, previousUrls: [...(await work.callbacks())] };
         await work.remember(target.callbackUrl);
         return { detail: url };
       },
+      probe: () => probe({ ...work, signal }, target),
+      page: () => connect({ ...work, signal }),
+      webhook: () => register({ ...work, signal }, target),
     },
-    { id: "probe", run: () => probe(work, target) },
-  ];
-  const { platform } = work;
-  if (platform) jobs.unshift({ id: "platform", run: () => platform.up(spec, emit, signal).then(() => ({})) });
-  if (spec.sandbox) jobs.push({ id: "page", run: () => connect(work) });
-  jobs.push({ id: "webhook", run: () => register(work, target) });
-  await apply(jobs, emit, signal);
+    emit,
+    signal,
+  ).finally(release);
   return target;
+}
+
+function addressOf(edge: AgentSettings["edge"]): string {
+  return `${edge.host}:${edge.port}`;
 }
 
 async function openTunnel(tunnel: RunningTunnel, settings: AgentSettings, signal: AbortSignal): Promise<string> {
@@ -70,7 +79,7 @@ async function firstOpen(tunnel: RunningTunnel, settings: AgentSettings, signal:
     const { reason } = tunnel.status();
     const seconds = TUNNEL_START_MS / 1000;
     return new AiryError("SSH_UNREACHABLE", {
-      edge: `${settings.edge.host}:${settings.edge.port}`,
+      edge: addressOf(settings.edge),
       reason: reason ? `The last attempt within ${seconds} s ended with ${reason}.` : `No answer within ${seconds} s.`,
     });
   });

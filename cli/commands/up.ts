@@ -1,16 +1,13 @@
 /** `airy up`: starts the workspace, or joins what runs; on a terminal in the interactive interface, else in lines or NDJSON. */
-import { mkdir } from "node:fs/promises";
 import { followEvents } from "../agent/client.ts";
-import { readConfig, writeDefaultConfig } from "../config/config.ts";
-import { acquireLock } from "../config/lock.ts";
+import { readConfig } from "../config/config.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
-import { prepareStateDir, readState, type State } from "../config/state.ts";
-import { claimStateDir, openWorkspace } from "../config/workspace.ts";
-import { appendBounded } from "../io/files.ts";
+import { openWorkspace } from "../config/workspace.ts";
+import { readState, type State } from "../config/state.ts";
 import { joinSignals } from "../io/signals.ts";
-import { loadEngine } from "../platform/engines.ts";
-import type { AiryEvent, AiryEventBody, Emit } from "../events.ts";
-import { launch, withLog, type Launched } from "../launch/launch.ts";
+import type { AiryEvent, Emit } from "../events.ts";
+import { planLaunch, type Launched } from "../launch/launch.ts";
+import { runSession } from "../launch/session.ts";
 import { AiryError, asAiryError, errorBody, fail } from "../errors.ts";
 import { createLines, statusText } from "../report/lines.ts";
 import { canRender } from "../tui/terminal.ts";
@@ -18,13 +15,11 @@ import type { Context } from "../context.ts";
 import { createFeed } from "./feed.ts";
 import type { Options } from "./table.ts";
 
-const TIMEOUT_S = 120;
-const EVENTS_BYTES = 4_000_000;
-
 /** Exit codes as in the error catalogue; 0 when everything runs, also when it ran before. */
 export async function runUp(options: Options<"up">, ctx: Context): Promise<void> {
   const { io, out } = ctx;
-  const paths = await openWorkspace(io, options.workspace, { adopt: options.adopt, copies: true });
+  const paths = await openWorkspace(io, options.workspace, { adopt: options.adopt && !options.dryRun, copies: !options.dryRun });
+  if (options.dryRun) return runDry(options, ctx, paths);
   const interactive = !options.json && !options.yes && canRender({ isTTY: io.tty.stdin }, { isTTY: io.tty.stdout, ...io.tty }, io.env);
   if (interactive) return runInteractive(options, ctx, paths);
 
@@ -37,7 +32,7 @@ export async function runUp(options: Options<"up">, ctx: Context): Promise<void>
     if (line !== null) out.line(line);
   };
   const before = await readState(paths).catch(() => null);
-  const { status, already } = await locked(options, ctx, paths, ctx.signal, show);
+  const { status, already } = await runSession({ asked: options, ctx, paths, interrupt: ctx.signal, show });
   const firstHold = await holdNotice(paths, before);
   if (already) out.line("Everything runs already.");
   out.item(out.stamp({ type: "ready", status }));
@@ -45,59 +40,27 @@ export async function runUp(options: Options<"up">, ctx: Context): Promise<void>
   out.result(status, { text: `${statusText(status)}${told}\n${hints(status.sandbox)}` });
 }
 
-/** Configuration first, so that a mistake there changes nothing; then the start, under the lock of the workspace. */
-async function locked(
-  options: Options<"up">,
-  ctx: Context,
-  paths: WorkspacePaths,
-  interrupt: AbortSignal,
-  show: (event: AiryEvent) => void,
-): Promise<Launched> {
+/** What a start would do, and nothing of it done. */
+async function runDry(options: Options<"up">, ctx: Context, paths: WorkspacePaths): Promise<void> {
   const { io, out } = ctx;
   const config = await readConfig(paths.config, io.env);
-  await mkdir(paths.root, { recursive: true }).catch((error: Error) =>
-    fail("WORKSPACE_NOT_WRITABLE", { dir: paths.root, reason: error.message }),
+  const lines = createLines();
+  const checks: { id: string; status: string; message: string }[] = [];
+  const emit: Emit = (event) => {
+    if (event.type === "check") checks.push({ id: event.id, status: event.status, message: event.message });
+    const line = lines.line(out.stamp(event));
+    if (line !== null) out.line(line);
+  };
+  const { decision, steps } = await planLaunch({ asked: options, config, paths, io, build: ctx.build, emit });
+  const { platform, sandbox, ports, edge } = decision;
+  const { control: _, ...published } = ports;
+  const used = sandbox ? published : { platform: ports.platform };
+  const told = steps.map(({ title }, i) => `  ${i + 1}. ${title}`);
+  const what = steps.length === 0 ? ["Nothing: what runs stays as it is."] : ["airy up would:", ...told];
+  out.result(
+    { workspace: paths.root, engine: platform.engine, sandbox, edge, ports: used, checks, steps },
+    { text: [...what, `Engine ${platform.engine}, inbox at http://127.0.0.1:${ports.platform}. Nothing was changed.`].join("\n") },
   );
-  const { copyOf } = await claimStateDir(paths, io);
-  await prepareStateDir(paths);
-  const lock = await acquireLock(paths.lock, "up", io);
-  const seconds = options.timeout ?? TIMEOUT_S;
-  let waitingFor = "the checks";
-  const given = joinSignals([interrupt], seconds * 1000, () => new AiryError("READY_TIMEOUT", { seconds, waitingFor }));
-  const note = (event: AiryEvent): void => {
-    if (event.type === "step" && event.state === "running") waitingFor = event.id;
-    show(event);
-  };
-  let written: Promise<void> = Promise.resolve();
-  const emit: Emit = (body) => {
-    const event = out.stamp(body);
-    written = written.then(() => appendBounded(paths.events, `${out.masked(JSON.stringify(event))}\n`, EVENTS_BYTES)).catch(() => {});
-    note(event);
-  };
-  let engine: Launched["status"]["engine"] = null;
-  try {
-    if (await writeDefaultConfig(paths.config)) out.note(`Wrote ${paths.config}`);
-    if (copyOf !== null) emit(await copyNotice(paths, copyOf));
-    return await launch({
-      asked: options,
-      config,
-      paths,
-      io,
-      build: ctx.build,
-      emit,
-      relay: note,
-      signal: given.signal,
-      hide: (secret) => out.hide(secret),
-      chosen: (name) => (engine = name),
-    });
-  } catch (error) {
-    const failure = asAiryError(error);
-    throw engine === null ? failure : await withLog(failure, await loadEngine(engine, io), paths.root);
-  } finally {
-    given.release();
-    await written;
-    await lock.release();
-  }
 }
 
 async function runInteractive(options: Options<"up">, ctx: Context, paths: WorkspacePaths): Promise<void> {
@@ -109,7 +72,7 @@ async function runInteractive(options: Options<"up">, ctx: Context, paths: Works
   const interrupt = joinSignals([ctx.signal, cancel.signal]).signal;
   const before = await readState(paths).catch(() => null);
   let started: Launched | null = null;
-  const starting = locked(options, ctx, paths, interrupt, feed.push).then(
+  const starting = runSession({ asked: options, ctx, paths, interrupt, show: feed.push }).then(
     async (launched) => {
       started = launched;
       feed.push(out.stamp({ type: "ready", status: launched.status }));
@@ -145,20 +108,6 @@ async function runInteractive(options: Options<"up">, ctx: Context, paths: Works
   const firstHold = await holdNotice(paths, before);
   if (firstHold) out.line(firstHold);
   out.line("Everything keeps running in the background.  status: airy status   stop: airy down");
-}
-
-/** What a copy keeps and what it leaves to the original, said once. */
-async function copyNotice(paths: WorkspacePaths, original: { root: string; running: boolean }): Promise<AiryEventBody> {
-  const { engine } = await readState(paths);
-  const torn = original.running ? " (while its database ran, so that the last ones may be damaged)" : "";
-  const messages = engine === "docker" ? "the messages stay with it" : `the messages were copied${torn}`;
-  return {
-    type: "warning",
-    code: "WORKSPACE_COPIED",
-    message:
-      `This folder was copied from ${original.root}. From now on it is a workspace of its own: ${messages}, ` +
-      "and its public URL, ports, webhook and background process are new, because the original goes on using its own.",
-  };
 }
 
 /** Said once, when an edge begins to hold messages for this workspace. */

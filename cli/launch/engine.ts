@@ -1,6 +1,6 @@
 /** Which engine runs the services. The first choice is kept, because the messages are in its database. */
 import type { Io } from "../io/io.ts";
-import type { Platform } from "../platform/platform.ts";
+import type { Platform, Usable } from "../platform/platform.ts";
 import { fail } from "../errors.ts";
 import { loadEngine } from "../platform/engines.ts";
 import type { Emit, EngineName } from "../events.ts";
@@ -14,29 +14,36 @@ export interface EngineInput {
   running: boolean;
 }
 
+export interface Chosen {
+  platform: Platform;
+  /** null where it was not asked. */
+  usable: Usable | null;
+}
+
 /** Throws ENGINE_CONFLICT, or the code with which the engine says why it cannot be used. */
-export async function chooseEngine(input: EngineInput, io: Io, emit: Emit): Promise<Platform> {
+export async function chooseEngine(input: EngineInput, io: Io, emit: Emit): Promise<Chosen> {
   const { asked, stored } = input;
   if (stored !== null && asked !== "auto" && asked !== stored) fail("ENGINE_CONFLICT", { stored, asked });
   const wanted = stored ?? asked;
   if (wanted !== "auto") {
-    const engine = await loadEngine(wanted, io);
-    if (!input.running) await requireUsable(engine, emit, stored === null ? "as asked" : "as before");
-    return engine;
+    const platform = await loadEngine(wanted, io);
+    const because = stored === null ? "as asked" : "as before";
+    return { platform, usable: input.running ? null : await requireUsable(platform, emit, because) };
   }
   const docker = await loadEngine("docker", io);
   const facts = await docker.facts();
   if (facts.usable) {
     emit({ type: "check", id: "engine", status: "ok", message: `engine docker: ${facts.detail}` });
-    return docker;
+    return { platform: docker, usable: facts };
   }
   const embedded = await loadEngine("embedded", io);
-  await requireUsable(embedded, emit, `docker cannot be used: ${facts.reason}`);
-  return embedded;
+  return { platform: embedded, usable: await requireUsable(embedded, emit, `docker cannot be used: ${facts.reason}`) };
 }
 
-async function requireUsable(engine: Platform, emit: Emit, because: string): Promise<void> {
+/** Throws the code with which the engine says why it cannot be used. */
+export async function requireUsable(engine: Platform, emit: Emit, because: string): Promise<Usable> {
   const facts = await engine.facts();
   if (!facts.usable) throw facts.error;
   emit({ type: "check", id: "engine", status: "ok", message: `engine ${engine.engine} (${because}): ${facts.detail}` });
+  return facts;
 }

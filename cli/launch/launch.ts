@@ -1,9 +1,8 @@
 /** The start of a workspace, in the foreground: services, agent process, and waiting until all is ready. */
 import { fetchState, followEvents } from "../agent/client.ts";
 import { findAgent, type AgentRecord } from "../agent/record.ts";
-import { secretsOf, settingsHash } from "../agent/settings.ts";
+import { secretsOf, settingsHash, type AgentSettings } from "../agent/settings.ts";
 import { startAgent, stopAgent } from "../agent/start.ts";
-import { isUp } from "../agent/status.ts";
 import type { Config } from "../config/config.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { writeState } from "../config/state.ts";
@@ -13,11 +12,13 @@ import type { Io } from "../io/io.ts";
 import { gone } from "../io/process.ts";
 import { joinSignals } from "../io/signals.ts";
 import type { Platform } from "../platform/platform.ts";
-import { AiryError, fail, fromErrorBody, withDetails } from "../errors.ts";
+import { AiryError, errorBody, fail, fromErrorBody, withDetails } from "../errors.ts";
 import { apply } from "../steps/apply.ts";
 import type { AiryEvent, Emit, EngineName, StatusData } from "../events.ts";
-import { plan } from "../steps/plan.ts";
-import { prepare, type Asked, type Prepared } from "./prepare.ts";
+import { plan, stepsFor, type Course, type Step } from "../steps/plan.ts";
+import { findCourse, type Found } from "./course.ts";
+import { requireUsable } from "./engine.ts";
+import { decide, provide, provided, settingsOf, stateOf, type Asked, type Decision } from "./prepare.ts";
 
 /** How long a tunnel that is down may take to come back before the user is told. */
 const TUNNEL_MS = 10_000;
@@ -41,6 +42,10 @@ export interface LaunchInput {
   hide: (secret: string) => void;
   /** Called when it is decided which engine runs the services. */
   chosen: (engine: EngineName) => void;
+  /** Says who writes the journal of events from now on; resolves when this process has written what it had. */
+  handOver: (writer: "launcher" | "agent") => Promise<void>;
+  /** Runs what takes as long as the network does, without using up the user's patience. */
+  unhurried: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 export interface Launched {
@@ -50,6 +55,23 @@ export interface Launched {
   seq: number;
   /** Everything ran already; nothing was changed. */
   already: boolean;
+}
+
+/** What a start would do. */
+export interface Planned {
+  decision: Decision;
+  steps: Step[];
+}
+
+/** The plan of a start, without anything being changed. Throws what a start would throw before its first step. */
+export async function planLaunch(input: Pick<LaunchInput, "asked" | "config" | "paths" | "io" | "build" | "emit">): Promise<Planned> {
+  const { paths, io, emit, build } = input;
+  const agent = await findAgent(paths);
+  const decision = await decide({ asked: input.asked, config: input.config, paths, agent, lost: new Set(), io, emit });
+  const provisions = await provided(paths, decision.sandbox);
+  const config = provisions && settingsHash(settingsOf(paths.root, decision, provisions));
+  const { course } = await findCourse({ agent, build: build.id, config });
+  return { decision, steps: await stepsOf(decision, course, emit) };
 }
 
 /**
@@ -72,88 +94,137 @@ export async function launch(input: LaunchInput): Promise<Launched> {
 }
 
 async function attempt(input: LaunchInput, lost: ReadonlySet<number>): Promise<Launched> {
-  const { paths, io, emit, signal } = input;
+  const { paths, io, emit } = input;
   const agent = await findAgent(paths);
-  const prepared = await prepare({ asked: input.asked, config: input.config, paths, agent, lost, io, emit });
-  input.chosen(prepared.platform.engine);
-  for (const secret of secretsOf(prepared.settings)) input.hide(secret);
-  if (agent) {
-    const joined = await attach(input, prepared, agent);
+  await input.handOver(agent ? "agent" : "launcher");
+  const decision = await decide({ asked: input.asked, config: input.config, paths, agent, lost, io, emit });
+  input.chosen(decision.platform.engine);
+  const settings = settingsOf(paths.root, decision, await provide(paths, decision.sandbox));
+  for (const secret of secretsOf(settings)) input.hide(secret);
+  const found = await findCourse({ agent, build: input.build.id, config: settingsHash(settings) });
+  if (!agent) return begin(input, decision, settings, found.course);
+  if (found.course.kind === "await") return awaitStart(input, decision, agent);
+  if (found.course.kind === "join") {
+    const joined = await join(input, decision, settings, agent, found);
     if ("agent" in joined) return joined;
-    emit({ type: "check", id: "agent", status: "ok", message: `replacing the background process: ${joined.replace}` });
-    await stopAgent(io, paths);
+    return begin(input, decision, settings, joined);
   }
+  return begin(input, decision, settings, found.course);
+}
+
+/** Puts a new agent process in place of the one that runs, if one does. */
+async function begin(input: LaunchInput, decision: Decision, settings: Omit<AgentSettings, "startId">, course: Course): Promise<Launched> {
+  const { paths, io, emit, signal } = input;
+  if (course.kind === "replace" && course.takenOver) emit(takenOver(settings));
+  const steps = await stepsOf(decision, course, emit);
   signal.throwIfAborted();
-  await writeState(paths, prepared.state);
-  announce(prepared, emit);
-  await startServices(input, prepared);
+  await writeState(paths, stateOf(decision));
+  announce(steps, emit);
+  await runSteps(input, decision, settings, steps);
+  await input.handOver("agent");
   try {
-    const started = await startAgent(io, paths, prepared.settings, signal);
-    return await waitReady(input, started);
+    return await waitReady(input, await startAgent(io, paths, settings, signal));
   } catch (error) {
     await stopAgent(io, paths);
     throw error;
   }
 }
 
-/** Joins the agent process that runs, or says why it has to be replaced. */
-async function attach(input: LaunchInput, prepared: Prepared, agent: AgentRecord): Promise<Launched | { replace: string }> {
-  const { paths, io, emit } = input;
-  if (agent.build !== input.build.id) return { replace: "it is of another build" };
-  if (agent.config !== settingsHash(prepared.settings)) return { replace: "the configuration has changed" };
-  if (agent.phase === "stopping") return { replace: "it is stopping" };
-  if (agent.phase === "starting") {
-    announce(prepared, emit);
-    try {
-      return await waitReady(input, agent);
-    } catch (error) {
-      await stopAgent(io, paths);
-      throw error;
-    }
-  }
-  const before = await fetchState(agent).catch(() => null);
-  if (!before) return { replace: "it does not answer" };
-  if (before.status.state === "running") return { ...before, agent, already: true };
-  const { services } = before.status.platform;
-  if (services.length === 0 || !services.every(isUp)) {
-    if (prepared.platform.engine === "embedded") return { replace: "a service is down" };
-    announce(prepared, emit);
-    await startServices(input, prepared);
-  }
-  await waitTunnel(input, agent, before.seq);
-  const { status, seq } = await fetchState(agent);
-  const broken = status.webhooks.find((webhook) => webhook.state !== "active" && webhook.state !== "unconfigured");
-  return broken ? { replace: `the webhook is ${broken.state}` } : { status, agent, seq, already: false };
+/** The launcher's part of the plan. Containers are started here; the embedded services start inside the agent process. */
+async function runSteps(
+  input: LaunchInput,
+  decision: Decision,
+  settings: Pick<AgentSettings, "spec">,
+  steps: readonly Step[],
+): Promise<void> {
+  const { paths, io, emit, signal } = input;
+  const { platform } = decision;
+  await apply(
+    stepsFor("launcher", steps),
+    {
+      stop: async () => {
+        await stopAgent(io, paths);
+        await input.handOver("launcher");
+        return {};
+      },
+      images: () => input.unhurried(() => platform.fetch(paths.root, emit, signal)).then(() => ({})),
+      platform: () => platform.up(settings.spec, emit, signal).then(() => ({})),
+    },
+    emit,
+    signal,
+  );
 }
 
-/** The process that runs goes on trying whatever comes of this. Throws SSH_UNREACHABLE. */
-async function waitTunnel(input: LaunchInput, agent: AgentRecord, since: number): Promise<void> {
+/** Before anything is stopped or started the engine is asked; where the agent process runs that has not happened yet. */
+async function stepsOf(decision: Decision, course: Course, emit: Emit): Promise<Step[]> {
+  const { platform, sandbox, edge } = decision;
+  const changes = course.kind === "start" || course.kind === "replace" || (course.kind === "join" && course.mend);
+  if (changes) decision.usable ??= await requireUsable(platform, emit, "as before");
+  const lacks = decision.usable?.lacks ?? [];
+  return plan({ engine: platform.engine, sandbox, edge: `${edge.host}:${edge.port}`, course, lacks });
+}
+
+/** The start of another launcher, which may have been killed, is seen to its end. */
+async function awaitStart(input: LaunchInput, decision: Decision, agent: AgentRecord): Promise<Launched> {
+  announce(await stepsOf(decision, { kind: "await" }, input.emit), input.emit);
+  try {
+    return await waitReady(input, agent);
+  } catch (error) {
+    await stopAgent(input.io, input.paths);
+    throw error;
+  }
+}
+
+/** Joins the agent process that runs, after its services were mended; or says why it has to be replaced after all. */
+async function join(
+  input: LaunchInput,
+  decision: Decision,
+  settings: Pick<AgentSettings, "spec">,
+  agent: AgentRecord,
+  { course, live }: Found,
+): Promise<Launched | Course> {
+  if (live?.status.state === "running") return { ...live, agent, already: true };
+  const steps = await stepsOf(decision, course, input.emit);
+  if (steps.length > 0) {
+    await writeState(input.paths, stateOf(decision));
+    announce(steps, input.emit);
+    await runSteps(input, decision, settings, steps);
+  }
+  const tunnel = await waitTunnel(input, agent, live?.seq ?? 0);
+  if (tunnel === "closed") return (await findCourse({ agent, build: agent.build, config: agent.config })).course;
+  const { status, seq } = await fetchState(agent);
+  const broken = status.webhooks.find((webhook) => webhook.state !== "active" && webhook.state !== "unconfigured");
+  return broken ? { kind: "replace", because: `the webhook is ${broken.state}`, takenOver: false } : { status, agent, seq, already: false };
+}
+
+/** Throws SSH_UNREACHABLE when the tunnel does not open in time; the process that runs goes on trying whatever comes of this. */
+async function waitTunnel(input: LaunchInput, agent: AgentRecord, since: number): Promise<"open" | "closed"> {
   let { tunnel } = (await fetchState(agent)).status;
-  if (tunnel?.state === "open") return;
+  const settled = (): boolean => tunnel?.state === "open" || tunnel?.state === "closed";
   const patience = joinSignals([input.signal], TUNNEL_MS);
-  for await (const { seq: _, ...event } of followEvents(agent, since, patience.signal)) {
-    input.relay(event as AiryEvent);
-    if (event.type === "tunnel") tunnel = event.tunnel;
-    if (tunnel?.state === "open") break;
+  if (!settled()) {
+    for await (const { seq: _, ...event } of followEvents(agent, since, patience.signal)) {
+      input.relay(event as AiryEvent);
+      if (event.type === "tunnel") tunnel = event.tunnel;
+      if (settled()) break;
+    }
   }
   patience.release();
   input.signal.throwIfAborted();
-  if (tunnel?.state === "open") return;
+  if (tunnel?.state === "open" || tunnel?.state === "closed") return tunnel.state;
   const reason = `The tunnel is ${tunnel?.state ?? "not there"}${tunnel?.reason ? ` (${tunnel.reason})` : ""}. What runs was left running and goes on trying.`;
-  fail("SSH_UNREACHABLE", { edge: tunnel?.edge ?? "", reason });
+  return fail("SSH_UNREACHABLE", { edge: tunnel?.edge ?? "", reason });
 }
 
-function announce(prepared: Prepared, emit: Emit): void {
-  const { engine, edge, spec } = prepared.settings;
-  const steps = plan({ engine, sandbox: spec.sandbox !== null, edge: `${edge.host}:${edge.port}` });
+function announce(steps: readonly Step[], emit: Emit): void {
   emit({ type: "plan", steps: steps.map(({ id, title }) => ({ id, title })) });
 }
 
-/** Containers are started in the foreground; the embedded services start inside the agent process. */
-async function startServices(input: LaunchInput, { platform, settings }: Prepared): Promise<void> {
-  if (platform.engine === "embedded") return;
-  const { emit, signal } = input;
-  await apply([{ id: "platform", run: () => platform.up(settings.spec, emit, signal).then(() => ({})) }], emit, signal);
+/** Said before the name is taken back. */
+function takenOver({ edge }: Pick<AgentSettings, "edge">): Parameters<Emit>[0] {
+  const { code, message } = errorBody(new AiryError("TAKEN_OVER", { identifier: "this workspace's name" }));
+  const action = `if the other one is wanted, give it a key of its own: airy-proxy PORT --identity OTHER_FILE`;
+  return { type: "warning", code, message: `${message} It is taken back now, at ${edge.host}.`, action };
 }
 
 async function waitReady(input: LaunchInput, agent: AgentRecord): Promise<Launched> {

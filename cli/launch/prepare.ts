@@ -1,15 +1,16 @@
-/** What was asked for, and what the workspace remembers -> everything a start needs. Reads and decides; services are not touched. */
+/** What was asked for, and what the workspace remembers -> what a start comes to. Deciding reads only; `provide` makes what is missing. */
 import { preflight, type PreflightInput } from "../checks/preflight.ts";
 import type { AgentRecord } from "../agent/record.ts";
 import type { AgentSettings } from "../agent/settings.ts";
 import { facebookApp, type Config } from "../config/config.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
-import { loadOrCreateSecrets, readState, type Secrets, type State } from "../config/state.ts";
+import { loadOrCreateSecrets, readSecrets, readState, type Ports, type Secrets, type State } from "../config/state.ts";
 import type { Io } from "../io/io.ts";
-import type { Platform, PlatformSpec } from "../platform/platform.ts";
+import type { Platform, PlatformSpec, Usable } from "../platform/platform.ts";
+import { readText } from "../io/files.ts";
 import { fail } from "../errors.ts";
-import { loadOrCreateIdentity } from "../tunnel/identity.ts";
-import { parseEdge } from "./edge.ts";
+import { loadOrCreateIdentity, type Identity } from "../tunnel/identity.ts";
+import { parseEdge, type EdgeAddress } from "./edge.ts";
 import { chooseEngine } from "./engine.ts";
 import type { Emit } from "../events.ts";
 import { choosePorts, portWishes } from "./ports.ts";
@@ -25,11 +26,28 @@ export interface Asked {
   noHold: boolean;
 }
 
-export interface Prepared {
+/** What a start comes to, before anything was changed. */
+export interface Decision {
   platform: Platform;
-  settings: Omit<AgentSettings, "startId">;
-  /** To be written before anything is started. */
-  state: State;
+  /** What the engine says of itself; null where it was not asked, because the agent process runs. */
+  usable: Usable | null;
+  sandbox: boolean;
+  app: ReturnType<typeof facebookApp>;
+  /** Where the tunnel goes. */
+  edge: EdgeAddress;
+  edgeKey: string | null;
+  ports: Ports;
+  /** What the workspace remembered. */
+  stored: State;
+  hold: boolean;
+  replaceWebhook: boolean;
+  graphUrl: string;
+}
+
+/** The secrets that a start needs, the host key of the sandbox's own edge among them. */
+export interface Provisions {
+  secrets: Secrets;
+  sandboxEdge: Identity | null;
 }
 
 /** Domain of the sandbox's own edge; `*.localhost` leads to this machine (RFC 6761). */
@@ -47,8 +65,8 @@ export interface PrepareInput {
   emit: Emit;
 }
 
-/** Throws INVALID_ARGUMENT, SECRET_MISSING, MODE_CONFLICT, ENGINE_CONFLICT, PORT_TAKEN, and why an engine cannot be used. */
-export async function prepare({ asked, config, paths, agent, lost, io, emit }: PrepareInput): Promise<Prepared> {
+/** Reads only. Throws INVALID_ARGUMENT, SECRET_MISSING, MODE_CONFLICT, ENGINE_CONFLICT, PORT_TAKEN, and why an engine cannot be used. */
+export async function decide({ asked, config, paths, agent, lost, io, emit }: PrepareInput): Promise<Decision> {
   if (asked.sandbox && asked.edge !== undefined) {
     fail("INVALID_ARGUMENT", { command: "up", reason: "--sandbox brings an edge of its own; --edge names another one." });
   }
@@ -57,45 +75,75 @@ export async function prepare({ asked, config, paths, agent, lost, io, emit }: P
   }
   const stored = await readState(paths);
   const sandbox = chooseMode(asked, stored, agent !== null);
-  // Before secrets are made and ports looked for: what is wrong here is the user's to correct.
+  // Before ports are looked for: what is wrong here is the user's to correct.
   const app = sandbox ? null : facebookApp(config, paths.config);
   const remote = sandbox ? null : parseEdge(asked.edge ?? config.edge, "up");
 
   const engineAsked = (asked.engine ?? config.engine ?? "auto") as "auto" | "docker" | "embedded";
-  const platform = await chooseEngine({ asked: engineAsked, stored: stored.engine, running: agent !== null }, io, emit);
+  const { platform, usable } = await chooseEngine({ asked: engineAsked, stored: stored.engine, running: agent !== null }, io, emit);
   const running = agent !== null || (platform.engine === "docker" && (await runs(platform, paths.root)));
   const portsInput = { asked: asked.port, stored: stored.ports, sandbox, running, lost };
   await check({ workspace: paths.root, engine: platform.engine, ports: portWishes(portsInput), edge: remote }, agent, emit);
   const ports = await choosePorts(portsInput, emit);
-  const secrets = await loadOrCreateSecrets(paths);
-  const edgeKey = sandbox ? await loadOrCreateIdentity(paths.sandboxEdgeKey) : null;
-  const edge = remote ?? { host: "127.0.0.1", port: ports.edgeSsh };
-
-  const spec: PlatformSpec = {
-    workspace: paths.root,
-    ports: { platform: ports.platform, edgeSsh: ports.edgeSsh, edgeHttp: ports.edgeHttp, facebook: ports.facebook },
-    secrets: { databasePassword: secrets.databasePassword, verifyToken: app?.webhookSecret ?? secrets.verifyToken },
-    facebook: sandbox ? standIn(secrets, ports.facebook) : app && { appId: app.appId, appSecret: app.appSecret, graphUrl: config.graphUrl },
-    sandbox: edgeKey && {
-      domain: SANDBOX_DOMAIN,
-      edgeHostKey: edgeKey.privateKey,
-      page: { id: secrets.sandbox.pageId, name: "Sandbox Page", token: secrets.sandbox.pageToken },
-      commandToken: secrets.sandbox.commandToken,
-    },
-  };
   return {
     platform,
-    settings: {
-      engine: platform.engine,
-      spec,
-      edge,
-      edgeKey: edgeKey?.publicKey ?? asked.edgeKey ?? null,
-      controlPort: ports.control,
-      replaceWebhook: asked.replaceWebhook,
-      hold: config.hold && !asked.noHold,
-    },
-    state: { ...stored, engine: platform.engine, sandbox, ports },
+    usable,
+    sandbox,
+    app,
+    edge: remote ?? { host: "127.0.0.1", port: ports.edgeSsh },
+    edgeKey: asked.edgeKey ?? null,
+    ports,
+    stored,
+    hold: config.hold && !asked.noHold,
+    replaceWebhook: asked.replaceWebhook,
+    graphUrl: config.graphUrl,
   };
+}
+
+/** Reads them, or makes them. */
+export async function provide(paths: WorkspacePaths, sandbox: boolean): Promise<Provisions> {
+  return {
+    secrets: await loadOrCreateSecrets(paths),
+    sandboxEdge: sandbox ? await loadOrCreateIdentity(paths.sandboxEdgeKey) : null,
+  };
+}
+
+/** null where something of it would have to be made first. */
+export async function provided(paths: WorkspacePaths, sandbox: boolean): Promise<Provisions | null> {
+  const there = (await readSecrets(paths)) !== null && (!sandbox || (await readText(paths.sandboxEdgeKey)) !== null);
+  return there ? provide(paths, sandbox) : null;
+}
+
+/** What the agent process is told. Pure. */
+export function settingsOf(workspace: string, decision: Decision, { secrets, sandboxEdge }: Provisions): Omit<AgentSettings, "startId"> {
+  const { app, ports, platform } = decision;
+  const { control, ...published } = ports;
+  const facebook = app && { appId: app.appId, appSecret: app.appSecret, graphUrl: decision.graphUrl };
+  return {
+    engine: platform.engine,
+    spec: {
+      workspace,
+      ports: published,
+      secrets: { databasePassword: secrets.databasePassword, verifyToken: app?.webhookSecret ?? secrets.verifyToken },
+      facebook: sandboxEdge ? standIn(secrets, ports.facebook) : facebook,
+      sandbox: sandboxEdge && {
+        domain: SANDBOX_DOMAIN,
+        edgeHostKey: sandboxEdge.privateKey,
+        page: { id: secrets.sandbox.pageId, name: "Sandbox Page", token: secrets.sandbox.pageToken },
+        commandToken: secrets.sandbox.commandToken,
+      },
+    },
+    edge: decision.edge,
+    edgeKey: sandboxEdge?.publicKey ?? decision.edgeKey,
+    controlPort: control,
+    replaceWebhook: decision.replaceWebhook,
+    hold: decision.hold,
+  };
+}
+
+/** What the workspace is to remember of it, to be written before anything is started. Pure. */
+export function stateOf({ stored, platform, sandbox, ports }: Decision): State {
+  return { ...stored, engine: platform.engine, sandbox, ports };
 }
 
 /**

@@ -27,10 +27,19 @@ export const specSchema = z.object({
 
 export type PlatformSpec = z.output<typeof specSchema>;
 
+export interface Usable {
+  usable: true;
+  detail: string;
+  /** Images that have to be pulled or built before anything can start. */
+  lacks: string[];
+}
+
 export interface Platform {
   readonly engine: EngineName;
   /** Whether this engine can be used here, read-only; `reason` says why not in a line, `error` is what to throw where it was asked for. */
-  facts(): Promise<{ usable: true; detail: string } | { usable: false; reason: string; error: AiryError }>;
+  facts(): Promise<Usable | { usable: false; reason: string; error: AiryError }>;
+  /** Gets what {@link Usable.lacks}, so that {@link Platform.up} need not. May take as long as the network does. Throws AiryError. */
+  fetch(workspace: string, emit: Emit, signal: AbortSignal): Promise<void>;
   /** Brings all services up and returns when they are healthy. Repeating it when all runs changes nothing. Throws AiryError. */
   up(spec: PlatformSpec, emit: Emit, signal: AbortSignal): Promise<void>;
   /** Stops the services; data stays. */

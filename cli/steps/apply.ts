@@ -9,31 +9,30 @@ export interface Outcome {
   detail?: string;
 }
 
-export interface Job {
-  id: StepId;
-  run: () => Promise<Outcome>;
-}
+export type Runner = () => Promise<Outcome>;
 
 /**
  * Stops at the first failure, which is thrown as an AiryError after its step was marked.
+ * @param runners one for each step that may come.
  * @param now milliseconds of any clock.
  */
-export async function apply(
-  jobs: readonly Job[],
+export async function apply<I extends StepId>(
+  steps: readonly { id: I }[],
+  runners: Record<I, Runner>,
   emit: Emit,
   signal: AbortSignal,
   now: () => number = () => performance.now(),
 ): Promise<void> {
-  for (const job of jobs) {
+  for (const { id } of steps) {
     signal.throwIfAborted();
     const began = now();
-    emit({ type: "step", id: job.id, state: "running" });
+    emit({ type: "step", id, state: "running" });
     try {
-      const { state = "done", detail } = await job.run();
-      emit({ type: "step", id: job.id, state, ...(detail === undefined ? {} : { detail }), ms: Math.round(now() - began) });
+      const { state = "done", detail } = await runners[id]();
+      emit({ type: "step", id, state, ...(detail === undefined ? {} : { detail }), ms: Math.round(now() - began) });
     } catch (error) {
       const failure = signal.aborted ? asAiryError(signal.reason) : asAiryError(error);
-      emit({ type: "step", id: job.id, state: "failed", detail: failure.message, ms: Math.round(now() - began) });
+      emit({ type: "step", id, state: "failed", detail: failure.message, ms: Math.round(now() - began) });
       throw failure;
     }
   }

@@ -29,15 +29,24 @@ export function createCompose({ env, uid, os, distDir }: ComposeOptions): Platfo
     async facts() {
       try {
         const [engine, version, images] = await Promise.all([connectEngine(os), requireCompose(), imagesOf(pack, env)]);
+        const lacks: string[] = [];
         for (const image of await neededImages(engine, images)) {
+          if (await isPresent(engine, image)) continue;
           const reason = await whyUnavailable(engine, image);
           if (reason !== null) fail("IMAGE_PULL_FAILED", { image, reason });
+          lacks.push(image);
         }
-        return { usable: true, detail: `docker ${engine.version}, compose ${version}` };
+        if (images.build && !(await isPresent(engine, images.own))) lacks.push(`${images.own} (built here)`);
+        return { usable: true, detail: `docker ${engine.version}, compose ${version}`, lacks };
       } catch (error) {
         if (!(error instanceof AiryError)) throw error;
         return { usable: false, reason: `${error.message} ${whyOf(error)}`, error };
       }
+    },
+
+    async fetch(workspace, emit, signal) {
+      const [engine, images] = await Promise.all([connectEngine(os), imagesOf(pack, env)]);
+      await provideImages(engine, workspace, images, emit, signal);
     },
 
     async up(spec, emit, signal) {

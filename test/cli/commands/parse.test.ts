@@ -23,6 +23,7 @@ describe("a command line", () => {
         port: 4300,
         replaceWebhook: false,
         timeout: 5,
+        dryRun: false,
         workspace: undefined,
       },
     });

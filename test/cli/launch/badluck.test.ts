@@ -205,6 +205,29 @@ describe("what is there already", () => {
   );
 
   test(
+    "a name that another client with the key took is taken back by up, which says so",
+    async () => {
+      const first = succeeded(await airy(scope, sandbox));
+      const ports = (JSON.parse(await readFile(inWorkspace(".airy/state.json"), "utf8")) as { ports: { edgeSsh: number } }).ports;
+      const identity = ["--identity", inWorkspace(".airy/identity")];
+      const other = startAiry(scope, ["proxy", "9", "--edge", `127.0.0.1:${ports.edgeSsh}`, ...identity]);
+      opened.push(async () => other.kill("SIGKILL"));
+      const closed = async (): Promise<unknown> => ((await airy(scope, ["status"])).envelope.data as StatusData).tunnel;
+      await expect.poll(closed, { timeout: 30_000 }).toMatchObject({ state: "closed", reason: "TAKEN_OVER" });
+      const plan = await airy(scope, ["up", "--yes", "--dry-run"]);
+      expect(plan.envelope.data).toMatchObject({ steps: expect.arrayContaining([expect.objectContaining({ id: "stop" })]) });
+
+      // The sandbox's edge ends with its agent process; the other client, if it lives, takes the name at the new one again.
+      other.kill("SIGKILL");
+      await other.ended;
+      const again = await airy(scope, sandbox);
+      expect(succeeded(again)).toMatchObject({ state: "running", tunnel: { state: "open", url: first.tunnel?.url } });
+      expect(again.envelope.warnings).toEqual([expect.objectContaining({ code: "TAKEN_OVER" })]);
+    },
+    2 * minutes,
+  );
+
+  test(
     "the agent process ends properly on SIGTERM",
     async () => {
       succeeded(await airy(scope, sandbox));
@@ -330,6 +353,17 @@ describe("an edge and a Facebook that are not ours", () => {
     },
     2 * minutes,
   );
+});
+
+test("a dry run shows the plan and makes nothing, not even its folder", async () => {
+  const dir = path.join(scope.root, "not/there");
+  const run = await airy(scope, [...sandbox, "--dry-run", "--workspace", dir]);
+  expect(run.code, run.stderr).toBe(0);
+  const { steps, engine, ports } = run.envelope.data as { steps: { id: string }[]; engine: string; ports: object };
+  expect(steps.map(({ id }) => id)).toEqual(["platform", "tunnel", "probe", "page", "webhook"]);
+  expect([engine, Object.keys(ports).sort()]).toEqual(["embedded", ["edgeHttp", "edgeSsh", "facebook", "platform"]]);
+  await expect(readdir(path.dirname(dir))).rejects.toMatchObject({ code: "ENOENT" });
+  failed(await airy(scope, [...sandbox, "--dry-run", "--edge", "x"]), "INVALID_ARGUMENT", 2);
 });
 
 test("a workspace named by --workspace is made where it does not exist", async () => {

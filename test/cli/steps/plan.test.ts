@@ -2,18 +2,14 @@ import { expect, test } from "vitest";
 import { apply } from "../../../cli/steps/apply.ts";
 import { parseEdge } from "../../../cli/launch/edge.ts";
 import type { AiryEventBody } from "../../../cli/events.ts";
-import { plan } from "../../../cli/steps/plan.ts";
+import { plan, stepsFor, type PlanInput } from "../../../cli/steps/plan.ts";
 import { AiryError } from "../../../cli/errors.ts";
 
-const ids = (input: Parameters<typeof plan>[0]): string[] => plan(input).map(({ id, where }) => `${id} ${where}`);
+const start: PlanInput = { engine: "docker", sandbox: false, edge: "tunnel.airy.co:22", course: { kind: "start" }, lacks: [] };
+const ids = (input: Partial<PlanInput>): string[] => plan({ ...start, ...input }).map(({ id, where }) => `${id} ${where}`);
 
 test("a start: services, tunnel, probe from outside, webhook; with a sandbox its page is connected before", () => {
-  expect(ids({ engine: "docker", sandbox: false, edge: "tunnel.airy.co:22" })).toEqual([
-    "platform launcher",
-    "tunnel agent",
-    "probe agent",
-    "webhook agent",
-  ]);
+  expect(ids({})).toEqual(["platform launcher", "tunnel agent", "probe agent", "webhook agent"]);
   expect(ids({ engine: "embedded", sandbox: true, edge: "127.0.0.1:4222" })).toEqual([
     "platform agent",
     "tunnel agent",
@@ -23,20 +19,32 @@ test("a start: services, tunnel, probe from outside, webhook; with a sandbox its
   ]);
 });
 
+test("what runs is left alone, mended or replaced; images that are not here come first", () => {
+  expect(ids({ course: { kind: "join", mend: false } })).toEqual([]);
+  expect(ids({ course: { kind: "join", mend: true }, lacks: ["postgres:17"] })).toEqual(["images launcher", "platform launcher"]);
+  const replaced = plan({ ...start, course: { kind: "replace", because: "it is of another build", takenOver: false } });
+  expect(replaced.map(({ id }) => id)).toEqual(["stop", "platform", "tunnel", "probe", "webhook"]);
+  expect(replaced[0]?.title).toContain("another build");
+});
+
+test("each part of the plan is somebody's, and together they are all of it", () => {
+  const steps = plan({ ...start, sandbox: true, lacks: ["postgres:17"] });
+  const parts = [...stepsFor("launcher", steps), ...stepsFor("agent", steps)];
+  expect(parts).toEqual(steps);
+});
+
 test("steps run in order, and each says what came of it", async () => {
   const events: AiryEventBody[] = [];
   const order: string[] = [];
   let clock = 0;
-  const job = (id: "platform" | "tunnel", outcome: object) => ({
-    id,
-    run: async () => {
-      order.push(id);
-      clock += 5;
-      return outcome;
-    },
-  });
+  const run = (id: string, outcome: object) => async () => {
+    order.push(id);
+    clock += 5;
+    return outcome;
+  };
   await apply(
-    [job("platform", {}), job("tunnel", { state: "skipped", detail: "no need" })],
+    [{ id: "platform" }, { id: "tunnel" }],
+    { platform: run("platform", {}), tunnel: run("tunnel", { state: "skipped", detail: "no need" }) },
     (event) => events.push(event),
     new AbortController().signal,
     () => clock,
@@ -53,20 +61,20 @@ test("steps run in order, and each says what came of it", async () => {
 test("the first failure ends it, and an interruption is what it says it is", async () => {
   const events: AiryEventBody[] = [];
   const controller = new AbortController();
-  const failing = { id: "platform" as const, run: () => Promise.reject(new AiryError("DOCKER_DOWN", { reason: "x" })) };
-  const never = { id: "tunnel" as const, run: () => expect.unreachable() as never };
-  await expect(apply([failing, never], (event) => events.push(event), controller.signal)).rejects.toMatchObject({ code: "DOCKER_DOWN" });
+  const steps = [{ id: "platform" as const }, { id: "tunnel" as const }];
+  const failing = (): Promise<never> => Promise.reject(new AiryError("DOCKER_DOWN", { reason: "x" }));
+  const never = (): never => expect.unreachable() as never;
+  const emit = (event: AiryEventBody): void => void events.push(event);
+  await expect(apply(steps, { platform: failing, tunnel: never }, emit, controller.signal)).rejects.toMatchObject({ code: "DOCKER_DOWN" });
   expect(events.at(-1)).toMatchObject({ type: "step", id: "platform", state: "failed", detail: "No docker engine answers." });
 
-  const interrupted = {
-    id: "platform" as const,
-    run: async () => {
-      controller.abort(new AiryError("INTERRUPTED", { signal: "SIGINT" }));
-      throw new Error("the socket was closed");
-    },
+  const interrupted = async (): Promise<never> => {
+    controller.abort(new AiryError("INTERRUPTED", { signal: "SIGINT" }));
+    throw new Error("the socket was closed");
   };
-  await expect(apply([interrupted, never], () => {}, controller.signal)).rejects.toMatchObject({ code: "INTERRUPTED" });
-  await expect(apply([never], () => {}, controller.signal)).rejects.toMatchObject({ code: "INTERRUPTED" });
+  const runners = { platform: interrupted, tunnel: never };
+  await expect(apply(steps, runners, () => {}, controller.signal)).rejects.toMatchObject({ code: "INTERRUPTED" });
+  await expect(apply([{ id: "tunnel" }], { tunnel: never }, () => {}, controller.signal)).rejects.toMatchObject({ code: "INTERRUPTED" });
 });
 
 test.each([

@@ -1,0 +1,98 @@
+/** One `airy up` from the outside: the lock of the workspace, the journal of events, the user's patience, and the start in it. */
+import { mkdir } from "node:fs/promises";
+import { readConfig, writeDefaultConfig } from "../config/config.ts";
+import { acquireLock } from "../config/lock.ts";
+import type { WorkspacePaths } from "../config/paths.ts";
+import { prepareStateDir, readState } from "../config/state.ts";
+import { claimStateDir } from "../config/workspace.ts";
+import type { Context } from "../context.ts";
+import { AiryError, asAiryError, fail } from "../errors.ts";
+import type { AiryEvent, AiryEventBody, Emit, EngineName } from "../events.ts";
+import { appendBounded } from "../io/files.ts";
+import { loadEngine } from "../platform/engines.ts";
+import { launch, withLog, type Launched } from "./launch.ts";
+import { createPatience } from "./patience.ts";
+import type { Asked } from "./prepare.ts";
+
+const TIMEOUT_S = 120;
+const EVENTS_BYTES = 4_000_000;
+
+export interface SessionInput {
+  /** The options of `airy up`; `timeout` in seconds, default 120. */
+  asked: Asked & { timeout: number | undefined };
+  ctx: Context;
+  paths: WorkspacePaths;
+  interrupt: AbortSignal;
+  show: (event: AiryEvent) => void;
+}
+
+/** Configuration first, so that a mistake there changes nothing; then the start, under the lock of the workspace. */
+export async function runSession({ asked, ctx, paths, interrupt, show }: SessionInput): Promise<Launched> {
+  const { io, out } = ctx;
+  const config = await readConfig(paths.config, io.env);
+  await mkdir(paths.root, { recursive: true }).catch((error: Error) =>
+    fail("WORKSPACE_NOT_WRITABLE", { dir: paths.root, reason: error.message }),
+  );
+  const { copyOf } = await claimStateDir(paths, io);
+  await prepareStateDir(paths);
+  const lock = await acquireLock(paths.lock, "up", io);
+  const seconds = asked.timeout ?? TIMEOUT_S;
+  let waitingFor = "the checks";
+  const patience = createPatience([interrupt], seconds * 1000, () => new AiryError("READY_TIMEOUT", { seconds, waitingFor }));
+  const note = (event: AiryEvent): void => {
+    if (event.type === "step" && event.state === "running") waitingFor = event.id;
+    show(event);
+  };
+  // The journal has one writer at a time: two would each move the file aside when it is full, the second over the first.
+  let writer: "launcher" | "agent" = "launcher";
+  let written: Promise<void> = Promise.resolve();
+  const emit: Emit = (body) => {
+    const event = out.stamp(body);
+    const line = `${out.masked(JSON.stringify(event))}\n`;
+    if (writer === "launcher") written = written.then(() => appendBounded(paths.events, line, EVENTS_BYTES)).catch(() => {});
+    note(event);
+  };
+  let engine: EngineName | null = null;
+  try {
+    if (await writeDefaultConfig(paths.config)) out.note(`Wrote ${paths.config}`);
+    if (copyOf !== null) emit(await copyNotice(paths, copyOf));
+    return await launch({
+      asked,
+      config,
+      paths,
+      io,
+      build: ctx.build,
+      emit,
+      relay: note,
+      signal: patience.signal,
+      hide: (secret) => out.hide(secret),
+      chosen: (name) => (engine = name),
+      handOver: (to) => {
+        writer = to;
+        return written;
+      },
+      unhurried: patience.unhurried,
+    });
+  } catch (error) {
+    const failure = asAiryError(error);
+    throw engine === null ? failure : await withLog(failure, await loadEngine(engine, io), paths.root);
+  } finally {
+    patience.release();
+    await written;
+    await lock.release();
+  }
+}
+
+/** What a copy keeps and what it leaves to the original, said once. */
+async function copyNotice(paths: WorkspacePaths, original: { root: string; running: boolean }): Promise<AiryEventBody> {
+  const { engine } = await readState(paths);
+  const torn = original.running ? " (while its database ran, so that the last ones may be damaged)" : "";
+  const messages = engine === "docker" ? "the messages stay with it" : `the messages were copied${torn}`;
+  return {
+    type: "warning",
+    code: "WORKSPACE_COPIED",
+    message:
+      `This folder was copied from ${original.root}. From now on it is a workspace of its own: ${messages}, ` +
+      "and its public URL, ports, webhook and background process are new, because the original goes on using its own.",
+  };
+}

@@ -102,6 +102,7 @@ function configsOf(spec: PlatformSpec): Configs {
     app: { id: spec.facebook.appId, secret: spec.facebook.appSecret, name: "Airy Sandbox" },
     page: sandbox.page,
     commandToken: sandbox.commandToken,
+    dataDir: "/data",
     localhost: "edge",
   };
   return { platform, edge, facebook };

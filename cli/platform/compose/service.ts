@@ -24,6 +24,7 @@ const schemas = {
     app: z.object({ id: z.string(), secret: z.string(), name: z.string() }),
     page: z.object({ id: z.string(), name: z.string(), token: z.string() }),
     commandToken: z.string(),
+    dataDir: z.string().nullable().default(null),
     /** Where `*.localhost` is, seen from this container: the edge's service name. */
     localhost: z.string(),
   }),
@@ -67,7 +68,7 @@ async function startService(
       return startEdge({ ...schemas.edge.parse(json), admin: null, publicPort: null, log });
     case "facebook": {
       const { localhost, ...config } = schemas.facebook.parse(json);
-      return startFacebookSandbox({ ...config, http: createHttpClient(localhost), log });
+      return startFacebookSandbox({ ...config, chatDir: path.join(webDir, "chat"), http: createHttpClient(localhost), log });
     }
   }
 }

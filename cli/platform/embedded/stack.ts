@@ -109,6 +109,8 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
         app: { id: facebook.appId, secret: facebook.appSecret, name: "Airy Sandbox" },
         page: sandbox.page,
         commandToken: sandbox.commandToken,
+        dataDir: path.join(spec.workspace, ".airy", "facebook"),
+        chatDir: path.join(options.webDir, "chat"),
         http: createHttpClient(),
         log,
       }),

@@ -1,46 +1,83 @@
-/** Reads HTTP requests the way the Graph API does: parameters from query, form body and JSON body, the token from any of them or as Bearer. */
-import type { IncomingMessage } from "node:http";
+/** Reads parameters the way the Graph API does: from query, form, multipart and JSON, structured ones also as text inside a form. */
+import JSON5 from "json5";
+import qs from "qs";
 import { graphErrors } from "./errors.ts";
 
 /** Parameters by name: strings from query and forms, any JSON value from JSON bodies. */
 export type Params = Record<string, unknown>;
 
+/** A file of a multipart form. */
+export interface Upload {
+  name: string;
+  type: string;
+  bytes: Buffer;
+}
+
 export interface GraphRequest {
   method: string;
-  /** `v26.0`; the newest where the path had none. */
-  version: string;
+  /** The one asked for, e.g. `v26.0`; null where the path names none. */
+  version: string | null;
   /** Decoded path segments after the version. */
   path: string[];
   params: Params;
   token: string | null;
+  upload: Upload | null;
 }
 
-const BODY_LIMIT_BYTES = 1024 * 1024;
-
-/** Throws GraphError for a body that cannot be read. */
-export async function readGraphRequest(req: IncomingMessage, url: URL, newestVersion: string): Promise<GraphRequest> {
-  const body = await readBody(req);
-  if (body === null) throw graphErrors.parameterWrong("body", "is too large");
-  const params: Params = { ...Object.fromEntries(url.searchParams), ...parseBody(body, req.headers["content-type"] ?? "") };
-  const segments = url.pathname.split("/").filter(Boolean).map(decodeSegment);
-  const version = /^v\d+\.\d+$/.test(segments[0] ?? "") ? segments.shift() : undefined;
-  return { method: req.method ?? "GET", version: version ?? newestVersion, path: segments, params, token: readToken(req, params) };
+/** A call of the command channel. */
+export interface Command {
+  method: string;
+  path: string;
+  body: Params;
+  upload: Upload | null;
 }
 
-/** The whole body, or null when it is larger than 1 MB. */
-export async function readBody(req: IncomingMessage): Promise<Buffer | null> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size <= BODY_LIMIT_BYTES) chunks.push(chunk);
+/** The most that a form may nest and hold; what is beyond is dropped (qs). */
+const FORM_LIMITS = { depth: 6, parameterLimit: 1_000, arrayLimit: 1_000, ignoreQueryPrefix: true } as const;
+
+export interface RawRequest {
+  method: string;
+  /** Path and query as they came. */
+  url: string;
+  authorization: string | undefined;
+  /** Already read body, by its content type. */
+  body: Params;
+  upload: Upload | null;
+}
+
+/** `?method=delete` stands for the method, as old clients send it. */
+export function readGraphRequest(raw: RawRequest): GraphRequest {
+  const at = raw.url.indexOf("?");
+  const pathname = at === -1 ? raw.url : raw.url.slice(0, at);
+  const params: Params = { ...parseForm(at === -1 ? "" : raw.url.slice(at + 1)), ...raw.body };
+  const segments = pathname.split("/").filter(Boolean).map(decodeSegment);
+  const version = /^v\d+\.\d+$/.test(segments[0] ?? "") ? (segments.shift() ?? null) : null;
+  const asked = textParam(params, "method")?.toUpperCase() ?? "";
+  const method = raw.method !== "DELETE" && ["GET", "POST", "DELETE"].includes(asked) ? asked : raw.method;
+  const token = textParam(params, "access_token") ?? headerToken(raw.authorization);
+  return { method, version, path: segments, params, token, upload: raw.upload };
+}
+
+/** `a=1&b[c]=2` */
+export function parseForm(text: string): Params {
+  return qs.parse(text, FORM_LIMITS) as Params;
+}
+
+/** Throws GraphError for what is no JSON object. An empty body is none at all: Meta's sample client announces JSON and sends nothing. */
+export function parseJsonBody(text: string): Params {
+  if (text.trim() === "") return {};
+  try {
+    const value = JSON.parse(keepLongNumbers(text)) as unknown;
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Params;
+  } catch {
+    // answered below
   }
-  return size <= BODY_LIMIT_BYTES ? Buffer.concat(chunks) : null;
+  throw graphErrors.parameterWrong("body", "must be a JSON object");
 }
 
-/** The token of `Authorization: Bearer <token>`. */
-export function bearerToken(req: IncomingMessage): string | null {
-  return /^Bearer\s+(.+)$/i.exec(req.headers.authorization ?? "")?.[1]?.trim() ?? null;
+/** The token of `Authorization: Bearer <token>` or `OAuth <token>`. */
+export function headerToken(authorization: string | undefined): string | null {
+  return /^(?:Bearer|OAuth)\s+(.+)$/i.exec(authorization ?? "")?.[1]?.trim() ?? null;
 }
 
 export function textParam(params: Params, name: string): string | null {
@@ -49,10 +86,16 @@ export function textParam(params: Params, name: string): string | null {
   return typeof value === "string" && value.trim() !== "" ? value.trim() : null;
 }
 
+export function flagParam(params: Params, name: string): boolean {
+  return ["true", "1"].includes(textParam(params, name) ?? "");
+}
+
 /** A list given as JSON array, as comma string (spaces after commas are fine, Meta's own sample sends them) or as JSON text. */
 export function listParam(params: Params, name: string): string[] | null {
   const value = structured(params[name]);
   if (Array.isArray(value)) return value.map(String);
+  // A form with `a[5]=x` and no smaller index arrives as an object.
+  if (typeof value === "object" && value !== null) return Object.values(value).map(String);
   if (typeof value !== "string" || value.trim() === "") return null;
   return value
     .split(",")
@@ -60,36 +103,31 @@ export function listParam(params: Params, name: string): string[] | null {
     .filter(Boolean);
 }
 
-/** An object given as JSON or, in forms and queries, as JSON text. */
+/** An object given as JSON, by brackets in a form, or as text; the text may have single quotes and bare keys, as Meta's curls have. */
 export function objectParam(params: Params, name: string): Record<string, unknown> | null {
   const value = structured(params[name]);
   return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
 }
 
+export function arrayParam(params: Params, name: string): unknown[] | null {
+  const value = structured(params[name]);
+  return Array.isArray(value) ? value : null;
+}
+
 function structured(value: unknown): unknown {
   if (typeof value !== "string" || !/^\s*[[{]/.test(value)) return value;
   try {
-    return JSON.parse(value) as unknown;
+    return JSON5.parse(keepLongNumbers(value)) as unknown;
   } catch {
     return value;
   }
 }
 
-function parseBody(body: Buffer, contentType: string): Params {
-  // Meta's sample client announces JSON and sends an empty body.
-  if (body.length === 0) return {};
-  if (!contentType.startsWith("application/json")) return Object.fromEntries(new URLSearchParams(body.toString("utf8")));
-  try {
-    const value = JSON.parse(body.toString("utf8")) as unknown;
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Params;
-  } catch {
-    // answered below
-  }
-  throw graphErrors.parameterWrong("body", "must be a JSON object");
-}
-
-function readToken(req: IncomingMessage, params: Params): string | null {
-  return textParam(params, "access_token") ?? bearerToken(req);
+/** Ids above 2^53 lose digits as numbers: those outside of strings are put into quotes. */
+function keepLongNumbers(text: string): string {
+  return text.replaceAll(/("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?<![\w.+-])(\d{16,})(?![\w.])/g, (_, quoted: string | undefined, digits) =>
+    quoted === undefined ? `"${digits}"` : quoted,
+  );
 }
 
 function decodeSegment(segment: string): string {

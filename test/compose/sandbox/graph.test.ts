@@ -218,7 +218,19 @@ test("page and customers can be looked up with the page's token", async () => {
   const { json } = await standIn.call("GET", `/v11.0/${page.id}?fields=id,name,access_token`, page.token);
   expect(json).toEqual({ id: page.id, name: page.name, access_token: page.token });
   const customer = await standIn.call("GET", "/24000000000000001?fields=first_name,last_name,profile_pic", page.token);
-  expect(customer.json).toEqual({ id: "24000000000000001", first_name: expect.any(String), last_name: expect.any(String) });
+  expect(customer.json).toEqual({
+    id: "24000000000000001",
+    first_name: "Ada",
+    last_name: "Berg",
+    profile_pic: `${standIn.url}/pictures/24000000000000001.svg`,
+  });
+  const picture = await http({ url: customer.json.profile_pic });
+  expect({ status: picture.status, type: picture.headers["content-type"] }).toEqual({ status: 200, type: "image/svg+xml" });
+  const unknown = await standIn.call("GET", "/24000000000000001?fields=shoe_size", page.token);
+  expect(unknown.json.error).toMatchObject({
+    code: 100,
+    message: "(#100) Tried accessing nonexisting field (shoe_size) on node type (User)",
+  });
   expect((await standIn.call("GET", "/24000000000000001", appToken)).status).toBe(400);
 });
 

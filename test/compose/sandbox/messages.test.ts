@@ -60,7 +60,7 @@ test("a customer writes: one signed, escaped delivery reaches the callback", asy
   const { status, json } = await write({ text: "grüße 👋 a/b", senderId: "2002" });
   expect(status).toBe(200);
   expect(json).toMatchObject({ senderId: "2002", pageId: page.id, status: 200 });
-  expect(json.deliveries).toEqual([{ mid: json.mid, status: 200, attempts: 1, durationMs: expect.any(Number) }]);
+  expect(json.deliveries).toEqual([{ mid: json.mid, status: 200, attempts: 1, durationMs: expect.any(Number), held: false }]);
 
   const delivery = await receiver.nth(0, posted);
   expect(delivery.url.pathname).toBe("/facebook");
@@ -163,6 +163,7 @@ test("409 names the layer that is missing, one after the other", async () => {
 
 test("the page replies: the Send API answers ids, the reply is kept, the echo carries the app's id", async () => {
   await subscribe();
+  await write({ text: "hello", senderId: "2002" });
   const { status, json } = await standIn.call("POST", "/v11.0/me/messages", page.token, {
     recipient: { id: "2002" },
     message: { text: "hello back" },
@@ -171,7 +172,7 @@ test("the page replies: the Send API answers ids, the reply is kept, the echo ca
   const replies = await standIn.command("GET", "/sandbox/replies");
   expect(replies.json).toEqual([{ recipientId: "2002", text: "hello back", messageId: json.message_id, at: expect.any(String) }]);
 
-  const echo = await receiver.nth(0, posted);
+  const echo = await receiver.nth(1, posted);
   expect(JSON.parse(echo.body.toString()).entry[0].messaging[0]).toEqual({
     sender: { id: page.id },
     recipient: { id: "2002" },
@@ -182,16 +183,20 @@ test("the page replies: the Send API answers ids, the reply is kept, the echo ca
 
 test("no echo where the field is not subscribed; token and form body as query parameters work too", async () => {
   await subscribe(["messages"]);
+  await write({ text: "before", senderId: "2002" });
   const answer = await http({
     method: "POST",
     url: `${standIn.url}/v26.0/${page.id}/messages?access_token=${page.token}`,
     headers: { "content-type": "application/x-www-form-urlencoded" },
-    body: new URLSearchParams({ recipient: '{"id":"2002"}', message: '{"attachment":{"type":"image","payload":{}}}' }).toString(),
+    body: new URLSearchParams({
+      recipient: '{"id":"2002"}',
+      message: '{"attachment":{"type":"image","payload":{"url":"https://x.example/a.png"}}}',
+    }).toString(),
   });
   expect(answer.status).toBe(200);
   expect((await standIn.command("GET", "/sandbox/replies")).json).toMatchObject([{ recipientId: "2002", text: null }]);
   await write({ text: "after" });
-  expect(receiver.requests.filter(posted)).toHaveLength(1);
+  expect(receiver.requests.filter(posted)).toHaveLength(2);
 });
 
 test.each([

@@ -1,0 +1,240 @@
+/** What customers do: write, press, react, correct, take back, read. Each changes the conversation and tells the page's apps. */
+import type { MessagingItem } from "../../facebook/contract.ts";
+import {
+  type Parties,
+  customItem,
+  deliveryItem,
+  echoItem,
+  editItem,
+  messageItem,
+  postbackItem,
+  reactionItem,
+  readItem,
+  unsendItem,
+} from "../../facebook/events.ts";
+import type { Delivery } from "./delivery.ts";
+import { CommandError, commandErrors } from "./errors.ts";
+import { planEvent, subjectOf } from "./events.ts";
+import { type Customer, type Message, newId, newMessageId } from "./model.ts";
+import { DEFAULT_CUSTOMER, createCustomer, fullName } from "./people.ts";
+import type { World } from "./world.ts";
+
+export interface Act {
+  kind: "message" | "postback" | "reaction" | "edit" | "unsend" | "read" | "delivery" | "echo" | "optin" | "referral";
+  text?: string | undefined;
+  title?: string | undefined;
+  payload?: string | undefined;
+  /** The message that this is about; the last fitting one where absent. */
+  mid?: string | undefined;
+  /** null takes the reaction back. */
+  emoji?: string | null | undefined;
+  quickReply?: string | undefined;
+  replyTo?: string | undefined;
+  attachments?: { type: string; payload?: Record<string, unknown> | undefined }[] | undefined;
+  /** Echo: which app answered. */
+  appId?: string | undefined;
+  ref?: string | undefined;
+  /** Messages to send in one delivery. */
+  count?: number | undefined;
+}
+
+export interface Outcome {
+  kind: string;
+  customerId: string;
+  customer: string;
+  pageId: string;
+  mid: string | null;
+  /** What the webhook answered; 0 when nothing answered. */
+  status: number;
+  held: boolean;
+  deliveries: Delivery[];
+}
+
+/** The app id under which echoes come from a page's own inbox (Meta's Page Inbox). */
+const INBOX_APP = "263902037430900";
+
+/** Finds a customer by id or by (a part of) the name; an unknown id or name becomes a new one. */
+export function customerFor(world: World, who: string | undefined, pageId?: string): Customer {
+  const { store } = world;
+  const page = (pageId === undefined ? undefined : store.pages.get(pageId)) ?? store.pages.get(world.config.page.id);
+  if (!page || (pageId !== undefined && page.id !== pageId)) throw commandErrors.invalid(`There is no page ${pageId}.`);
+  const own = [...store.customers.values()].filter((customer) => customer.pageId === page.id);
+  if (who === undefined) {
+    const usual = page.id === world.config.page.id ? store.customers.get(DEFAULT_CUSTOMER) : own[0];
+    return (
+      usual ?? store.addCustomer(createCustomer({ id: page.id === world.config.page.id ? DEFAULT_CUSTOMER : newId(), pageId: page.id }))
+    );
+  }
+  const byId = store.customers.get(who);
+  if (byId) return byId;
+  if (/^[\w.-]*\d[\w.-]*$/.test(who)) return told(world, store.addCustomer(createCustomer({ id: who, pageId: page.id })));
+  const asked = who.trim().toLowerCase();
+  const byName = own.find((each) => [fullName(each).toLowerCase(), each.firstName.toLowerCase(), each.username].includes(asked));
+  return byName ?? told(world, store.addCustomer(createCustomer({ id: newId(), pageId: page.id, name: who })));
+}
+
+function told(world: World, customer: Customer): Customer {
+  world.streams.tell({ type: "people" });
+  return customer;
+}
+
+/** Throws CommandError, 409 where a layer is missing: then nothing was said. */
+export async function act(world: World, customer: Customer, what: Act): Promise<Outcome> {
+  const { store } = world;
+  const count = what.kind === "message" ? (what.count ?? 1) : 1;
+  const items: MessagingItem[] = [];
+  const mids: string[] = [];
+  const applied: (() => void)[] = [];
+  const messages: Message[] = [];
+  for (let n = 0; n < count; n += 1) {
+    const step = prepare(world, customer, what, n);
+    items.push(step.item);
+    if (step.mid !== null) mids.push(step.mid);
+    if (step.message) messages.push(step.message);
+    applied.push(step.apply);
+  }
+  const plan = planEvent(world, { customer, items, mids });
+  // Only what somebody hears of was said.
+  if (plan.missing) throw commandErrors.notSubscribed(plan.missing, plan.object, plan.field);
+  for (const apply of applied) apply();
+  for (const message of messages) store.remember(customer, { ...message, delivery: "under way" });
+  world.streams.tell({ type: "conversation", customerId: customer.id });
+
+  const deliveries = await world.track(plan.deliver());
+  const last = deliveries.find(({ status }) => status !== 200) ?? deliveries[0];
+  for (const message of customer.messages) if (mids.includes(message.mid)) message.delivery = outcomeOf(last);
+  store.changed();
+  world.streams.tell({ type: "conversation", customerId: customer.id });
+  return {
+    kind: what.kind,
+    customerId: customer.id,
+    customer: fullName(customer),
+    pageId: customer.pageId,
+    mid: mids.at(-1) ?? what.mid ?? null,
+    status: last?.status ?? 0,
+    held: deliveries.some(({ held }) => held),
+    deliveries,
+  };
+}
+
+function outcomeOf(delivery: Delivery | undefined): Message["delivery"] {
+  if (!delivery) return "none";
+  if (delivery.status === 200) return delivery.held ? "held" : "acknowledged";
+  return delivery.waiting ? "failed" : "dropped";
+}
+
+interface Step {
+  item: MessagingItem;
+  mid: string | null;
+  message: Message | null;
+  apply: () => void;
+}
+
+function prepare(world: World, customer: Customer, what: Act, n: number): Step {
+  const { store } = world;
+  const { object, accountId } = subjectOf(world, customer);
+  const at = store.clock.now() + n;
+  const parties: Parties = { customerId: customer.id, accountId, at };
+  const mid = newMessageId();
+  const wrote = () => {
+    customer.wroteAt = at;
+    customer.seenByCustomer = at;
+  };
+  const fresh = (from: Message["from"], parts: Partial<Message>): Message => ({
+    mid,
+    from,
+    at,
+    message: null,
+    postback: null,
+    appId: null,
+    personaId: null,
+    edits: 0,
+    deleted: false,
+    reactions: { customer: null, page: null },
+    delivery: "none",
+    ...parts,
+  });
+  switch (what.kind) {
+    case "message": {
+      const text = what.text === undefined ? {} : { text: (what.count ?? 1) > 1 ? `${what.text} (${n + 1})` : what.text };
+      const attachments = what.attachments === undefined ? {} : { attachments: what.attachments };
+      if (what.text === undefined && what.attachments === undefined) throw commandErrors.invalid("A message has a text or attachments.");
+      const quick = what.quickReply === undefined ? {} : { quick_reply: { payload: what.quickReply } };
+      const reply = what.replyTo === undefined ? {} : { reply_to: { mid: what.replyTo } };
+      const message = { mid, ...text, ...quick, ...reply, ...attachments };
+      return { item: messageItem(parties, message), mid, message: fresh("customer", { message }), apply: wrote };
+    }
+    case "postback": {
+      const title = what.title ?? what.text ?? "Get Started";
+      const postback = { mid, title, payload: what.payload ?? title.toUpperCase().replaceAll(/\W+/g, "_") };
+      return { item: postbackItem(parties, postback), mid, message: fresh("customer", { postback }), apply: wrote };
+    }
+    case "echo": {
+      const message = {
+        mid,
+        text: what.text ?? "Thanks, we will look into it.",
+        ...(object === "page" ? { app_id: Number(what.appId ?? INBOX_APP) } : {}),
+      };
+      return { item: echoItem(parties, message), mid, message: fresh("page", { message, appId: what.appId ?? null }), apply: () => {} };
+    }
+    case "reaction": {
+      const target = find(customer, what.mid, (each) => each.from === "page" || !each.deleted, "a message to react to");
+      const emoji = what.emoji === undefined ? "❤️" : what.emoji;
+      const apply = () => {
+        target.reactions.customer = emoji;
+        wrote();
+      };
+      return { item: reactionItem(parties, target.mid, emoji), mid: null, message: null, apply };
+    }
+    case "edit": {
+      const target = find(
+        customer,
+        what.mid,
+        (each) => each.from === "customer" && each.message !== null && !each.deleted,
+        "a message to correct",
+      );
+      const text = what.text ?? `${String(target.message?.text ?? "")} (corrected)`;
+      const edit = { mid: target.mid, text, num_edit: target.edits + 1 };
+      const apply = () => {
+        target.message = { ...target.message, text };
+        target.edits += 1;
+      };
+      return { item: editItem(parties, edit), mid: null, message: null, apply };
+    }
+    case "unsend": {
+      const target = find(customer, what.mid, (each) => each.from === "customer" && !each.deleted, "a message to take back");
+      return { item: unsendItem(parties, target.mid), mid: null, message: null, apply: () => (target.deleted = true) };
+    }
+    case "read": {
+      const last = customer.messages.findLast(({ from }) => from === "page")?.mid ?? null;
+      const target = object === "instagram" ? "instagram" : "page";
+      return { item: readItem(parties, target, what.mid ?? last), mid: null, message: null, apply: () => (customer.seenByCustomer = at) };
+    }
+    case "delivery": {
+      const target = find(customer, what.mid, ({ from }) => from === "page", "a message of the page");
+      return { item: deliveryItem(parties, [target.mid]), mid: null, message: null, apply: () => {} };
+    }
+    case "optin":
+      return {
+        item: customItem(parties, { optin: { ref: what.ref ?? "website", type: "notification_messages" } }),
+        mid: null,
+        message: null,
+        apply: wrote,
+      };
+    case "referral": {
+      const referral = { ref: what.ref ?? "flyer-7", source: "SHORTLINK", type: "OPEN_THREAD" };
+      return { item: customItem(parties, { referral }), mid: null, message: null, apply: () => {} };
+    }
+  }
+}
+
+/** A named message may be one of another run, of which nothing is known: then it stands for itself. */
+function find(customer: Customer, mid: string | undefined, fits: (message: Message) => boolean, what: string): Message {
+  const found = mid === undefined ? customer.messages.findLast(fits) : customer.messages.findLast((each) => each.mid === mid);
+  if (found) return found;
+  throw new CommandError(
+    409,
+    "NOTHING_THERE",
+    `${fullName(customer)}'s conversation has no ${what.replace(/^an? /, "")}${mid === undefined ? "" : ` ${mid.slice(0, 20)}`}.`,
+  );
+}

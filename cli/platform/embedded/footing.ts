@@ -10,6 +10,8 @@
  * 3. user: nobody without any capability, where util-linux is missing (macOS, slim images). Data then lies under /var/lib/airy, where
  *    nobody can get to it, and so does a copy of the programs if their folder is closed.
  *
+ * Who is not root runs it as he is, or where his number has no name, by the first way.
+ *
  * In 1 and 2 the database can touch what root can, as the platform that runs as root beside it could anyway.
  */
 import type { ChildProcess } from "node:child_process";
@@ -19,7 +21,7 @@ import path from "node:path";
 import { makePrivateDir } from "../../io/files.ts";
 import { start } from "../../io/spawn.ts";
 import { fail } from "../../errors.ts";
-import { findNative, mendBinaries, type Binaries } from "./binaries.ts";
+import { findNative, libraryPath, mendBinaries, tryPrograms, type Binaries } from "./binaries.ts";
 
 interface Owner {
   uid: number;
@@ -52,12 +54,18 @@ export interface FootingInput {
   path: string;
 }
 
-/** Finds out how Postgres can run here. Throws POSTGRES_MISSING, POSTGRES_UNUSABLE, POSTGRES_OWNER, POSTGRES_FILESYSTEM. */
-export async function findFooting(input: FootingInput): Promise<Footing> {
+/**
+ * Finds out how Postgres can run here. Throws POSTGRES_MISSING, POSTGRES_UNUSABLE, POSTGRES_OWNER, POSTGRES_FILESYSTEM.
+ * @param native where the programs are.
+ */
+export async function findFooting(input: FootingInput, native = findNative(input.os, input.arch)): Promise<Footing> {
   await makeBase(input);
-  const binaries = await mendBinaries(findNative(input.os, input.arch), path.join(input.base, "lib"));
+  const binaries = await mendBinaries(native, path.join(input.base, "lib"));
+  const trial = await tryPrograms(binaries);
+  // Root may copy them to where they may be executed.
+  if ("reason" in trial && !(trial.denied && input.uid === 0)) return fail("POSTGRES_UNUSABLE", { reason: trial.reason, root: false });
   const plain = { base: input.base, binaries, drop: null, owner: null };
-  if (input.uid !== 0) return proven({ ...plain, way: "self", prefix: [] }, input);
+  if (input.uid !== 0) return asUser({ ...plain, way: "self", prefix: [] }, input);
 
   const nobody = await findNobody();
   const beside = besideBase(input);
@@ -88,6 +96,16 @@ export async function findFooting(input: FootingInput): Promise<Footing> {
   return fail("POSTGRES_UNUSABLE", { reason: failures.join("; "), root: true });
 }
 
+/** Under a number without a name (containers are given such), initdb sees a name in a namespace: there everybody is 65534, which is nobody. */
+async function asUser(self: Candidate, input: FootingInput): Promise<Footing> {
+  const tried = await prove(self, input);
+  if (typeof tried === "object") return tried;
+  if (!/could not look up effective user ID/.test(tried)) return fail("POSTGRES_UNUSABLE", { reason: tried, root: false });
+  const inside = await prove({ ...self, way: "namespace", prefix: ["unshare", "-U"] }, input);
+  if (typeof inside === "object") return inside;
+  return fail("POSTGRES_UNUSABLE", { reason: `${tried}; ${inside}`, root: false, nameless: input.uid ?? undefined });
+}
+
 async function makeBase({ base, uid }: FootingInput): Promise<void> {
   await mkdir(base, { recursive: true, mode: 0o700 });
   const { uid: owner } = await stat(base);
@@ -111,9 +129,7 @@ export function launch(
 type Candidate = Omit<Footing, "version">;
 
 function begin(footing: Candidate, command: readonly string[], options: { path: string; logFile?: string }): ChildProcess {
-  const env: Record<string, string> = { PATH: options.path, LC_ALL: "C" };
-  const { libraries } = footing.binaries;
-  if (libraries !== null) Object.assign(env, { LD_LIBRARY_PATH: libraries, DYLD_LIBRARY_PATH: libraries });
+  const env = { PATH: options.path, LC_ALL: "C", ...libraryPath(footing.binaries.libraries) };
   const [file = "", ...rest] = command;
   const child = start(file, rest, {
     // The folder airy was started in may be out of the child's reach, or go away.
@@ -164,7 +180,9 @@ async function besideEverything(nobody: Owner, binaries: Binaries, input: Footin
   await mkdir(base, { recursive: true });
   for (const folder of [shared, base]) await chmod(folder, 0o755);
   const candidate: Candidate = { way: "user", prefix: [], drop: nobody, owner: nobody, base, binaries };
-  if (typeof (await prove(candidate, input)) === "object") return candidate;
+  const tried = await prove(candidate, input);
+  // Only what cannot be reached is copied: another failure would be the same there.
+  if (typeof tried === "object" || !/EACCES|Permission denied/i.test(tried)) return candidate;
   return { ...candidate, binaries: { native: await copyNative(binaries, shared), libraries: null } };
 }
 
@@ -183,7 +201,8 @@ async function copyNative(binaries: Binaries, shared: string): Promise<string> {
 async function findNobody(): Promise<Owner | null> {
   const passwd = await readFile("/etc/passwd", "utf8").catch(() => "");
   const fields = /^nobody:[^:]*:(-?\d+):(-?\d+):/m.exec(passwd);
-  return fields ? { uid: Number(fields[1]), gid: Number(fields[2]) } : null;
+  // macOS writes -2, and takes the same number without a sign.
+  return fields ? { uid: Number(fields[1]) >>> 0, gid: Number(fields[2]) >>> 0 } : null;
 }
 
 function output(child: ChildProcess): Promise<{ code: number | null; text: string }> {

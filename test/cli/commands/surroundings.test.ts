@@ -1,7 +1,7 @@
 /** The program where something that everybody takes for granted is missing. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -75,4 +75,39 @@ describe.skipIf(process.platform !== "linux")("where stdout leads to a full disk
 
 test("a reader that goes away is no error", async () => {
   expect(await sh('"$@" | head -c 1', ["--help"])).toMatchObject({ code: 0, stderr: "" });
+});
+
+/** As containers give it out: a number without a name, and "/" for a home. */
+describe.skipIf(process.getuid?.() !== 0 || process.platform !== "linux")("a user without a name and a home", () => {
+  const uid = 51_000 + (process.pid % 10_000);
+  const beside = `/var/tmp/airy-${uid}`;
+  const airy = (...args: string[]): Envelope => {
+    const env = { PATH: process.env["PATH"], HOME: "/" };
+    const { stdout } = spawnSync(process.execPath, [bundle, ...args, "--json"], { cwd: dir, uid, gid: 0, env, encoding: "utf8" });
+    return JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as Envelope;
+  };
+  const up = (): Envelope => airy("up", "--sandbox", "--yes", "--engine", "embedded");
+
+  beforeEach((context) => {
+    chownSync(dir, uid, 0);
+    // A checkout in root's home is out of reach.
+    if (spawnSync(process.execPath, [bundle, "version"], { cwd: dir, uid }).status !== 0) context.skip();
+  });
+  afterEach(() => rmSync(beside, { recursive: true, force: true }));
+
+  test("has everything all the same", { timeout: 120_000 }, () => {
+    expect(up()).toMatchObject({ status: "ok", data: { state: "running" } });
+    expect(airy("trigger", "message", "--text", "from nobody")).toMatchObject({ status: "ok" });
+    expect(statSync(beside)).toMatchObject({ uid, mode: 0o40_700 });
+    expect(airy("destroy", "--yes")).toMatchObject({ status: "ok" });
+  });
+
+  test.each([
+    ["open to others", () => (mkdirSync(beside), chmodSync(beside, 0o777), chownSync(beside, uid, 0))],
+    ["somebody else's", () => mkdirSync(beside, { mode: 0o700 })],
+    ["a link", () => symlinkSync(dir, beside)],
+  ])("does not use a folder for its marks that is %s", (_, plant) => {
+    plant();
+    expect(up().error).toMatchObject({ code: "STATE_HOME_UNUSABLE" });
+  });
 });

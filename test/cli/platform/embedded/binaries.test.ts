@@ -1,9 +1,9 @@
-import { cp, mkdtemp, readdir, readlink, rm } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, readFile, readdir, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { execFileSync } from "node:child_process";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { findNative, mendBinaries } from "../../../../cli/platform/embedded/binaries.ts";
+import { findNative, mendBinaries, tryPrograms } from "../../../../cli/platform/embedded/binaries.ts";
 import { freeze } from "../../../support/freeze.ts";
 
 let dir: string;
@@ -65,3 +65,62 @@ describe.runIf(process.platform === "linux")("an install without its script", ()
     ).toContain("PostgreSQL");
   });
 });
+
+describe("programs that are there are tried:", () => {
+  const tried = async (change: (program: string) => Promise<unknown>): Promise<unknown> => {
+    const native = await serverAlone();
+    await change(path.join(native, "bin/postgres"));
+    return tryPrograms({ native, libraries: null });
+  };
+
+  test("they run, and say which they are", async () => {
+    expect(await tried(async () => {})).toEqual({ version: expect.stringMatching(/^\d+\.\d+$/) });
+  });
+
+  test.skipIf(process.platform !== "linux")("their loader is missing, as on musl and NixOS", async () => {
+    const trial = await tried(loseLoader);
+    expect(trial).toEqual({ reason: expect.stringMatching(/is there, but not the loader that it needs: .*(nix-ld|musl)/), denied: false });
+  });
+
+  test("something says why not, as NixOS does", async () => {
+    const script = "#!/bin/sh\necho 'NixOS cannot run dynamically linked executables' >&2\nexit 127\n";
+    expect(await tried((program) => writeFile(program, script))).toEqual({
+      reason: "NixOS cannot run dynamically linked executables",
+      denied: false,
+    });
+  });
+
+  test("they may not be executed, or are not there", async () => {
+    expect(await tried((program) => chmod(program, 0o644))).toMatchObject({ reason: expect.stringContaining("noexec"), denied: true });
+    expect(await tried((program) => rm(program))).toMatchObject({ reason: expect.stringContaining("is missing"), denied: false });
+  });
+
+  test("they are tried again when they were replaced", async () => {
+    const native = await serverAlone();
+    const program = path.join(native, "bin/postgres");
+    const good = await readFile(program);
+    await writeFile(program, "#!/bin/sh\nexit 3\n");
+    expect(await tryPrograms({ native, libraries: null })).toMatchObject({ reason: expect.stringContaining("ended with 3") });
+    await writeFile(program, good);
+    expect(await tryPrograms({ native, libraries: null })).toMatchObject({ version: expect.any(String) });
+  });
+});
+
+/** A copy of the server program that finds what belongs to it. */
+async function serverAlone(): Promise<string> {
+  const packed = (await mendBinaries(findNative(process.platform, process.arch), dir)).native;
+  const native = await mkdtemp(path.join(dir, "native-"));
+  await mkdir(path.join(native, "bin"));
+  await cp(path.join(packed, "bin/postgres"), path.join(native, "bin/postgres"));
+  for (const name of ["lib", "share"]) await symlink(path.join(packed, name), path.join(native, name));
+  return native;
+}
+
+/** Names a loader in the program that no system has, of the same length. */
+async function loseLoader(program: string): Promise<void> {
+  const bytes = await readFile(program);
+  const at = bytes.indexOf("/ld-linux");
+  expect(at).toBeGreaterThan(0);
+  bytes.write("/ld-never", at);
+  await writeFile(program, bytes);
+}

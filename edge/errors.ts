@@ -14,7 +14,7 @@ export const answers = {
   BAD_REQUEST: { status: 400, text: "This request is malformed, so it was not forwarded." },
   BAD_TARGET: { status: 400, text: "Only requests for a path are forwarded: neither `*` nor a whole URL." },
   BAD_HOST: { status: 400, text: "The Host header of this request is missing, repeated or malformed." },
-  HEADERS_TOO_LARGE: { status: 431, text: "The head of this request is larger than 32 KB." },
+  HEADERS_TOO_LARGE: { status: 431, text: "The head of this request has more than 32 KB or 1,000 lines." },
   REQUEST_TIMEOUT: { status: 408, text: "The head of this request did not arrive within 10 seconds." },
   TUNNEL_NOT_FOUND: { status: 404, text: "There is no tunnel of this name. Check the address; names are case-insensitive." },
   TUNNEL_OFFLINE: {

@@ -1,7 +1,12 @@
 /** The edge's own answers: a status, a header with the code, and a body that says what it means. */
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { answers, type AnswerCode } from "../errors.ts";
+
+/** For a client to take in the last words; a connection that is cut while it still sends may lose them (RFC 9112 section 9.6). */
+const LINGER_MS = 1_000;
+/** For the rest of a body that nobody wants. */
+const REST_MS = 30_000;
 
 export function answer(response: ServerResponse, code: AnswerCode): void {
   if (response.headersSent || response.destroyed) {
@@ -22,6 +27,23 @@ export function answerRaw(socket: Duplex, code: AnswerCode): void {
   const { status, body, headers } = render(code);
   const lines = Object.entries({ ...headers, Connection: "close" }).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${status} ${code}\r\n${lines.join("")}\r\n${body}`);
+  destroySoon(socket);
+}
+
+/** After the last words: an HTTP server's sockets stay open for as long as the client keeps its side. */
+export function destroySoon(socket: Duplex): void {
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once("close", () => clearTimeout(timer));
+}
+
+/** The answer does not wait for the rest of the body, and nobody else does: it is read so that the connection can be used again. */
+export function discardRest(request: IncomingMessage): void {
+  request.resume();
+  if (request.complete) return;
+  const timer = setTimeout(() => request.destroy(), REST_MS);
+  timer.unref();
+  for (const event of ["end", "close"]) request.once(event, () => clearTimeout(timer));
 }
 
 function render(code: AnswerCode): { status: number; body: string; headers: Record<string, string | number> } {

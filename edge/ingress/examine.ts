@@ -6,6 +6,9 @@ import type { RequestHead } from "../wire/frames.ts";
 import { requestHeaders } from "./headers.ts";
 import { tunnelOf } from "./host.ts";
 
+/** What most servers take, and more than any client sends. */
+const MAX_HEADER_LINES = 1_000;
+
 /**
  * The tunnel's name and the head that goes down it, or the code of the refusal.
  * @param domain lower-case, without a dot at the end.
@@ -16,6 +19,7 @@ export function examine(
   domain: string,
   upgrade: string | null,
 ): { name: string; head: RequestHead } | { error: AnswerCode } {
+  if (request.rawHeaders.length > 2 * MAX_HEADER_LINES) return { error: "HEADERS_TOO_LARGE" };
   const target = request.url ?? "";
   if (!target.startsWith("/")) return { error: "BAD_TARGET" };
   const route = tunnelOf(request.rawHeaders, domain);
@@ -23,6 +27,8 @@ export function examine(
   if (isAmbiguous(request)) return { error: "BAD_REQUEST" };
   const peer = { address: plainAddress(request.socket.remoteAddress), proto: "http", host: route.host } as const;
   const hasBody = request.headers["transfer-encoding"] !== undefined || (request.headers["content-length"] ?? "0") !== "0";
+  // RFC 6455 section 4.1. A request with a body could be framed in one way here and in another behind the tunnel.
+  if (upgrade !== null && (request.method !== "GET" || hasBody)) return { error: "BAD_REQUEST" };
   const head: RequestHead = {
     method: request.method ?? "GET",
     target,

@@ -5,7 +5,7 @@ import type { Exchange, Tunnel } from "../tunnels/tunnel.ts";
 import type { StreamHandler } from "../transport/stream.ts";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
 import { isRepeatable } from "../wire/http.ts";
-import { answer } from "./answer.ts";
+import { answer, discardRest } from "./answer.ts";
 import { responseHeaders } from "./headers.ts";
 import { Outflow } from "./outflow.ts";
 
@@ -128,7 +128,7 @@ export class ProxiedRequest implements StreamHandler {
     if (this.#bodyStarted && !this.#request.complete) {
       this.#exchange?.reset(ResetCode.CANCEL);
       this.#request.removeAllListeners("data");
-      this.#request.resume();
+      discardRest(this.#request);
     }
   }
 
@@ -153,11 +153,19 @@ export class ProxiedRequest implements StreamHandler {
     this.#request.resume();
   }
 
+  /** The rest of the request cannot be read: the local service is told at once, and the sender while that can still be said. */
+  abort(code: AnswerCode): void {
+    if (this.#done) return;
+    this.#exchange?.reset(ResetCode.CANCEL);
+    if (!this.#response.headersSent) this.#response.setHeader("Connection", "close");
+    this.#fail(code);
+  }
+
   #fail(code: AnswerCode): void {
     if (this.#done) return;
     this.#finish();
     answer(this.#response, code);
-    this.#request.resume();
+    discardRest(this.#request);
   }
 
   #onClientGone(): void {

@@ -8,7 +8,7 @@ import type { Names } from "../names/names.ts";
 import { plainAddress } from "../network.ts";
 import type { Presence } from "../tunnels/presence.ts";
 import type { RequestHead } from "../wire/frames.ts";
-import { answer, answerRaw } from "./answer.ts";
+import { answer, answerRaw, discardRest } from "./answer.ts";
 import { BodyBudget } from "./bodies.ts";
 import { examine } from "./examine.ts";
 import { HeldRequest } from "./held-request.ts";
@@ -49,11 +49,19 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
   return ingress;
 }
 
+/** The last request of a connection; those before it are answered first. */
+interface Latest {
+  request: IncomingMessage;
+  response: ServerResponse;
+  proxied: ProxiedRequest | null;
+}
+
 class Ingress implements RunningIngress {
   readonly counters = { requests: 0, refused: 0 };
   readonly #options: IngressOptions;
   readonly #bodies = new BodyBudget(BODY_BYTES);
   readonly #server: http.Server;
+  readonly #latest = new WeakMap<Duplex, Latest>();
   #inFlight = 0;
   #stopping = false;
 
@@ -69,6 +77,8 @@ class Ingress implements RunningIngress {
       // Checked in examine.ts, with an answer that has a code.
       requireHostHeader: false,
     });
+    // Bounded by the size of the head, and in examine.ts: what exceeds a number given here, Node leaves out without a word.
+    this.#server.maxHeadersCount = 0;
     this.#server.on("request", (request, response) => this.#onRequest(request, response));
     this.#server.on("upgrade", (request, socket, first) => this.#onUpgrade(request, socket, first));
     this.#server.on("connect", (_request, socket) => this.#onConnect(socket));
@@ -109,6 +119,7 @@ class Ingress implements RunningIngress {
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
     this.counters.requests += 1;
+    this.#latest.set(request.socket, { request, response, proxied: null });
     try {
       this.#take(request, response);
     } catch (error) {
@@ -180,26 +191,37 @@ class Ingress implements RunningIngress {
   ): ProxiedRequest {
     const { presence, gapMs } = this.#options;
     this.#inFlight += 1;
-    return new ProxiedRequest(request, response, head, {
+    const proxied = new ProxiedRequest(request, response, head, {
       wait: (lost, done) => presence.wait(name, lost, gapMs, done),
       onDone: () => {
         this.#inFlight -= 1;
       },
       ...(early ? { early } : {}),
     });
+    const latest = this.#latest.get(request.socket);
+    if (latest?.request === request) latest.proxied = proxied;
+    return proxied;
   }
 
   #refuse(request: IncomingMessage, response: ServerResponse, code: AnswerCode): void {
     this.counters.refused += 1;
     answer(response, code);
-    request.resume();
+    discardRest(request);
   }
 
   // ------------------------------------------------------------------ what is no ordinary request
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
-    this.counters.requests += 1;
     socket.on("error", () => socket.destroy());
+    if (this.#isAnswering(socket)) {
+      socket.destroy();
+      return;
+    }
+    if (request.headers.upgrade?.toLowerCase() !== "websocket") {
+      this.#ignoreUpgrade(request, socket, first);
+      return;
+    }
+    this.counters.requests += 1;
     try {
       this.#upgrade(request, socket, first);
     } catch (error) {
@@ -208,11 +230,28 @@ class Ingress implements RunningIngress {
     }
   }
 
+  /** Whether an earlier request of this connection waits for its answer: anything else that is written would be taken for a part of that. */
+  #isAnswering(socket: Duplex): boolean {
+    return this.#latest.get(socket)?.response.writableFinished === false;
+  }
+
+  /**
+   * A server may ignore Upgrade (RFC 9110 section 7.8): `h2c`, which curl and Java's HttpClient offer, would carry requests past every check.
+   * Node has taken the connection out of HTTP by now; it is put back, and the request read again without that field.
+   */
+  #ignoreUpgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
+    const { method, url, httpVersion, rawHeaders } = request;
+    let head = `${method} ${url} HTTP/${httpVersion}\r\n`;
+    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+      if (rawHeaders[i]?.toLowerCase() !== "upgrade") head += `${rawHeaders[i]}: ${rawHeaders[i + 1]}\r\n`;
+    }
+    socket.unshift(Buffer.concat([Buffer.from(`${head}\r\n`, "latin1"), first]));
+    this.#server.emit("connection", socket);
+  }
+
   #upgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
     const { domain, presence, names, maxInFlight } = this.#options;
-    const upgrade = request.headers.upgrade ?? "";
-    // h2c and friends would carry requests past every check above.
-    const examined = upgrade.toLowerCase() === "websocket" ? examine(request, domain, upgrade) : ({ error: "BAD_REQUEST" } as const);
+    const examined = examine(request, domain, request.headers.upgrade ?? "");
     if ("error" in examined) {
       this.#refuseSocket(socket, examined.error);
       return;
@@ -236,18 +275,44 @@ class Ingress implements RunningIngress {
   #onConnect(socket: Duplex): void {
     // Node has taken its own listener away, and an error without one would end the process.
     socket.on("error", () => socket.destroy());
-    this.#refuseSocket(socket, "BAD_REQUEST");
+    if (this.#isAnswering(socket)) socket.destroy();
+    else this.#refuseSocket(socket, "BAD_REQUEST");
   }
 
+  /** What cannot be read: a head that has not begun to be a request, or the rest of one that has. Called for every further chunk, too. */
   #onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-    if (error.code === "ECONNRESET") socket.destroy();
-    else if (error.code === "HPE_HEADER_OVERFLOW") answerRaw(socket, "HEADERS_TOO_LARGE");
-    else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") answerRaw(socket, "REQUEST_TIMEOUT");
-    else answerRaw(socket, "BAD_REQUEST");
+    if (error.code === "ECONNRESET") {
+      socket.destroy();
+      return;
+    }
+    const code = codeOf(error);
+    const latest = this.#latest.get(socket);
+    if (!latest || !this.#isAnswering(socket)) {
+      if (!socket.writableEnded) this.#refuseSocket(socket, code);
+    } else if (!latest.request.complete) {
+      // The rest of this very request.
+      if (latest.proxied) latest.proxied.abort(code);
+      else this.#refuseRest(latest, code);
+    } else if (latest.response.headersSent) socket.destroy();
+    else {
+      // The request is whole and may have been carried out: its sender gets its answer, and nothing behind that.
+      socket.pause();
+      latest.response.once("finish", () => socket.destroySoon());
+    }
+  }
+
+  #refuseRest({ request, response }: Latest, code: AnswerCode): void {
+    if (!response.headersSent) response.setHeader("Connection", "close");
+    this.#refuse(request, response, code);
   }
 
   #refuseSocket(socket: Duplex, code: AnswerCode): void {
     this.counters.refused += 1;
     answerRaw(socket, code);
   }
+}
+
+function codeOf(error: NodeJS.ErrnoException): AnswerCode {
+  if (error.code === "HPE_HEADER_OVERFLOW") return "HEADERS_TOO_LARGE";
+  return error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "REQUEST_TIMEOUT" : "BAD_REQUEST";
 }

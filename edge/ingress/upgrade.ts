@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { Exchange, Tunnel } from "../tunnels/tunnel.ts";
 import type { StreamHandler } from "../transport/stream.ts";
 import { ResetCode, type RequestHead, type ResponseHead } from "../wire/frames.ts";
-import { answerRaw } from "./answer.ts";
+import { answerRaw, destroySoon } from "./answer.ts";
 import { responseHeaders } from "./headers.ts";
 import { Outflow } from "./outflow.ts";
 import { failureOf } from "./proxy.ts";
@@ -28,12 +28,6 @@ export class UpgradedConnection implements StreamHandler {
   forward(tunnel: Tunnel): void {
     const socket = this.#socket;
     const head = this.#head;
-    // RFC 6455 section 4.1. A request with a body could be framed in one way here and in another behind the tunnel.
-    if (head.method !== "GET" || announcesBody(head.headers)) {
-      this.#over = true;
-      answerRaw(socket, "BAD_REQUEST");
-      return;
-    }
     const exchange = tunnel.exchange(head, this);
     this.#exchange = exchange;
     if (this.#first.length > 0) exchange.write(this.#first);
@@ -62,6 +56,8 @@ export class UpgradedConnection implements StreamHandler {
 
   onEnd(): void {
     this.#socket.end();
+    // A client that is sent nothing more has nothing to stay for.
+    destroySoon(this.#socket);
   }
 
   onReset(code: ResetCode, lost: boolean): void {
@@ -80,13 +76,6 @@ export class UpgradedConnection implements StreamHandler {
     this.#over = true;
     this.#exchange?.reset(ResetCode.CANCEL);
   }
-}
-
-function announcesBody(headers: readonly string[]): boolean {
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    if (headers[i]?.toLowerCase() === "content-length" && headers[i + 1] !== "0") return true;
-  }
-  return false;
 }
 
 function upgradeOf(headers: readonly string[]): string {

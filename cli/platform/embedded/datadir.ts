@@ -1,15 +1,20 @@
 /** The data folder of the embedded Postgres: made once, kept for good, checked before each start. */
-import { chown, lstat, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { chown, lstat, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fail } from "../../errors.ts";
+import { finish, linesOf } from "./child.ts";
 import { launch, type Footing } from "./footing.ts";
-import { logSize, logTail } from "./logs.ts";
+import { separateRoles, SUPERUSER } from "./roles.ts";
 
 export interface DataDirOptions {
   footing: Footing;
-  /** Of the superuser `airy`. */
+  /** Real path of the footing's folder: by it a running Postgres is recognised, whichever way led to the workspace. */
+  base: string;
+  /** Of the role `airy`. */
   password: string;
-  logFile: string;
+  /** For Postgres, see settings.ts. */
+  argumentsFor: (dataDir: string) => Promise<string[]>;
+  log: (line: string) => void;
   path: string;
   uid: number | null;
   signal: AbortSignal;
@@ -20,9 +25,7 @@ export interface DataDirOptions {
  * there is always whole. Throws POSTGRES_INIT_FAILED, POSTGRES_OWNER, POSTGRES_DATA_VERSION, or the signal's reason.
  */
 export async function openDataDir(options: DataDirOptions): Promise<string> {
-  const { footing } = options;
-  // Postgres is told the real path: by it a running one is recognised, whichever way led to the workspace.
-  const base = await realpath(footing.base);
+  const { footing, base } = options;
   const dataDir = path.join(base, "data");
   for (const name of await readdir(base)) {
     if (name.startsWith("init-")) await rm(path.join(base, name), { recursive: true, force: true, maxRetries: 5 });
@@ -30,45 +33,38 @@ export async function openDataDir(options: DataDirOptions): Promise<string> {
   if (!(await lstat(dataDir).catch(() => null))) await create(options, base, dataDir);
   await own(dataDir, options);
   await checkVersion(dataDir, footing.version);
+  await separateRoles({ ...options, dataDir, args: await options.argumentsFor(dataDir) });
   return dataDir;
 }
 
 async function create(options: DataDirOptions, base: string, dataDir: string): Promise<void> {
-  const { footing, logFile, signal } = options;
+  const { footing, signal } = options;
   const half = await mkdtemp(path.join(base, "init-"));
   const fresh = path.join(half, "data");
   const passwordFile = path.join(half, "password");
   await mkdir(fresh, { mode: 0o700 });
   await writeFile(passwordFile, `${options.password}\n`, { mode: 0o600 });
   if (footing.owner) for (const file of [half, fresh, passwordFile]) await chown(file, footing.owner.uid, footing.owner.gid);
-  const before = await logSize(logFile);
   try {
     const args = [
       "-D",
       fresh,
       "-U",
-      "airy",
+      SUPERUSER,
       `--pwfile=${passwordFile}`,
       "--auth=scram-sha-256",
       "--encoding=UTF8",
       "--locale=C",
       "--no-instructions",
     ];
-    const child = launch(footing, "initdb", args, { path: options.path, logFile });
-    const code = await new Promise<number | null | Error>((resolve) => {
-      const stop = (): void => void child.kill("SIGTERM");
-      signal.addEventListener("abort", stop, { once: true });
-      child.once("error", resolve);
-      child.once("exit", resolve);
-      child.once("close", () => signal.removeEventListener("abort", stop));
-    });
-    signal.throwIfAborted();
-    if (code !== 0) {
-      const log = await logTail(logFile, 10, before);
-      const reason =
-        code instanceof Error ? code.message : (log.findLast((line) => /error|fatal|could not/i.test(line)) ?? `initdb ended with ${code}`);
-      fail("POSTGRES_INIT_FAILED", { reason, log, service: "postgres" });
+    const child = launch(footing, "initdb", args, options);
+    const last = linesOf(child, options.log);
+    const { exitCode } = await finish(child, signal);
+    if (exitCode !== 0) {
+      const reason = last(10).findLast((line) => /error|fatal|could not/i.test(line)) ?? `initdb ended with ${exitCode}`;
+      fail("POSTGRES_INIT_FAILED", { reason, log: last(10), service: "postgres" });
     }
+    await separateRoles({ ...options, dataDir: fresh, args: await options.argumentsFor(fresh) });
     await rename(fresh, dataDir);
   } finally {
     await rm(half, { recursive: true, force: true, maxRetries: 5 });

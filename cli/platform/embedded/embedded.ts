@@ -16,6 +16,7 @@ import { readLogs } from "./logs.ts";
 import { findPostmaster, stopPostmaster } from "./postmaster.ts";
 import type { Host } from "./postgres.ts";
 import { readRecord, removeRecord, writeRecord, type StackRecord } from "./record.ts";
+import { removeSocketDir } from "./socket.ts";
 import type { RunningStack } from "./stack.ts";
 
 /** Milliseconds a running service gets to answer when it is asked how it is. */
@@ -38,8 +39,9 @@ export function createEmbedded({ host, pid, webDir }: EmbeddedOptions): Platform
       running = null;
       await stack.close();
     }
-    for (const base of bases(workspace)) {
+    for (const base of await bases(workspace)) {
       const orphan = await stopPostmaster(path.join(base, "data"), host.kill);
+      await removeSocketDir(base);
       if (orphan) emit({ type: "service", service: { name: "postgres", state: "exited", health: "none" } });
     }
     await removeRecord(workspace);
@@ -79,7 +81,7 @@ export function createEmbedded({ host, pid, webDir }: EmbeddedOptions): Platform
 
     async destroy(workspace, emit) {
       await stop(workspace, emit);
-      for (const dir of [...bases(workspace), path.join(workspace, ".airy", "edge")]) {
+      for (const dir of [...(await bases(workspace)), path.join(workspace, ".airy", "edge")]) {
         await rm(dir, { recursive: true, force: true, maxRetries: 5 });
       }
     },
@@ -110,9 +112,9 @@ async function ownVersion({ os, arch, uid }: Host): Promise<string> {
 }
 
 /** Where the database of the workspace may lie, see footing.ts. */
-function bases(workspace: string): string[] {
+async function bases(workspace: string): Promise<string[]> {
   const base = path.join(workspace, ".airy", "postgres");
-  return [base, besideBase({ base })];
+  return [base, await besideBase({ base })];
 }
 
 async function fromFiles(workspace: string): Promise<ServiceStatus[]> {
@@ -122,11 +124,11 @@ async function fromFiles(workspace: string): Promise<ServiceStatus[]> {
 }
 
 async function databaseStatus(workspace: string): Promise<ServiceStatus> {
-  for (const base of bases(workspace)) {
+  for (const base of await bases(workspace)) {
     const found = await findPostmaster(path.join(base, "data"));
     if (!found) continue;
     if (!found.ready) return { name: "postgres", state: "starting", health: "starting" };
-    return { name: "postgres", state: "running", health: (await answersAsPostgres(found.port)) ? "healthy" : "unhealthy" };
+    return { name: "postgres", state: "running", health: (await answersAsPostgres(found.socket)) ? "healthy" : "unhealthy" };
   }
   return { name: "postgres", state: "exited", health: "none" };
 }
@@ -143,9 +145,9 @@ async function serviceStatus(service: StackRecord["services"][number], alive: bo
 }
 
 /** Asks for TLS, which any Postgres answers with one letter before it wants to know who asks (SSLRequest, protocol 3). */
-function answersAsPostgres(port: number): Promise<boolean> {
+function answersAsPostgres(file: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = net.connect({ host: "127.0.0.1", port });
+    const socket = net.connect({ path: file });
     const end = (answer: boolean): void => {
       socket.destroy();
       resolve(answer);

@@ -18,6 +18,7 @@ import type { ChildProcess } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { chmod, cp, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
+import { readSelf } from "../../config/workspace.ts";
 import { makePrivateDir } from "../../io/files.ts";
 import { start } from "../../io/spawn.ts";
 import { fail } from "../../errors.ts";
@@ -68,7 +69,7 @@ export async function findFooting(input: FootingInput, native = findNative(input
   if (input.uid !== 0) return asUser({ ...plain, way: "self", prefix: [] }, input);
 
   const nobody = await findNobody();
-  const beside = besideBase(input);
+  const beside = await besideBase(input);
   // Data stays where it is, also when another way has become possible.
   if (nobody && (await stat(path.join(beside, "data")).catch(() => null))) {
     return proven(await besideEverything(nobody, binaries, input), input);
@@ -120,7 +121,7 @@ export function launch(
   footing: Candidate,
   program: "initdb" | "postgres",
   args: readonly string[],
-  options: { path: string; logFile?: string },
+  options: { path: string; input?: string },
 ): ChildProcess {
   const command = [...footing.prefix, path.join(footing.binaries.native, "bin", program), ...args];
   return begin(footing, command, options);
@@ -128,7 +129,7 @@ export function launch(
 
 type Candidate = Omit<Footing, "version">;
 
-function begin(footing: Candidate, command: readonly string[], options: { path: string; logFile?: string }): ChildProcess {
+function begin(footing: Candidate, command: readonly string[], options: { path: string; input?: string }): ChildProcess {
   const env = { PATH: options.path, LC_ALL: "C", ...libraryPath(footing.binaries.libraries) };
   const [file = "", ...rest] = command;
   const child = start(file, rest, {
@@ -137,12 +138,11 @@ function begin(footing: Candidate, command: readonly string[], options: { path: 
     env,
     uid: footing.drop?.uid,
     gid: footing.drop?.gid,
-    logFile: options.logFile,
     // Ctrl-C in a terminal goes to the whole group; the database ends after the services that use it.
     detached: true,
   });
-  child.stdin?.end();
   child.stdin?.on("error", () => undefined);
+  child.stdin?.end(options.input ?? "");
   return child;
 }
 
@@ -167,15 +167,24 @@ async function prove(candidate: Candidate, input: FootingInput): Promise<Footing
   }
 }
 
-/** Where the third way keeps the data of the workspace whose `.airy/postgres` is `base`. */
-export function besideBase(input: Pick<FootingInput, "base">): string {
-  const name = createHash("sha256").update(path.resolve(input.base)).digest("hex").slice(0, 16);
-  return path.join("/var/lib/airy", name);
+/** Where the third way keeps the data of the workspace whose `.airy/postgres` is `base`: by who the workspace is, as it may be moved. */
+export async function besideBase({ base }: Pick<FootingInput, "base">): Promise<string> {
+  const byPath = besideOf(path.resolve(base));
+  const self = await readSelf(path.resolve(base, "../.."));
+  if (!self) return byPath;
+  const byId = besideOf(self.id);
+  // An earlier airy went by the path.
+  if (!(await stat(byId).catch(() => null))) await rename(byPath, byId).catch(() => {});
+  return byId;
+}
+
+function besideOf(text: string): string {
+  return path.join("/var/lib/airy", createHash("sha256").update(text).digest("hex").slice(0, 16));
 }
 
 /** The third way. `.airy` holds keys and stays closed, so data and, when needed, programs go to a place of their own. */
 async function besideEverything(nobody: Owner, binaries: Binaries, input: FootingInput): Promise<Candidate> {
-  const base = besideBase(input);
+  const base = await besideBase(input);
   const shared = path.dirname(base);
   await mkdir(base, { recursive: true });
   for (const folder of [shared, base]) await chmod(folder, 0o755);

@@ -121,7 +121,7 @@ async function* news(source: Source): AsyncGenerator<LogLine> {
 }
 
 const isoTime = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (.*)$/s;
-/** `log_line_prefix` of postgres.ts: `%m [%p] `, in UTC. */
+/** Of an earlier airy, whose Postgres wrote its log itself: `%m [%p] `, in UTC. */
 const postgresTime = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d\.\d{3}) UTC (.*)$/s;
 
 function parseLine(service: string, line: string): LogLine {

@@ -8,7 +8,8 @@ import { fail } from "../../errors.ts";
 
 export interface Postmaster {
   pid: number;
-  port: number;
+  /** Path of its socket. */
+  socket: string;
   /** Accepts connections. */
   ready: boolean;
 }
@@ -25,7 +26,7 @@ export async function readPidFile(dataDir: string): Promise<Postmaster | null> {
   const lines = text.split("\n");
   const pid = Number(lines[0]);
   if (!Number.isInteger(pid) || pid <= 1) return null;
-  return { pid, port: Number(lines[3] ?? 0), ready: lines[7]?.trim() === "ready" };
+  return { pid, socket: path.join(lines[4] ?? "", `.s.PGSQL.${Number(lines[3] ?? 0)}`), ready: lines[7]?.trim() === "ready" };
 }
 
 /** The running Postgres of this data folder; null when none runs. A pid that was given to something else meanwhile does not count. */
@@ -69,14 +70,16 @@ export const stopSignals = [
 ] as const;
 
 /**
- * By its command line, which everybody may read: `/proc/<pid>/cwd` would say it as well, but in a container root may not look at
- * another user's process without CAP_SYS_PTRACE.
+ * By its command line, which everybody may read; `/proc/<pid>/cwd` says it as well, but in a container root may not look at another user's
+ * process without CAP_SYS_PTRACE.
  */
 async function identify(pid: number, dataDir: string): Promise<Verdict> {
   const args = await commandLine(pid);
   if (args === "unknown" || args === "gone") return args;
   const folder = await realpath(dataDir).catch(() => dataDir);
   if (args.join(" ").includes(` -D ${folder} `)) return "ours";
+  // The folder was moved while it ran: its working directory goes along.
+  if ((await readlink(`/proc/${pid}/cwd`).catch(() => null)) === folder) return "ours";
   // Another Postgres, perhaps of the same data under another path: Postgres's own interlock decides.
   return /^postgres\b/.test(path.basename(args[0] ?? "")) ? "unknown" : "gone";
 }

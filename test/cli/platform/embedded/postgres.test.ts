@@ -1,6 +1,5 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, readFile, readdir, realpath, rm, stat, symlink, writeFile } from "node:fs/promises";
-import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { Client } from "pg";
@@ -45,13 +44,17 @@ async function makeWorkspace(): Promise<string> {
   cleanups.push(async () => {
     await stopPostmaster(dataOf(dir), kill);
     await rm(dir, { recursive: true, force: true });
-    if (root) await rm(besideBase({ base: path.join(dir, ".airy", "postgres") }), { recursive: true, force: true });
+    if (root) await rm(await besideBase({ base: path.join(dir, ".airy", "postgres") }), { recursive: true, force: true });
   });
   return dir;
 }
 
 function dataOf(workspace: string): string {
   return path.join(workspace, ".airy", "postgres", "data");
+}
+
+function runOf(workspace: string): string {
+  return path.join(workspace, ".airy", "postgres", "run");
 }
 
 interface Started extends RunningPostgres {
@@ -78,7 +81,10 @@ async function startIn(workspace: string, options: { host?: Host; password?: str
     },
   });
   cleanups.push(() => postgres.close());
-  return { ...postgres, events, next: (state) => new Promise((resolve) => waiting.push({ state, resolve })) };
+  return Object.assign(postgres, {
+    events,
+    next: (state: string) => new Promise<void>((resolve) => waiting.push({ state, resolve })),
+  });
 }
 
 async function query(url: string, sql: string): Promise<Record<string, unknown>[]> {
@@ -97,22 +103,22 @@ async function pidOf(workspace: string): Promise<number> {
 }
 
 describe("a Postgres of the workspace's own", () => {
-  test("is durable, UTF-8, bound to loopback, and keeps data and port over a restart", async () => {
+  test("is durable, UTF-8, reachable by its socket alone, and keeps its data over a restart", async () => {
     const workspace = await makeWorkspace();
     const first = await startIn(workspace);
     const settings =
       "current_setting('fsync') fsync, current_setting('synchronous_commit') commit, current_setting('server_encoding') encoding";
-    const more = "current_setting('listen_addresses') address, current_setting('unix_socket_directories') socket, datcollate collation";
+    const more = "current_setting('listen_addresses') address, datcollate collation";
     expect(await query(first.url, `select ${settings}, ${more} from pg_database where datname = 'airy'`)).toEqual([
-      { fsync: "on", commit: "on", encoding: "UTF8", address: "127.0.0.1", socket: "", collation: "C" },
+      { fsync: "on", commit: "on", encoding: "UTF8", address: "", collation: "C" },
     ]);
+    expect((await findPostmaster(dataOf(workspace)))?.socket).toBe(path.join(runOf(workspace), ".s.PGSQL.5432"));
     await query(first.url, "create table kept as select 'ünï' as word");
     await first.close();
     expect(await findPostmaster(dataOf(workspace))).toBeNull();
 
     const second = await startIn(workspace);
     expect(await query(second.url, "select word from kept")).toEqual([{ word: "ünï" }]);
-    expect(second.port).toBe(first.port);
     expect(second.events.filter((event) => event.type === "service").map((event) => event.service.state)).toEqual(["starting", "running"]);
   });
 
@@ -120,7 +126,13 @@ describe("a Postgres of the workspace's own", () => {
     const workspace = await makeWorkspace();
     const postgres = await startIn(workspace, { password: "canary-8f3a" });
     await expect(query(postgres.url.replace("canary-8f3a", "wrong"), "select 1")).rejects.toMatchObject({ code: "28P01" });
-    await expect(query(`postgres://airy@127.0.0.1:${postgres.port}/postgres`, "select 1")).rejects.toThrow();
+    const at = encodeURIComponent(runOf(workspace));
+    for (const user of ["airy", "airy_superuser", "postgres"]) {
+      for (const database of ["airy", "postgres", "template1"]) {
+        await expect(query(`postgres://${user}@${at}/${database}`, "select 1")).rejects.toThrow();
+        if (user !== "airy") await expect(query(`postgres://${user}:canary-8f3a@${at}/${database}`, "select 1")).rejects.toThrow();
+      }
+    }
     const base = path.join(workspace, ".airy");
     expect(spawnSync("grep", ["-rlaF", "canary-8f3a", base]).status).toBe(1); // 1: not found
   });
@@ -128,21 +140,143 @@ describe("a Postgres of the workspace's own", () => {
   test("keeps its files to itself", async () => {
     const workspace = await makeWorkspace();
     await startIn(workspace);
-    for (const dir of [path.join(workspace, ".airy", "postgres"), dataOf(workspace)]) expect((await stat(dir)).mode & 0o077).toBe(0);
+    for (const dir of [path.join(workspace, ".airy", "postgres"), dataOf(workspace), runOf(workspace)])
+      expect((await stat(dir)).mode & 0o077).toBe(0);
     expect((await stat(path.join(workspace, ".airy", "logs", "postgres.log"))).mode & 0o077).toBe(0);
-    expect(await readdir(path.join(workspace, ".airy", "postgres"))).toEqual(["data", "port"]);
+    expect(await readdir(path.join(workspace, ".airy", "postgres"))).toEqual(["conf", "data", "run"]);
   });
 
-  test("moves to another port when the one it had is taken", async () => {
+  test("has its socket in a closed folder elsewhere where its own path is too long for one", async () => {
+    const workspace = path.join(await makeWorkspace(), "long".repeat(25));
+    await mkdir(path.join(workspace, ".airy"), { recursive: true, mode: 0o700 });
+    const postgres = await startIn(workspace);
+    const dir = path.dirname((await findPostmaster(dataOf(workspace)))!.socket);
+    expect(path.dirname(dir)).toBe(os.tmpdir());
+    expect((await stat(dir)).mode & 0o077).toBe(0);
+    await postgres.close();
+    await expect(stat(dir)).rejects.toMatchObject({ code: "ENOENT" });
+    expect(await query((await startIn(workspace)).url, "select 1 as one")).toEqual([{ one: 1 }]);
+  });
+
+  test("gives the platform a role that owns its database and nothing of the machine", async () => {
+    const postgres = await startIn(await makeWorkspace());
+    const role =
+      "select rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls as any_power from pg_roles where rolname = user";
+    expect(await query(postgres.url, role)).toEqual([{ any_power: false }]);
+    await query(postgres.url, "create table t (line text)");
+    for (const sql of ["copy t from program 'id'", "copy t from '/etc/passwd'", "alter system set fsync = off", "load '/tmp/evil'"]) {
+      await expect(query(postgres.url, sql)).rejects.toMatchObject({ code: expect.stringMatching(/^(42501|0A000)$/) });
+    }
+  });
+
+  test("bounds its log while it runs", async () => {
     const workspace = await makeWorkspace();
-    const first = await startIn(workspace);
-    await first.close();
-    const squatter = net.createServer().listen(first.port, "127.0.0.1");
-    await new Promise((resolve) => squatter.once("listening", resolve));
-    cleanups.push(() => new Promise((resolve) => squatter.close(resolve)));
-    const second = await startIn(workspace);
-    expect(second.port).not.toBe(first.port);
-    expect(await query(second.url, "select 1 as one")).toEqual([{ one: 1 }]);
+    const postgres = await startIn(workspace);
+    await query(postgres.url, "do $$ begin for i in 1..1500 loop raise warning '%', repeat('x', 16000); end loop; end $$");
+    const file = path.join(workspace, ".airy/logs/postgres.log");
+    await expect.poll(() => stat(`${file}.1`).then(({ size }) => size > 9_000_000), { timeout: 20_000 }).toBe(true);
+    expect((await stat(file)).size).toBeLessThan(11_000_000);
+  });
+});
+
+/** A data folder as an earlier airy made it, and used it: its role is superuser, and what it says of itself counts. */
+async function makeOldData(workspace: string, password: string, sql: string): Promise<void> {
+  const base = path.join(workspace, ".airy", "postgres");
+  const { prefix, binaries } = await findFooting({ base, ...hostWith() });
+  const program = (name: string): string[] => [...prefix, path.join(binaries.native, "bin", name)];
+  const run = async ([file, ...args]: string[], input = ""): Promise<void> => {
+    const ended = spawnSync(file!, args, { input, cwd: "/", encoding: "utf8" });
+    expect([ended.status, ended.stderr]).toEqual([0, expect.any(String)]);
+  };
+  const passwordFile = path.join(base, "password");
+  await writeFile(passwordFile, password, { mode: 0o600 });
+  const auth = ["-U", "airy", `--pwfile=${passwordFile}`, "--auth=scram-sha-256"];
+  await run([...program("initdb"), "-D", dataOf(workspace), ...auth, "--encoding=UTF8", "--locale=C", "--no-instructions", "--no-sync"]);
+  await rm(passwordFile);
+  const single = [...program("postgres"), "--single", "-D", dataOf(workspace), "-c", "exit_on_error=on"];
+  await run([...single, "postgres"], "create database airy\n");
+  await run([...single, "airy"], `${sql.replaceAll("\n", " ").replaceAll(";;", "\n")}\n`);
+}
+
+describe("data of an earlier airy", () => {
+  test("is taken over with everything in it, by a role that is no superuser", async () => {
+    const workspace = await makeWorkspace();
+    const objects =
+      "create type mood as enum ('good');; create table message (id bigint generated always as identity, word text, m mood);; " +
+      "create view words as select word from message;; create sequence counter;; insert into message (word) values ('kept');; " +
+      "create function twice(int) returns int language sql as 'select 2 * $1';; create schema more;; create table more.serials (id serial)";
+    await makeOldData(workspace, "old/ü@", objects);
+    for (let round = 0; round < 2; round++) {
+      const postgres = await startIn(workspace, { password: "old/ü@" });
+      expect(await query(postgres.url, "select rolname, rolsuper from pg_roles where rolname ~ '^airy' order by 1")).toEqual([
+        { rolname: "airy", rolsuper: false },
+        { rolname: "airy_superuser", rolsuper: true },
+      ]);
+      expect(await query(postgres.url, "select word from words")).toEqual([{ word: "kept" }]);
+      // Only an owner may do these.
+      await query(
+        postgres.url,
+        `alter table message add column c${round} int; alter view words rename to words2; alter view words2 rename to words`,
+      );
+      await query(
+        postgres.url,
+        "alter sequence counter restart; alter type mood add value if not exists 'bad'; create or replace function twice(int) returns int language sql as 'select 2 * $1'",
+      );
+      await query(
+        postgres.url,
+        `create table more.new${round} (id int); alter table more.serials add column c${round} int; insert into more.serials default values`,
+      );
+      await postgres.close();
+    }
+    await expect(startIn(workspace, { password: "another" })).rejects.toMatchObject({ code: "POSTGRES_PASSWORD" });
+  });
+
+  test("runs nothing and lets nobody in because of what its own files say", async () => {
+    const workspace = await makeWorkspace();
+    await makeOldData(workspace, "secret", "select 1");
+    const data = dataOf(workspace);
+    const touched = path.join(workspace, "touched");
+    const evil = [
+      `shared_preload_libraries = '${data}/evil'`,
+      `session_preload_libraries = '${data}/evil'`,
+      `local_preload_libraries = '${data}/evil'`,
+      "archive_mode = on",
+      `archive_command = 'touch ${touched}'`,
+      `ssl = on\nssl_passphrase_command = 'touch ${touched}'`,
+      "listen_addresses = '*'\nport = 5999\nlog_min_error_statement = debug5",
+      `hba_file = '${data}/pg_hba.conf'`,
+    ].join("\n");
+    await writeFile(path.join(data, "postgresql.conf"), evil);
+    await writeFile(path.join(data, "postgresql.auto.conf"), evil);
+    await writeFile(path.join(data, "pg_hba.conf"), "local all all trust\nhost all all all trust\n");
+    const postgres = await startIn(workspace, { password: "secret" });
+    const names = [
+      "config_file",
+      "hba_file",
+      "ident_file",
+      "shared_preload_libraries",
+      "session_preload_libraries",
+      "listen_addresses",
+      "archive_mode",
+      "ssl",
+    ];
+    // The first ones are for superusers to see.
+    const shown = await query(
+      postgres.url,
+      `select name, setting, sourcefile from pg_settings where name = any('{${names.join(",")}}') order by 1`,
+    );
+    expect(shown).toEqual(
+      ["archive_mode", "listen_addresses", "ssl"].map((name) => ({
+        name,
+        setting: name === "listen_addresses" ? "" : "off",
+        sourcefile: null,
+      })),
+    );
+    await expect(query(postgres.url.replace("secret", "guess"), "select 1")).rejects.toMatchObject({ code: "28P01" });
+    const args = await readFile(`/proc/${await pidOf(workspace)}/cmdline`, "utf8");
+    for (const name of ["shared_preload_libraries", "session_preload_libraries", "local_preload_libraries"])
+      expect(args).toContain(`\0${name}=\0`);
+    await expect(stat(touched)).rejects.toMatchObject({ code: "ENOENT" });
   });
 });
 
@@ -183,15 +317,9 @@ describe("when things go wrong", () => {
     await first.close();
     const footing = await findFooting({ base: path.join(workspace, ".airy", "postgres"), ...hostWith() });
     // As its child it would be restarted by the first start; this is what is left when the agent process is killed.
-    const [file, ...args] = [
-      ...footing.prefix,
-      path.join(footing.binaries.native, "bin/postgres"),
-      "-D",
-      dataOf(workspace),
-      "-p",
-      `${first.port}`,
-    ];
-    const orphan = spawn(file!, [...args, "-c", "unix_socket_directories="], { stdio: "ignore", detached: true, cwd: "/" });
+    const [file, ...args] = [...footing.prefix, path.join(footing.binaries.native, "bin/postgres"), "-D", dataOf(workspace), "-p", "5433"];
+    const sockets = ["-c", "listen_addresses=", "-c", `unix_socket_directories=${path.dirname(runOf(workspace))}`];
+    const orphan = spawn(file!, [...args, ...sockets], { stdio: "ignore", detached: true, cwd: "/" });
     const gone = new Promise((resolve) => orphan.once("exit", resolve));
     await expect.poll(async () => (await findPostmaster(dataOf(workspace)))?.ready, { timeout: 10_000 }).toBe(true);
 
@@ -199,7 +327,6 @@ describe("when things go wrong", () => {
     await gone;
     expect(await pidOf(workspace)).not.toBe(orphan.pid);
     expect(await query(second.url, "select one from kept")).toEqual([{ one: 1 }]);
-    expect(second.port).toBe(first.port);
   });
 
   test("a pid file whose pid belongs to another program by now is in nobody's way, and that program stays alive", async () => {
@@ -234,7 +361,7 @@ describe("when things go wrong", () => {
     await writeFile(path.join(base, "init-abc", "data", "PG_VERSION"), "18\n");
     const postgres = await startIn(workspace);
     expect(await query(postgres.url, "select 1 as one")).toEqual([{ one: 1 }]);
-    expect(await readdir(base)).toEqual(["data", "port"]);
+    expect(await readdir(base)).toEqual(["conf", "data", "run"]);
   });
 
   test("data of another major version is refused and not touched", async () => {

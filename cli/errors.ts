@@ -108,6 +108,14 @@ export const catalogue = {
     why: (d) => (d.declined ? "The answer was no." : "That needs consent: there is no terminal to ask on, and --yes was not given."),
     actions: () => ["airy destroy --yes"],
   }),
+  EDGE_UNCONFIRMED: entry<{ edge: string; file: string }>({
+    category: "input",
+    exit: 3,
+    retryable: false,
+    what: (d) => `The edge ${d.edge} was not connected to, because this workspace has never used it.`,
+    why: (d) => `Only ${d.file} names it, and such a file may come with somebody else's repository; an edge reads every webhook.`,
+    actions: (d) => [`airy up --edge ${d.edge} (once; from then on the file is enough)`, "airy up --sandbox"],
+  }),
   SECRET_MISSING: entry<{ missing: string[]; present: string[]; source: string; variables: string[]; keys: string[] }>({
     category: "input",
     exit: 3,

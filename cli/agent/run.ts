@@ -2,7 +2,6 @@
 import { randomBytes } from "node:crypto";
 import type { Context } from "../context.ts";
 import { workspacePaths, type WorkspacePaths } from "../config/paths.ts";
-import { readState, writeState } from "../config/state.ts";
 import { createHttpClient } from "../io/http.ts";
 import { startTime } from "../io/process.ts";
 import { joinSignals } from "../io/signals.ts";
@@ -13,6 +12,7 @@ import { createFacebookSource } from "../sources/facebook/registrar.ts";
 import type { Source, SourceTarget } from "../sources/source.ts";
 import { loadOrCreateIdentity } from "../tunnel/identity.ts";
 import { startTunnel, type RunningTunnel } from "../tunnel/tunnel.ts";
+import { earlierCallbacks, rememberCallback } from "./callbacks.ts";
 import { claimWorkspace } from "./claim.ts";
 import { startControl } from "./control.ts";
 import { createJournal, type Journal } from "./journal.ts";
@@ -170,12 +170,10 @@ async function build({ ctx, settings, paths, journal, log, signal }: Parts) {
         emit,
         signal,
         startTunnel: open,
-        callbacks: async () => (await readState(paths)).callbacks,
-        remember: async (callbackUrl) => {
-          const state = await readState(paths);
-          const callbacks = [...state.callbacks.filter((url) => url !== callbackUrl), callbackUrl].slice(-20);
+        callbacks: () => earlierCallbacks(paths, identity),
+        remember: (callbackUrl) => {
           const heldAt = settings.hold && !settings.spec.sandbox ? { ...settings.edge, key: settings.edgeKey } : null;
-          await writeState(paths, { ...state, callbacks, heldAt, ports: state.ports && { ...state.ports, control: record.port } });
+          return rememberCallback(paths, callbackUrl, ({ ports }) => ({ heldAt, ports: ports && { ...ports, control: record.port } }));
         },
       }),
     /** What faces outward first. Containers are the launcher's to stop. */

@@ -41,6 +41,12 @@ export const commands = {
       edge,
       edgeKey,
       {
+        name: "edge-keys",
+        kind: "text",
+        value: "FILE",
+        description: "public keys that the sandbox's edge admits beside this workspace's own, for airy-proxy (default: none)",
+      },
+      {
         name: "engine",
         kind: "text",
         value: "ENGINE",

@@ -10,7 +10,7 @@ import type { Platform, PlatformSpec, Usable } from "../platform/platform.ts";
 import { readText } from "../io/files.ts";
 import { fail } from "../errors.ts";
 import { loadOrCreateIdentity, type Identity } from "../tunnel/identity.ts";
-import { parseEdge, type EdgeAddress } from "./edge.ts";
+import { chooseEdge, readAdmitted, type EdgeAddress } from "./edge.ts";
 import { chooseEngine } from "./engine.ts";
 import type { Emit } from "../events.ts";
 import { choosePorts, portWishes } from "./ports.ts";
@@ -20,6 +20,7 @@ export interface Asked {
   sandbox: boolean;
   edge: string | undefined;
   edgeKey: string | undefined;
+  edgeKeys: string | undefined;
   engine: string | undefined;
   port: number | undefined;
   replaceWebhook: boolean;
@@ -36,6 +37,8 @@ export interface Decision {
   /** Where the tunnel goes. */
   edge: EdgeAddress;
   edgeKey: string | null;
+  /** Public keys that the sandbox's edge admits beside the workspace's own, one a line. */
+  admitted: string;
   ports: Ports;
   /** What the workspace remembered. */
   stored: State;
@@ -47,6 +50,8 @@ export interface Decision {
 /** The secrets that a start needs, the host key of the sandbox's own edge among them. */
 export interface Provisions {
   secrets: Secrets;
+  /** Of the workspace itself. */
+  identity: Identity;
   sandboxEdge: Identity | null;
 }
 
@@ -77,7 +82,8 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
   const sandbox = chooseMode(asked, stored, agent !== null);
   // Before ports are looked for: what is wrong here is the user's to correct.
   const app = sandbox ? null : facebookApp(config, paths.config);
-  const remote = sandbox ? null : parseEdge(asked.edge ?? config.edge, "up");
+  const remote = sandbox ? null : await chooseEdge(asked, config.edge, paths);
+  const admitted = await readAdmitted(asked.edgeKeys, sandbox, io.cwd);
 
   const engineAsked = (asked.engine ?? config.engine ?? "auto") as "auto" | "docker" | "embedded";
   const { platform, usable } = await chooseEngine({ asked: engineAsked, stored: stored.engine, running: agent !== null }, io, emit);
@@ -92,6 +98,7 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
     app,
     edge: remote ?? { host: "127.0.0.1", port: ports.edgeSsh },
     edgeKey: asked.edgeKey ?? null,
+    admitted,
     ports,
     stored,
     hold: config.hold && !asked.noHold,
@@ -104,19 +111,22 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
 export async function provide(paths: WorkspacePaths, sandbox: boolean): Promise<Provisions> {
   return {
     secrets: await loadOrCreateSecrets(paths),
+    identity: await loadOrCreateIdentity(paths.identity),
     sandboxEdge: sandbox ? await loadOrCreateIdentity(paths.sandboxEdgeKey) : null,
   };
 }
 
 /** null where something of it would have to be made first. */
 export async function provided(paths: WorkspacePaths, sandbox: boolean): Promise<Provisions | null> {
-  const there = (await readSecrets(paths)) !== null && (!sandbox || (await readText(paths.sandboxEdgeKey)) !== null);
+  const keys = await Promise.all([paths.identity, ...(sandbox ? [paths.sandboxEdgeKey] : [])].map((file) => readText(file)));
+  const there = (await readSecrets(paths)) !== null && !keys.includes(null);
   return there ? provide(paths, sandbox) : null;
 }
 
 /** What the agent process is told. Pure. */
-export function settingsOf(workspace: string, decision: Decision, { secrets, sandboxEdge }: Provisions): Omit<AgentSettings, "startId"> {
+export function settingsOf(workspace: string, decision: Decision, provisions: Provisions): Omit<AgentSettings, "startId"> {
   const { app, ports, platform } = decision;
+  const { secrets, identity, sandboxEdge } = provisions;
   const { control, ...published } = ports;
   const facebook = app && { appId: app.appId, appSecret: app.appSecret, graphUrl: decision.graphUrl };
   return {
@@ -129,6 +139,7 @@ export function settingsOf(workspace: string, decision: Decision, { secrets, san
       sandbox: sandboxEdge && {
         domain: SANDBOX_DOMAIN,
         edgeHostKey: sandboxEdge.privateKey,
+        edgeKeys: `${identity.publicKey}\n${decision.admitted}`,
         page: { id: secrets.sandbox.pageId, name: "Sandbox Page", token: secrets.sandbox.pageToken },
         commandToken: secrets.sandbox.commandToken,
       },

@@ -19,6 +19,8 @@ export const specSchema = z.object({
       domain: z.string(),
       /** Private host key of the local edge, OpenSSH format. */
       edgeHostKey: z.string(),
+      /** Public keys, OpenSSH lines: who may open tunnels at the local edge. Everybody on the machine can reach it. */
+      edgeKeys: z.string(),
       page: z.object({ id: z.string(), name: z.string(), token: z.string() }),
       commandToken: z.string(),
     })

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { link, mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import ssh2 from "ssh2";
-import { identifierOf } from "../../edge/names/identifier.ts";
+import { IDENTIFIER_LENGTH, identifierOf, LONGEST_IDENTIFIER, publicKeyBlob } from "../../edge/names/identifier.ts";
 import { generateKey } from "../../edge/names/key.ts";
 import { fail } from "../errors.ts";
 import { writeAtomic } from "../io/files.ts";
@@ -34,6 +34,16 @@ function identityOf(file: string, privateKey: string): Identity {
   }
   const blob = key.getPublicSSH();
   return { privateKey, publicKey: `${key.type} ${blob.toString("base64")}`, identifier: identifierOf(blob) };
+}
+
+/**
+ * Whether the URL's host begins with a name of this key. Names follow from keys, so that a list of URLs alone makes nobody's webhook ours; a
+ * name is longer than the identifier only where another key has that.
+ */
+export function isNamedAfter(identity: Pick<Identity, "publicKey">, url: string): boolean {
+  const blob = publicKeyBlob(identity.publicKey);
+  const [label = ""] = URL.canParse(url) ? new URL(url).hostname.split(".", 1) : [];
+  return blob !== null && label.length >= IDENTIFIER_LENGTH && identifierOf(blob, LONGEST_IDENTIFIER).startsWith(label);
 }
 
 async function read(file: string): Promise<string | null> {

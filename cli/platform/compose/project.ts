@@ -96,6 +96,7 @@ function configsOf(spec: PlatformSpec): Configs {
     http: { host: "0.0.0.0", port: ports.edgeHttp },
     dataDir: "/data",
     hostKey: sandbox.edgeHostKey,
+    authorizedKeys: sandbox.edgeKeys,
   };
   const facebook: ServiceConfig<"facebook"> = {
     listen: { host: "0.0.0.0", port: ports.facebook },

@@ -1,5 +1,5 @@
 /** What runs in a container of ours: one service, its configuration from a file that only this container can see. */
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { startPlatform } from "../../../compose/basic/src/index.ts";
@@ -18,7 +18,14 @@ const schemas = {
     allowedHosts: z.array(z.string()),
     facebook: z.object({ appId: z.string(), appSecret: z.string(), verifyToken: z.string(), graphUrl: z.string() }).nullable(),
   }),
-  edge: z.strictObject({ domain: z.string(), ssh: listen, http: listen, dataDir: z.string(), hostKey: z.string() }),
+  edge: z.strictObject({
+    domain: z.string(),
+    ssh: listen,
+    http: listen,
+    dataDir: z.string(),
+    hostKey: z.string(),
+    authorizedKeys: z.string(),
+  }),
   facebook: z.strictObject({
     listen,
     app: z.object({ id: z.string(), secret: z.string(), name: z.string() }),
@@ -64,8 +71,12 @@ async function startService(
   switch (name) {
     case "platform":
       return startPlatform({ ...schemas.platform.parse(json), webDir, log });
-    case "edge":
-      return startEdge({ ...schemas.edge.parse(json), admin: null, publicPort: null, log });
+    case "edge": {
+      const { authorizedKeys: keys, ...config } = schemas.edge.parse(json);
+      const authorizedKeys = path.join(config.dataDir, "authorized_keys");
+      await writeFile(authorizedKeys, keys, { mode: 0o600 });
+      return startEdge({ ...config, access: { authorizedKeys, deniedKeys: null }, admin: null, publicPort: null, log });
+    }
     case "facebook": {
       const { localhost, ...config } = schemas.facebook.parse(json);
       return startFacebookSandbox({ ...config, chatDir: path.join(webDir, "chat"), http: createHttpClient(localhost), log });

@@ -50,14 +50,14 @@ export function openLog(workspace: string, service: string): LogFile {
 }
 
 /** Makes the folder, and moves a file that has grown large aside. */
-export function rotate(file: string): void {
+function rotate(file: string): void {
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
   if (size >= rotateAt) renameSync(file, `${file}.1`);
 }
 
 /** Bytes; 0 when there is no file. */
-export async function logSize(file: string): Promise<number> {
+async function logSize(file: string): Promise<number> {
   return (await stat(file).catch(() => null))?.size ?? 0;
 }
 

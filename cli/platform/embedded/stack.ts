@@ -4,6 +4,7 @@ import { startPlatform, type FacebookConfig } from "../../../compose/basic/src/i
 import { startFacebookSandbox } from "../../../compose/sandbox/src/index.ts";
 import { startEdge } from "../../../edge/index.ts";
 import { holderOf, holderText, isFree } from "../../checks/ports.ts";
+import { makePrivateDir, writeAtomic } from "../../io/files.ts";
 import { createHttpClient } from "../../io/http.ts";
 import type { Emit, ServiceStatus } from "../../events.ts";
 import { AiryError, fail } from "../../errors.ts";
@@ -82,13 +83,18 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
   async function startLocalEdge(): Promise<Part[]> {
     const { workspace, sandbox, ports } = spec;
     if (!sandbox) return [];
+    const dataDir = path.join(workspace, ".airy", "edge");
     const edge = await part("edge", [ports.edgeHttp, ports.edgeSsh], async (log) => {
+      const authorizedKeys = path.join(dataDir, "authorized_keys");
+      await makePrivateDir(dataDir);
+      await writeAtomic(authorizedKeys, sandbox.edgeKeys);
       const running = await startEdge({
         domain: sandbox.domain,
         ssh: { host: "127.0.0.1", port: ports.edgeSsh },
         http: { host: "127.0.0.1", port: ports.edgeHttp },
         admin: null,
-        dataDir: path.join(workspace, ".airy", "edge"),
+        dataDir,
+        access: { authorizedKeys, deniedKeys: null },
         hostKey: sandbox.edgeHostKey,
         publicPort: null,
         log,

@@ -18,6 +18,7 @@ describe("a command line", () => {
         json: false,
         edge: "host:2222",
         edgeKey: undefined,
+        edgeKeys: undefined,
         engine: undefined,
         noHold: true,
         port: 4300,

@@ -96,6 +96,31 @@ describe("bad input changes nothing", () => {
     expect(error.actions).toContain("airy up --sandbox");
   });
 
+  test("an edge that airy.yaml alone names is not connected to; the flag or the environment confirms it", async () => {
+    let met = 0;
+    const port = await listen(net.createServer((socket) => void ((met += 1), socket.destroy())));
+    await writeFile(inWorkspace("airy.yaml"), `edge: 127.0.0.1:${port}\n`);
+    const up = ["up", "--yes", "--engine", "embedded"];
+    const error = failed(await airy(scope, up), "EDGE_UNCONFIRMED", 3);
+    expect(error.actions[0]).toContain(`airy up --edge 127.0.0.1:${port} `);
+    expect(met).toBe(0);
+    failed(await airy(scope, up, { AIRY_EDGE: `127.0.0.1:${port}` }), "SSH_UNREACHABLE", 20);
+    expect(met).toBeGreaterThan(0);
+    // It was never really met, so it still is a stranger.
+    failed(await airy(scope, up), "EDGE_UNCONFIRMED", 3);
+    await writeFile(inWorkspace(".airy/known_edges"), `[127.0.0.1]:${port} ssh-ed25519 AAAA\n`);
+    failed(await airy(scope, up), "SSH_UNREACHABLE", 20);
+  });
+
+  test.each([
+    ["of an edge that is not ours", ["--edge", "127.0.0.1:1"], "ssh-ed25519 AAAA"],
+    ["that are none", ["--sandbox"], "ssh-ed25519 nonsense!"],
+  ])("keys %s are refused by name", async (_, flags, text) => {
+    await writeFile(path.join(scope.root, "keys"), `# a comment\n${text}\n`);
+    const error = failed(await airy(scope, ["up", "--yes", ...flags, "--edge-keys", "../keys"]), "INVALID_ARGUMENT", 2);
+    expect(error.details.reason).toContain("--edge-keys ../keys");
+  });
+
   test("commands where nothing is, is no error but for those that need something", async () => {
     expect(await airy(scope, ["status"])).toMatchObject({ code: 30, envelope: { status: "ok", data: { state: "stopped" } } });
     expect(await airy(scope, ["down"])).toMatchObject({ code: 0 });

@@ -31,6 +31,7 @@ export async function makeSpec(): Promise<PlatformSpec> {
     facebook: { appId: "100000000000001", appSecret: secrets.appSecret, graphUrl: `http://127.0.0.1:${facebook}` },
     sandbox: {
       domain: "tunnel.localhost",
+      edgeKeys: ssh2.utils.generateKeyPairSync("ed25519").public,
       edgeHostKey: ssh2.utils.generateKeyPairSync("ed25519").private,
       page: { id: "200000000000002", name: "Page", token: secrets.pageToken },
       commandToken: secrets.commandToken,

@@ -9,7 +9,9 @@ import { createHttpClient } from "../../../../cli/io/http.ts";
 import type { AiryEventBody } from "../../../../cli/events.ts";
 import { createEmbedded } from "../../../../cli/platform/embedded/embedded.ts";
 import type { LogLine, Platform, PlatformSpec } from "../../../../cli/platform/platform.ts";
+import type { AiryError } from "../../../../cli/errors.ts";
 import { loadOrCreateIdentity } from "../../../../cli/tunnel/identity.ts";
+import { startTunnel } from "../../../../cli/tunnel/tunnel.ts";
 import { openLeakScope, type LeakScope } from "../../../support/leaks.ts";
 
 const get = createHttpClient();
@@ -44,6 +46,7 @@ async function makeSpec(sandbox: boolean): Promise<PlatformSpec> {
   for (let i = 0; i < 4; i++) taken.push(await nextFreePort(0, taken));
   const [platform = 0, edgeSsh = 0, edgeHttp = 0, facebook = 0] = taken;
   const key = await loadOrCreateIdentity(path.join(scope.root, "edge-key"));
+  const admitted = await loadOrCreateIdentity(path.join(scope.root, "admitted-key"));
   return {
     workspace: scope.workspace,
     ports: { platform, edgeSsh, edgeHttp, facebook },
@@ -53,11 +56,36 @@ async function makeSpec(sandbox: boolean): Promise<PlatformSpec> {
       ? {
           domain: "tunnel.localhost",
           edgeHostKey: key.privateKey,
+          edgeKeys: admitted.publicKey,
           page: { id: "2345678901", name: "Page", token: "canary-page" },
           commandToken: "canary-command",
         }
       : null,
   };
+}
+
+/** What comes of a tunnel to the sandbox's edge with this key: `open`, or the code of the refusal. */
+async function tunnelEnds(keyName: string, { ports }: PlatformSpec): Promise<string> {
+  const { privateKey } = await loadOrCreateIdentity(path.join(scope.root, keyName));
+  const tunnel = startTunnel({
+    edge: { host: "127.0.0.1", port: ports.edgeSsh },
+    hostKey: { kind: "known", key: (await loadOrCreateIdentity(path.join(scope.root, "edge-key"))).publicKey },
+    identity: privateKey,
+    target: { host: "127.0.0.1", port: 9 },
+    paths: [],
+    hold: [],
+    holdSigned: true,
+    onRefused: "close",
+    onStatus: () => {},
+    onRequest: () => {},
+    log: () => {},
+  });
+  const ending = await tunnel.opened.then(
+    ({ state }) => state as string,
+    (error: AiryError) => error.code,
+  );
+  await tunnel.close();
+  return ending;
 }
 
 async function linesOf(engine: Platform, service: string | null): Promise<LogLine[]> {
@@ -85,6 +113,9 @@ test("brings platform, edge and stand-in up, tells another process about it, and
   expect((await get({ url: `http://127.0.0.1:${platform}/` })).body.toString()).toContain("inbox");
   expect((await get({ url: `http://nobody00000.tunnel.localhost:${edgeHttp}/` })).status).toBe(404);
   expect(await bannerOf(edgeSsh)).toMatch(/^SSH-2\.0-/);
+  // Everybody on the machine can reach it; a key of one's own is not enough.
+  expect(await tunnelEnds("admitted-key", spec)).toBe("open");
+  expect(await tunnelEnds("key-of-another", spec)).toBe("SSH_AUTH");
 
   const other = makeEngine();
   expect(new Set(await other.status(scope.workspace))).toEqual(new Set(healthy));

@@ -11,6 +11,7 @@ import {
   type ConversationPage,
   createdTag,
   createdTemplate,
+  health,
   type Message,
   messagePage,
   type MessagePage,
@@ -19,6 +20,7 @@ import {
   tagList,
   type Template,
   templateList,
+  type Waiting,
 } from "./shapes.ts";
 
 /** `status` 0: nothing answered. */
@@ -34,8 +36,8 @@ export class ApiError extends Error {
 
 /** @param filters in the language of `conversations.list`, null for all. */
 export function listConversations(filters: string | null, cursor: string | null, size: number): Promise<ConversationPage> {
-  const request = { cursor, page_size: size, ...(filters === null ? {} : { filters }) };
-  return call("conversations.list", request, (body) => conversationPage.parse(body));
+  const asked = { cursor, page_size: size, ...(filters === null ? {} : { filters }) };
+  return call("conversations.list", asked, (body) => conversationPage.parse(body));
 }
 
 export function conversationInfo(id: string): Promise<Conversation> {
@@ -116,17 +118,25 @@ export function workspaceName(): Promise<string | null> {
   return call("client.config", {}, (body) => clientConfig.parse(body).workspace);
 }
 
+/** Deliveries of pages that are not connected. */
+export function listWaiting(): Promise<Waiting[]> {
+  return request("health", { method: "GET" }, (body) => health.parse(body).waiting);
+}
+
 function nothing(): void {}
 
 /** Rejects with an {@link ApiError} whose message can be shown. */
-async function call<T>(path: string, request: object, read: (body: unknown) => T): Promise<T> {
-  const response = await fetch(`/${path}`, {
-    method: "POST",
-    headers: { "content-type": "application/json", accept: "application/json" },
-    body: JSON.stringify(request),
-  }).catch(() => null);
+function call<T>(path: string, body: object, read: (body: unknown) => T): Promise<T> {
+  const headers = { "content-type": "application/json", accept: "application/json" };
+  return request(path, { method: "POST", headers, body: JSON.stringify(body) }, read);
+}
+
+async function request<T>(path: string, init: RequestInit, read: (body: unknown) => T): Promise<T> {
+  const response = await fetch(`/${path}`, init).catch(() => null);
   if (response === null) throw new ApiError(0, "The platform does not answer.");
   const body: unknown = await response.json().catch(() => null);
+  // As Airy's own pages do: 403 means that somebody has to sign in.
+  if (response.status === 403) window.location.assign("/login");
   if (!response.ok) throw new ApiError(response.status, reason(body) ?? `The platform answered ${response.status}.`);
   try {
     return read(body);

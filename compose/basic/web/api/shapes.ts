@@ -40,6 +40,10 @@ export const templateList = z.object({ data: z.array(template) });
 /** `client.config`, of which the page needs the name of the workspace: a member of ours, which Airy Core does not have. */
 export const clientConfig = z.object({ workspace: z._default(z.nullable(z.string()), null) });
 
+/** `GET /health`: what waits for a channel that is not connected. */
+const waiting = z.object({ source: z.nullable(z.string()), source_channel_id: z.nullable(z.string()), deliveries: z.number() });
+export const health = z.object({ waiting: z._default(z.array(waiting), []) });
+
 const words = z._default(z.nullable(z.string()), null);
 
 /** What is known of a contact beyond the name. */
@@ -67,6 +71,7 @@ export type Message = z.infer<typeof message>;
 export type Conversation = z.infer<typeof conversation>;
 export type ConversationPage = z.infer<typeof conversationPage>;
 export type MessagePage = z.infer<typeof messagePage>;
+export type Waiting = z.infer<typeof waiting>;
 export type Tag = z.infer<typeof tag>;
 export type Template = z.infer<typeof template>;
 export type Contact = z.infer<typeof contact>;

@@ -59,6 +59,15 @@ export function sourceId({ content, metadata }: Message): string | null {
   );
 }
 
+/** Texts that a program has suggested as an answer (`messages.suggest-replies`). */
+export function suggestionsOf({ metadata }: Message): string[] {
+  return Object.values(bag(bag(metadata)["suggestions"]))
+    .map((suggestion) => bag(suggestion)["content"])
+    .map((content) => text(content) ?? text(bag(content)["text"]) ?? text(bag(bag(content)["message"])["text"]))
+    .filter((words) => words !== null)
+    .slice(0, 5);
+}
+
 /** The source's id of the message that this one answers. */
 export function answeredId({ content }: Message): string | null {
   const outer = bag(content);

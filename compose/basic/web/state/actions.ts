@@ -3,6 +3,7 @@ import * as api from "../api/client.ts";
 import type { Metadata, Tag } from "../api/shapes.ts";
 import { filtersOf, isClosed, type View } from "../api/view.ts";
 import { displayName } from "../content/names.ts";
+import { remember } from "../remember.ts";
 import type { Action, Inbox } from "./inbox.ts";
 import { nextCursor } from "./list.ts";
 import { threadOf } from "./thread.ts";
@@ -87,7 +88,7 @@ export function createActions(dispatch: (action: Action) => void, current: () =>
       dispatch({ type: "drafted", id, draft: { key, content, at: new Date().toISOString(), error: null } });
       api.sendMessage(id, content).then(
         (message) => dispatch({ type: "sent", id, key, message }),
-        (error: unknown) => dispatch({ type: "sendFailed", id, key, error: sendErrorText(error) }),
+        (error: unknown) => dispatch({ type: "sendFailed", id, key, error: textOf(error) }),
       );
     },
     discard: (id, key) => dispatch({ type: "discarded", id, key }),
@@ -146,6 +147,7 @@ function createReading(dispatch: (action: Action) => void, current: () => Inbox)
       if (cursor !== null && list.pending === 0) read(list.view, cursor, PAGE);
     },
     setView: (view: View) => {
+      remember("state", view.state === "all" ? null : view.state);
       dispatch({ type: "view", view });
       read(view, null, PAGE);
     },
@@ -159,9 +161,4 @@ function createReading(dispatch: (action: Action) => void, current: () => Inbox)
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : "Something went wrong.";
-}
-
-function sendErrorText(error: unknown): string {
-  if (error instanceof api.ApiError && error.status === 403) return "The channel of this conversation is not connected any more.";
-  return textOf(error);
 }

@@ -1,5 +1,5 @@
 /** What the inbox knows: a pure reducer over answers of the API, live events and what the user does. */
-import type { Channel, Conversation, ConversationPage, LiveEvent, Message, MessagePage, Metadata, Tag } from "../api/shapes.ts";
+import type { Channel, Conversation, ConversationPage, LiveEvent, Message, MessagePage, Metadata, Tag, Waiting } from "../api/shapes.ts";
 import { everything, type View } from "../api/view.ts";
 import { answered, asking, emptyList, enter, type List, loadedList, place, touched } from "./list.ts";
 import { live } from "./live.ts";
@@ -12,6 +12,8 @@ export interface Inbox {
   /** null before the first answer. */
   channels: Channel[] | null;
   tags: Tag[];
+  /** Deliveries of pages that are not connected. */
+  waiting: Waiting[];
   /** All that is known, shown or not, by id. */
   conversations: Readonly<Record<string, Conversation>>;
   list: List;
@@ -29,6 +31,7 @@ export type Action =
   | { type: "workspace"; name: string | null }
   | { type: "channels"; channels: Channel[] }
   | { type: "tags"; tags: Tag[] }
+  | { type: "waiting"; waiting: Waiting[] }
   | { type: "view"; view: View }
   | { type: "listLoading"; view: View }
   /** `refresh`: the list from its top anew. */
@@ -57,6 +60,7 @@ export const emptyInbox: Inbox = {
   workspace: null,
   channels: null,
   tags: [],
+  waiting: [],
   conversations: {},
   list: emptyList(everything),
   threads: {},
@@ -78,6 +82,8 @@ export function reduce(inbox: Inbox, action: Action): Inbox {
       return { ...inbox, channels: action.channels };
     case "tags":
       return { ...inbox, tags: action.tags };
+    case "waiting":
+      return { ...inbox, waiting: action.waiting };
     case "view":
       return { ...inbox, list: emptyList(action.view) };
     case "listLoading":

@@ -1,22 +1,25 @@
 /** The inbox at work: reads and listens, and feeds the reducer. */
 import { useEffect, useMemo, useReducer, useRef } from "react";
-import { conversationInfo, listChannels, listConversations, listTags, markRead, workspaceName } from "../api/client.ts";
+import { conversationInfo, listChannels, listConversations, listTags, listWaiting, markRead, workspaceName } from "../api/client.ts";
 import { connectLive } from "../api/live.ts";
 import type { LiveEvent } from "../api/shapes.ts";
 import { everything, filtersOf, unreadCount } from "../api/view.ts";
+import { remembered } from "../remember.ts";
 import { type Actions, createActions } from "./actions.ts";
 import { type Action, emptyInbox, type Inbox, reduce } from "./inbox.ts";
+import { emptyList } from "./list.ts";
 
 /** A conversation can be told of before the API lists it. */
 const INFO_ATTEMPTS = 6;
 /** More new conversations than these at once are read with the list. */
 const ASKED_ONE_BY_ONE = 10;
+const WAITING_EVERY_MS = 60_000;
 /** Unread conversations that are counted message by message. */
 const UNREAD_READ = 100;
 
 /** @param selected the conversation that is looked at, if any. */
 export function useInbox(selected: string | null): [Inbox, Actions] {
-  const [inbox, dispatch] = useReducer(reduce, emptyInbox);
+  const [inbox, dispatch] = useReducer(reduce, null, inboxAsLeft);
   const latest = useRef({ inbox, selected });
   latest.current = { inbox, selected };
   const actions = useMemo(() => createActions(dispatch, () => latest.current.inbox), []);
@@ -41,7 +44,9 @@ export function useInbox(selected: string | null): [Inbox, Actions] {
         for (const id of spokenOf(events)) if (!(id in latest.current.inbox.conversations)) strangers.meet(id);
       },
     });
+    const looking = setInterval(() => document.visibilityState === "visible" && void readWaiting(dispatch), WAITING_EVERY_MS);
     return () => {
+      clearInterval(looking);
       strangers.stop();
       end();
     };
@@ -65,18 +70,33 @@ export function useInbox(selected: string | null): [Inbox, Actions] {
   return [inbox, actions];
 }
 
+/** Open, closed or all, as this browser showed it last. */
+function inboxAsLeft(): Inbox {
+  const state = remembered("state");
+  return state === "open" || state === "closed" ? { ...emptyInbox, list: emptyList({ ...everything, state }) } : emptyInbox;
+}
+
 /** What stands around the list. An older platform does not have all of it; what does not answer is left out. */
 async function readAround(dispatch: (action: Action) => void): Promise<void> {
   const ignore = () => {};
   await Promise.all([
     workspaceName().then((name) => dispatch({ type: "workspace", name }), ignore),
     listChannels().then((channels) => dispatch({ type: "channels", channels }), ignore),
+    readWaiting(dispatch),
     listTags().then((tags) => dispatch({ type: "tags", tags }), ignore),
     listConversations(filtersOf({ ...everything, unread: true }), null, UNREAD_READ).then(
       (page) => dispatch({ type: "unread", page }),
       ignore,
     ),
   ]);
+}
+
+/** Told by nobody, so asked for from time to time. */
+function readWaiting(dispatch: (action: Action) => void): Promise<void> {
+  return listWaiting().then(
+    (waiting) => dispatch({ type: "waiting", waiting }),
+    () => {},
+  );
 }
 
 function spokenOf(events: LiveEvent[]): string[] {

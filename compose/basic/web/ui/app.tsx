@@ -7,9 +7,9 @@ import { ContactPanel } from "./contact-panel.tsx";
 import { ConversationList } from "./conversation-list.tsx";
 import { setFavicon } from "./favicon.ts";
 import { ListHead } from "./list-head.tsx";
-import { Nothing } from "./nothing.tsx";
+import { ListTroubles, Nothing } from "./nothing.tsx";
 import { Notice } from "./notice.tsx";
-import { remembered, remember } from "./remember.ts";
+import { remembered, remember } from "../remember.ts";
 import { ShortcutHelp, useShortcuts } from "./shortcuts.tsx";
 import { ThreadPane } from "./thread.tsx";
 
@@ -40,6 +40,9 @@ export function App() {
     <div className={classes.join(" ")}>
       <nav aria-label="Conversations" className="side">
         <ListHead name={name} inbox={inbox} actions={actions} onHelp={() => showHelp(true)} />
+        <div className="troubles">
+          <ListTroubles inbox={inbox} />
+        </div>
         <ConversationList inbox={inbox} selected={selected} actions={actions} onSelect={select} />
       </nav>
       {selected === null ? (

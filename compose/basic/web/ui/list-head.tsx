@@ -1,5 +1,5 @@
 import { useEffect, useId, useState } from "react";
-import type { View } from "../api/view.ts";
+import { isClosed, unreadCount, type View } from "../api/view.ts";
 import { channelName } from "../content/names.ts";
 import type { Actions } from "../state/actions.ts";
 import type { Inbox } from "../state/inbox.ts";
@@ -75,6 +75,7 @@ export function ListHead({ name, inbox, actions, onHelp }: Props) {
         {states.map(([state, label]) => (
           <button key={state} type="button" aria-pressed={view.state === state} onClick={() => set({ state })}>
             {label}
+            {state === "closed" && view.state === "open" && <Overlooked inbox={inbox} />}
           </button>
         ))}
         <button type="button" className="apart" aria-pressed={view.unread} onClick={() => set({ unread: !view.unread })}>
@@ -93,6 +94,18 @@ export function ListHead({ name, inbox, actions, onHelp }: Props) {
         </p>
       )}
     </header>
+  );
+}
+
+/** Somebody wrote into a closed conversation, which a list of open ones does not show. */
+function Overlooked({ inbox }: { inbox: Inbox }) {
+  const count = Object.values(inbox.conversations).filter((each) => isClosed(each) && unreadCount(each) > 0).length;
+  if (count === 0) return null;
+  return (
+    <span className="unread">
+      {count}
+      <span className="spoken"> with unread messages</span>
+    </span>
   );
 }
 

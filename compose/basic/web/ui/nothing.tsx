@@ -1,5 +1,7 @@
 /** What stands where there is nothing to show, and says what to do next. */
 import { everything } from "../api/view.ts";
+import { channelName } from "../content/names.ts";
+import { line } from "../content/text.ts";
 import type { Actions } from "../state/actions.ts";
 import type { Inbox } from "../state/inbox.ts";
 import { Icon } from "./icons.tsx";
@@ -62,6 +64,11 @@ export function Nothing({ inbox }: { inbox: Inbox }) {
   return (
     <main className="nothing">
       <Trouble inbox={inbox} />
+      {inbox.list.ids?.length === 0 && (
+        <div className="hint">
+          <p>Messages are read and answered here.</p>
+        </div>
+      )}
       {some && (
         <div className="hint">
           <Icon name="reply" />
@@ -80,21 +87,44 @@ export function Trouble({ inbox, channel = null }: { inbox: Inbox; channel?: str
   const broken = (inbox.channels ?? []).filter(({ id, metadata }) => (channel ?? id) === id && metadata?.["connection_state"] === "broken");
   return (
     <>
-      {inbox.connection === "lost" && (
-        <p className="banner" role="status">
-          Not connected to the platform; trying again. What is shown may be out of date. See <code>airy status</code>.
-        </p>
-      )}
-      {broken.map(({ id, metadata }) => (
-        <p key={id} className="banner bad" role="status">
-          {String(metadata?.["name"] ?? "A channel")} cannot be answered: {reasonOf(metadata?.["connection_error"])} Connect the page again
-          with a new page token.
+      {inbox.connection === "lost" && <Lost />}
+      {broken.map((each) => (
+        <p key={each.id} className="banner bad" role="status">
+          <strong>{channelName(each)} cannot be answered:</strong> {reasonOf(each.metadata?.["connection_error"])} Connect it again with a
+          new page token; <code>airy up</code> says how.
         </p>
       ))}
     </>
   );
 }
 
+/** Above the list: the connection, and what waits for a page that is not connected. */
+export function ListTroubles({ inbox }: { inbox: Inbox }) {
+  return (
+    <>
+      {inbox.connection === "lost" && <Lost />}
+      {inbox.waiting.slice(0, 5).map(({ source, source_channel_id: id, deliveries }) => (
+        <p key={`${source} ${id}`} className="banner" role="status">
+          <strong>
+            {source === "instagram" ? "Account" : "Page"} {line(id ?? "?", 40)} is not connected:
+          </strong>{" "}
+          {deliveries === 1 ? "one delivery waits" : `${deliveries.toLocaleString()} deliveries wait`}. They come here when it is connected;{" "}
+          <code>airy up</code> says how.
+        </p>
+      ))}
+    </>
+  );
+}
+
+function Lost() {
+  return (
+    <p className="banner lost-banner" role="status">
+      Not connected to the platform; trying again. What is shown may be out of date. See <code>airy status</code>.
+    </p>
+  );
+}
+
 function reasonOf(error: unknown): string {
-  return typeof error === "string" && error !== "" ? `${error.replace(/[.\s]+$/, "")}.` : "its token is not accepted any more.";
+  const reason = typeof error === "string" ? line(error, 300).replace(/[.\s]+$/, "") : "";
+  return reason === "" ? "its token is not accepted any more." : `${reason}.`;
 }

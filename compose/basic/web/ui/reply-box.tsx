@@ -1,6 +1,7 @@
 import { type KeyboardEvent, useRef, useState } from "react";
+import { line } from "../content/text.ts";
 import { Icon } from "./icons.tsx";
-import { remember, remembered } from "./remember.ts";
+import { remember, remembered } from "../remember.ts";
 import { SavedReplies } from "./saved-replies.tsx";
 import { ago, hoursSince } from "./time.ts";
 
@@ -10,6 +11,8 @@ interface Props {
   source: string | null;
   /** When the customer wrote last, as far as it was read. */
   lastHeard: string | null;
+  /** What a program suggests to answer. */
+  suggestions: string[];
   onSend: (content: unknown) => void;
 }
 
@@ -23,7 +26,7 @@ const limits: Record<string, { most: number; sizeOf: (text: string) => number; u
 const WINDOW_HOURS = 24;
 
 /** Enter sends, Shift+Enter begins a new line; Enter that picks a candidate of an input method does neither. */
-export function ReplyBox({ id, name, source, lastHeard, onSend }: Props) {
+export function ReplyBox({ id, name, source, lastHeard, suggestions, onSend }: Props) {
   const [text, setStateText] = useState(() => remembered(`draft.${id}`) ?? "");
   const [saved, showSaved] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
@@ -72,6 +75,15 @@ export function ReplyBox({ id, name, source, lastHeard, onSend }: Props) {
           }}
           onClose={() => showSaved(false)}
         />
+      )}
+      {suggestions.length > 0 && (
+        <div className="row" role="group" aria-label="Suggested replies">
+          {suggestions.map((words, index) => (
+            <button key={index} type="button" className="suggestion" title={words} onClick={() => insert(words)}>
+              {line(words, 60)}
+            </button>
+          ))}
+        </div>
       )}
       <form
         className="write"

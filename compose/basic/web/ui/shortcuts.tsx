@@ -1,7 +1,7 @@
 /** Keys for who works here all day. */
 import { useEffect, useRef, useState } from "react";
 import { Dialog } from "./dialog.tsx";
-import { remember, remembered } from "./remember.ts";
+import { remember, remembered } from "../remember.ts";
 
 interface Targets {
   next: () => void;

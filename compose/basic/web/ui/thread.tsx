@@ -2,7 +2,7 @@ import { Fragment, useCallback, useEffect, useMemo, useRef } from "react";
 import type { Conversation, Message } from "../api/shapes.ts";
 import { isClosed, pictureOf, tagIds } from "../api/view.ts";
 import { channelName, displayName } from "../content/names.ts";
-import { answeredId, sourceId } from "../content/read.ts";
+import { answeredId, sourceId, suggestionsOf } from "../content/read.ts";
 import type { Actions } from "../state/actions.ts";
 import type { Inbox } from "../state/inbox.ts";
 import { threadOf } from "../state/thread.ts";
@@ -41,7 +41,7 @@ export function ThreadPane({ id, conversation, inbox, actions, panel, onPanel, o
         </button>
         {conversation && <Avatar name={name} url={pictureOf(conversation)} owner={{ kind: "conversation", id }} />}
         <div className="who">
-          <h2>{name}</h2>
+          <h1>{name}</h1>
           {conversation && <Subtitle conversation={conversation} inbox={inbox} />}
         </div>
         {conversation && (
@@ -169,12 +169,14 @@ function Answer({ id, name, conversation, inbox, actions }: Omit<Props, "panel" 
     return <p className="hint">{channelName(conversation.channel)} is disconnected: replies cannot be sent. Connect it again to answer.</p>;
   }
   const last = threadOf(inbox, id).messages.findLast((message) => message.from_contact);
+  const suggestions = last ? suggestionsOf(last) : [];
   return (
     <ReplyBox
       id={id}
       name={name}
       source={conversation?.channel.source ?? null}
       lastHeard={last?.sent_at ?? null}
+      suggestions={suggestions}
       onSend={(content) => actions.send(id, content)}
     />
   );

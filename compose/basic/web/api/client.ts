@@ -24,7 +24,7 @@ import {
 } from "./shapes.ts";
 
 /** `status` 0: nothing answered. */
-export class ApiError extends Error {
+class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;
 

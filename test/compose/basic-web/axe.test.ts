@@ -1,20 +1,13 @@
 /** The inbox page as people see, hear and touch it: axe's rules in light and dark, on a desk and on a phone. */
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import axe from "axe-core";
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { bubbles, conversationOf, entries, executable, useDesk } from "./desk.ts";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
 async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axe);
+  await page.evaluate(axe.source);
   return page.evaluate(async () => {
-    interface Result {
-      violations: { id: string; nodes: { html: string }[] }[];
-    }
-    const { axe } = window as unknown as { axe: { run(options: object): Promise<Result> } };
-    const { violations } = await axe.run({ resultTypes: ["violations"] });
+    const { violations } = await (window as unknown as { axe: typeof axe }).axe.run({ resultTypes: ["violations"] });
     return violations.map(
       ({ id, nodes }) =>
         `${id}: ${nodes

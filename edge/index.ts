@@ -1,6 +1,6 @@
 /** The public side of the tunnel: an SSH server for clients and an HTTP ingress for everybody else. `startEdge` is the one way in. */
 import { randomBytes } from "node:crypto";
-import { mkdir } from "node:fs/promises";
+import { accessSync, constants } from "node:fs";
 import { makeProbeKey, startProbe, type ProbeKey } from "./admin/probe.ts";
 import { startAdmin, type RunningAdmin } from "./admin/server.ts";
 import { parseDomain, type EdgeConfig } from "./config.ts";
@@ -14,6 +14,8 @@ import { openAccess, type Access } from "./ssh/access.ts";
 import { loadHostKey, type HostKey } from "./ssh/host-key.ts";
 import { DEFAULT_SSH_LIMITS, type NameRequest } from "./ssh/options.ts";
 import { startSshServer, type RunningSshServer } from "./ssh/server.ts";
+import { makeFolder } from "./store/folder.ts";
+import { lockFolder } from "./store/lock.ts";
 import { LocalPresence } from "./tunnels/presence.ts";
 import { TunnelRegistry } from "./tunnels/registry.ts";
 import type { Tunnel } from "./tunnels/tunnel.ts";
@@ -135,9 +137,9 @@ class Edge implements RunningEdge {
 
   async #openData(): Promise<void> {
     const { dataDir, hostKey, access, log } = this.#config;
-    await mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((error: Error) => {
-      throw new EdgeError("EDGE_DATA", error.message);
-    });
+    prepareDataDir(dataDir);
+    const lock = await lockFolder(dataDir);
+    this.#undo.push(() => lock.release());
     this.#hostKey = await loadHostKey(hostKey, dataDir);
     this.#access = openAccess(access ?? { authorizedKeys: null, deniedKeys: null }, log);
     this.#names = openClaims(dataDir);
@@ -231,5 +233,15 @@ class Edge implements RunningEdge {
   async #call({ name }: Tunnel, { method }: Call): Promise<unknown> {
     if (method === "dead.list") return this.#hold.deadOf(name);
     return method === "dead.replay" ? this.#hold.replay(name) : this.#hold.purge(name);
+  }
+}
+
+/** The folder itself, and whether it can be written. */
+function prepareDataDir(dataDir: string): void {
+  try {
+    makeFolder(dataDir);
+    accessSync(dataDir, constants.W_OK);
+  } catch (cause) {
+    throw new EdgeError("EDGE_DATA", (cause as Error).message, { cause });
   }
 }

@@ -1,6 +1,6 @@
 /** The edge's own key: ed25519, made on first start, kept in the data folder. */
 import { randomUUID } from "node:crypto";
-import { link, mkdir, open, readFile, rm } from "node:fs/promises";
+import { open, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import ssh2 from "ssh2";
 import { EdgeError } from "../errors.ts";
@@ -28,20 +28,20 @@ async function readOrCreate(file: string): Promise<string> {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw new EdgeError("EDGE_HOST_KEY", String(error));
   }
   const { privateKey: pem } = generateKey("airy edge");
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-  // Two edges may be started at the same time, and only later find out: the key whose link comes first is the key of both.
+  // Whole or not there: a process that is killed in between leaves no half of a key.
   const temporary = `${file}.${randomUUID()}`;
-  const handle = await open(temporary, "wx", 0o600);
   try {
-    await handle.writeFile(pem);
-    await handle.sync();
-    await link(temporary, file);
+    const handle = await open(temporary, "wx", 0o600);
+    try {
+      await handle.writeFile(pem);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
     return pem;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw new EdgeError("EDGE_HOST_KEY", String(error));
-    return await readFile(file, "utf8");
-  } finally {
-    await handle.close();
     await rm(temporary, { force: true });
+    throw new EdgeError("EDGE_HOST_KEY", String(error));
   }
 }

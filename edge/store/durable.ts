@@ -2,9 +2,9 @@
  * Bytes under keys whose writes say the truth: a promise that resolves means that they are synced, one that rejects means that the change is
  * not there and will not come back. Writes that are under way at the same time share one sync.
  */
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync } from "node:fs";
 import { EdgeError, type FailureCode } from "../errors.ts";
-import { lockFolder, type FolderLock } from "./lock.ts";
+import { makeFolder } from "./folder.ts";
 import { Log } from "./log/log.ts";
 import { Damage } from "./log/replay.ts";
 
@@ -42,16 +42,14 @@ const BATCH_JOBS = 2048;
 const BATCH_BYTES = 16 * 1024 * 1024;
 
 /**
- * Opens or makes the store in `options.dir`. Throws EDGE_DATA_LOCKED, EDGE_DATA (the folder cannot be used) or the code for a corrupt
- * store; what is there is never emptied.
+ * Opens or makes the store in `options.dir`, which nobody else may have open (lock.ts). Throws EDGE_DATA (the folder cannot be used) or the
+ * code for a corrupt store; what is there is never emptied.
  */
 export function openDurable(options: DurableOptions): Durable {
   prepareFolder(options.dir);
-  const lock = lockFolder(options.dir);
   try {
-    return new Durable(options, lock, new Log(options.dir));
+    return new Durable(options, new Log(options.dir));
   } catch (cause) {
-    void lock.release();
     const { message } = cause as Error;
     throw cause instanceof Damage ? new EdgeError(options.corrupt, `${message}.`) : new EdgeError("EDGE_DATA", message, { cause });
   }
@@ -59,16 +57,14 @@ export function openDurable(options: DurableOptions): Durable {
 
 export class Durable {
   private readonly options: DurableOptions;
-  private readonly lock: FolderLock;
   private readonly log: Log;
   private readonly waiting: Job[] = [];
   private underWay: Promise<void> | null = null;
   private retry: NodeJS.Timeout | null = null;
   private closing = false;
 
-  constructor(options: DurableOptions, lock: FolderLock, log: Log) {
+  constructor(options: DurableOptions, log: Log) {
     this.options = options;
-    this.lock = lock;
     this.log = log;
   }
 
@@ -122,7 +118,6 @@ export class Durable {
     for (const job of this.waiting.splice(0)) this.refuse(job, "The store was closed first.");
     // A sync that hangs in the kernel cannot be waited for.
     if (!this.underWay) await this.log.close();
-    await this.lock.release();
   }
 
   /** The deadline of a job has passed. One that may leave nothing behind is dropped, unless its commit has begun. */
@@ -236,7 +231,7 @@ function undoing(changes: Change[]): Job {
 
 function prepareFolder(dir: string): void {
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    makeFolder(dir);
     chmodSync(dir, 0o700);
   } catch (cause) {
     throw new EdgeError("EDGE_DATA", (cause as Error).message, { cause });

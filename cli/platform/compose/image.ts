@@ -1,6 +1,7 @@
 /** Images: which ones are used, whether they are here or can be had, and how ours is made. */
 import { createHash } from "node:crypto";
-import { cp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { cp, mkdir, readFile, readdir, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { z } from "zod";
@@ -87,16 +88,11 @@ async function stageContext(pack: Package, dir: string): Promise<void> {
   await mkdir(dir, { recursive: true });
   await cp(pack.distDir, dir, { recursive: true });
   for (const file of ["Dockerfile", "healthcheck.mjs"]) await cp(path.join(pack.composeDir, "basic", file), path.join(dir, file));
-  const modules = path.join(dir, "node_modules");
-  const lmdb = await findModule("lmdb", pack.distDir);
-  if (lmdb) {
-    await writeFile(path.join(dir, "lmdb.version"), lmdb.version);
-    await copyModule("lmdb", pack.distDir, modules, new Set());
-  }
   // ssh2's compiled addon doubles the edge's speed where Node's version in the image fits; without it ssh2 does with JavaScript.
   const addon = "ssh2/lib/protocol/crypto/build/Release/sshcrypto.node";
-  const ssh2 = await findModule("ssh2", pack.distDir);
-  if (ssh2) await cp(path.join(ssh2.dir, "..", addon), path.join(modules, addon)).catch(() => undefined);
+  const folders = createRequire(path.join(pack.distDir, "_.js")).resolve.paths("ssh2") ?? [];
+  const compiled = folders.map((folder) => path.join(folder, addon)).find((file) => existsSync(file));
+  if (compiled) await cp(compiled, path.join(dir, "node_modules", addon));
 }
 
 /** Images of ours of other builds that no container uses. The engine refuses to remove one in use. */
@@ -124,41 +120,6 @@ async function contentHash(pack: Package, node: string): Promise<string> {
   await visit(pack.distDir);
   for (const file of ["Dockerfile", "healthcheck.mjs"]) hash.update(await readFile(path.join(pack.composeDir, "basic", file)));
   return hash.digest("hex").slice(0, 12);
-}
-
-interface Module {
-  dir: string;
-  version: string;
-  dependencies: string[];
-}
-
-const manifestSchema = z.object({
-  version: z.string(),
-  dependencies: z.record(z.string(), z.string()).default({}),
-  optionalDependencies: z.record(z.string(), z.string()).default({}),
-});
-
-/** The installed package as a module in `from` sees it; null when it is not installed. */
-async function findModule(name: string, from: string): Promise<Module | null> {
-  for (const base of createRequire(path.join(from, "_.js")).resolve.paths(name) ?? []) {
-    const dir = path.join(base, name);
-    const text = await readFile(path.join(dir, "package.json"), "utf8").catch(() => null);
-    if (text === null) continue;
-    const { version, dependencies, optionalDependencies } = manifestSchema.parse(JSON.parse(text));
-    return { dir, version, dependencies: Object.keys({ ...dependencies, ...optionalDependencies }) };
-  }
-  return null;
-}
-
-/** Copies a package and what it depends on, as far as it is installed, side by side into `modules`. */
-async function copyModule(name: string, from: string, modules: string, done: Set<string>): Promise<void> {
-  if (done.has(name)) return;
-  done.add(name);
-  const module = await findModule(name, from);
-  if (!module) return;
-  const nested = path.join(module.dir, "node_modules");
-  await cp(module.dir, path.join(modules, name), { recursive: true, filter: (source) => source !== nested });
-  for (const dependency of module.dependencies) await copyModule(dependency, module.dir, modules, done);
 }
 
 function parseEnvFile(text: string): Record<string, string | undefined> {

@@ -38,8 +38,7 @@ const endOf = (name: string) => [...batchesOf(readFileSync(file(name)))].at(-1)!
 
 function fingerprint(): string {
   const hash = createHash("sha256");
-  for (const name of readdirSync(path.join(dir, "hold")).sort())
-    if (!name.startsWith("lock")) hash.update(name).update(readFileSync(file(name)));
+  for (const name of readdirSync(path.join(dir, "hold")).sort()) hash.update(name).update(readFileSync(file(name)));
   return hash.digest("hex");
 }
 

@@ -24,7 +24,7 @@ export interface StoreProcess {
   exited: Promise<{ code: number | null; signal: string | null }>;
 }
 
-/** Bundles the program once; lmdb is found from inside node_modules. Call `dispose` at the end. */
+/** Bundles the program once. Call `dispose` at the end. */
 export async function buildStoreProgram(): Promise<{ file: string; dispose: () => void }> {
   const cache = path.resolve("node_modules/.cache");
   mkdirSync(cache, { recursive: true });
@@ -36,7 +36,6 @@ export async function buildStoreProgram(): Promise<{ file: string; dispose: () =
     bundle: true,
     platform: "node",
     format: "esm",
-    external: ["lmdb"],
     logLevel: "error",
   });
   return { file, dispose: () => rmSync(folder, { recursive: true }) };

@@ -168,10 +168,6 @@ describe("recycling", () => {
   });
 });
 
-it("refuses a second opening, in this process", () => {
-  expect(() => openClaims(dir)).toThrow(expect.objectContaining({ code: "EDGE_DATA_LOCKED" }));
-});
-
 it("refuses a damaged store instead of beginning anew", async () => {
   await claims.claim(anna, "shop");
   await claims.close();

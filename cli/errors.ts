@@ -236,13 +236,13 @@ export const catalogue = {
   }),
 
   // --- port (11) -------------------------------------------------------------------------------------------------------------------
-  PORT_TAKEN: entry<{ port: number; holder: string | null }>({
+  PORT_TAKEN: entry<{ port: number; holder: string | null; command?: "sandbox" }>({
     category: "port",
     exit: 11,
     retryable: true,
     what: (d) => `Port ${d.port} is taken.`,
     why: (d) => (d.holder ? `It is held by ${d.holder}.` : "Another program listens there; its name cannot be seen by this user."),
-    actions: () => ["airy up --port N", "or leave --port out: airy then finds a free one"],
+    actions: (d) => (d.command ? [`airy ${d.command} --port N`] : ["airy up --port N", "or leave --port out: airy then finds a free one"]),
   }),
 
   // --- image (12) ------------------------------------------------------------------------------------------------------------------
@@ -674,6 +674,30 @@ export const catalogue = {
     what: () => "The stand-in for Facebook refused the message.",
     why: (d) => `It answered ${d.status}${d.message ? `: ${d.message}` : ""}.`,
     actions: () => ["airy trigger --help", "airy status"],
+  }),
+  TRIGGER_VIA_FAILED: entry<Unanswered & { host: string }>({
+    category: "service",
+    exit: 13,
+    retryable: true,
+    what: () => "The webhook does not answer.",
+    why: (d) => networkCause(d),
+    actions: () => ["airy status"],
+  }),
+  TRIGGER_NO_SECRET: entry({
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: () => "There is no app secret to sign with.",
+    why: () => "Neither airy.yaml nor FACEBOOK_APP_ID and FACEBOOK_APP_SECRET name an app, and no sandbox runs here.",
+    actions: () => ["FACEBOOK_APP_ID=... FACEBOOK_APP_SECRET=... airy trigger message --via URL", "airy up --sandbox"],
+  }),
+  SANDBOX_START: entry<{ reason: string }>({
+    category: "service",
+    exit: 13,
+    retryable: false,
+    what: () => "The stand-in for Facebook could not be started.",
+    why: (d) => `${d.reason}`,
+    actions: () => ["airy sandbox --data DIR", "airy sandbox --help"],
   }),
   SANDBOX_UNREACHABLE: entry<Unanswered & { host: string }>({
     category: "service",

@@ -11,6 +11,8 @@ export const load: { [N in CommandName]: () => Promise<Run<N>> } = {
   destroy: async () => (await import("./destroy.ts")).runDestroy,
   logs: async () => (await import("./logs.ts")).runLogs,
   trigger: async () => (await import("./trigger.ts")).runTrigger,
+  open: async () => (await import("./open.ts")).runOpen,
+  sandbox: async () => (await import("./sandbox.ts")).runSandbox,
   replay: async () => (await import("./replay.ts")).runReplay,
   doctor: async () => (await import("./doctor.ts")).runDoctor,
   proxy: async () => (await import("./proxy.ts")).runProxy,

@@ -101,10 +101,71 @@ export const commands = {
     ],
   },
   trigger: {
-    summary: "Make a customer write, through the stand-in for Facebook",
-    arguments: [{ name: "what", description: "what the customer does", required: true, choices: ["message"] }],
-    options: [{ name: "text", kind: "text", value: "TEXT", description: 'what the customer writes (default: "Hello!")' }, json, workspace],
-    examples: [['airy trigger message --text "Hi there"', "it shows in the inbox at once"]],
+    summary: "Be a customer: write, press, react, through the stand-in for Facebook",
+    arguments: [
+      {
+        name: "what",
+        description: "what happens",
+        choices: ["message", "postback", "reaction", "image", "sticker", "edit", "unsend", "echo", "read", "batch"],
+      },
+    ],
+    options: [
+      { name: "text", kind: "text", value: "TEXT", description: 'what is written (default: "Hello!"); of a postback, the button' },
+      { name: "from", kind: "text", value: "CUSTOMER", description: "who: an id or a name; a new one where there is none (default: Ada)" },
+      { name: "page", kind: "text", value: "ID", description: "to which page (default: the sandbox's)" },
+      { name: "payload", kind: "text", value: "TEXT", description: "payload of a postback" },
+      { name: "emoji", kind: "text", value: "EMOJI", description: "of a reaction; none takes it back (default: a heart)" },
+      { name: "mid", kind: "text", value: "ID", description: "message to react to, correct or take back (default: the last one)" },
+      { name: "picture", kind: "text", value: "URL", description: "address of the image or sticker" },
+      { name: "count", kind: "count", value: "N", description: "how often; with batch: messages in the one delivery (default: 1; 3)" },
+      { name: "rate", kind: "count", value: "R", description: "how many a second (default: one after the other)" },
+      {
+        name: "file",
+        kind: "text",
+        value: "FILE",
+        description: "send what is in a JSON file; {{PAGE}}, {{APP}} and the like are filled in",
+      },
+      { name: "fixture", kind: "text", value: "NAME", description: "send a sample of a kind of event; --list shows them" },
+      { name: "list", kind: "flag", description: "list the fixtures, and the names that are filled in" },
+      {
+        name: "via",
+        kind: "text",
+        value: "URL",
+        description: "post to this webhook, signed with the app secret, without the stand-in",
+      },
+      json,
+      workspace,
+    ],
+    examples: [
+      ['airy trigger message --text "Hi there"', "it shows in the inbox at once"],
+      ["airy trigger reaction --emoji 👍 --from Bo", "another customer reacts to the last message"],
+      ["airy trigger message --count 600 --rate 10", "ten messages a second, for a minute"],
+      ["airy trigger --fixture instagram-story-mention", "an event of another kind; airy trigger --list shows all"],
+      ["airy trigger --file delivery.json", "a delivery of your own, signed like Facebook's"],
+      ["airy trigger message --via http://127.0.0.1:4200/facebook --page 1234", "straight to a webhook, with the secret of airy.yaml"],
+    ],
+  },
+  open: {
+    summary: "Open the inbox, or the chat page where you are the customer",
+    arguments: [{ name: "what", description: "which page (default: inbox)", choices: ["inbox", "chat"] }],
+    options: [{ name: "print", kind: "flag", description: "only print the address" }, json, workspace],
+    examples: [
+      ["airy open chat", "write as a customer, press buttons, see what the page sends"],
+      ["airy open inbox --print", "the address alone, for another browser"],
+    ],
+  },
+  sandbox: {
+    summary: "Run the stand-in for Facebook alone, to develop anything against it",
+    options: [
+      { name: "port", kind: "port", value: "N", description: "port on 127.0.0.1 (default: 4290)" },
+      { name: "data", kind: "text", value: "DIR", description: "folder for what it remembers (default: airy-sandbox)" },
+      { name: "speed", kind: "count", value: "N", description: "how fast its clock goes: 60 is an hour in a minute (default: 1)" },
+      json,
+    ],
+    examples: [
+      ["airy sandbox --port 4290", "the Graph API at http://127.0.0.1:4290, with an app and a page of its own"],
+      ["airy sandbox --speed 600", "see in six seconds what Facebook does in an hour of failures"],
+    ],
   },
   replay: {
     summary: "Send messages again that were set aside at the edge",
@@ -184,4 +245,4 @@ export type CommandName = keyof typeof commands;
 export type Options<N extends CommandName> = OptionsOf<(typeof commands)[N]>;
 
 /** Commands whose `--json` output is NDJSON that ends with the result. */
-export const streams: ReadonlySet<string> = new Set<CommandName>(["up", "logs", "proxy", "edge"]);
+export const streams: ReadonlySet<string> = new Set<CommandName>(["up", "logs", "proxy", "edge", "sandbox"]);

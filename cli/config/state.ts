@@ -87,16 +87,21 @@ export async function loadOrCreateSecrets(paths: WorkspacePaths): Promise<Secret
     version: VERSION,
     databasePassword: token(),
     verifyToken: token(),
-    sandbox: {
-      appId: digits(15),
-      appSecret: randomBytes(16).toString("hex"),
-      pageId: digits(15),
-      pageToken: `EAA${token()}`,
-      commandToken: token(),
-    },
+    sandbox: newSandboxSecrets(),
   };
   await writeAtomic(paths.secrets, `${JSON.stringify(made, null, 2)}\n`);
   return made;
+}
+
+/** An app, a page and the token of the command channel for a stand-in for Facebook. */
+export function newSandboxSecrets(): Secrets["sandbox"] {
+  return {
+    appId: digits(15),
+    appSecret: randomBytes(16).toString("hex"),
+    pageId: digits(15),
+    pageToken: `EAA${token()}`,
+    commandToken: token(),
+  };
 }
 
 async function read<T extends z.ZodType>(file: string, schema: T): Promise<z.output<T> | null> {

@@ -16,6 +16,18 @@ export interface Filling {
   lastPageMid?: string | null;
 }
 
+/** The names, for help and documentation. */
+export const placeholders: readonly (readonly [name: string, what: string])[] = [
+  ["{{PAGE}}", "id of the page"],
+  ["{{INSTAGRAM}}", "id of its Instagram account"],
+  ["{{APP}}", "id of the app"],
+  ["{{CUSTOMER}}", "id of the customer"],
+  ["{{TIME}}", "now, in milliseconds; {{TIME+1000}} is a second later"],
+  ["{{SECONDS}}", "now, in seconds"],
+  ["{{MID}}", "a new message id, the same in the whole file; {{MID:a}}, {{MID:b}} are further ones"],
+  ["{{LAST}}", "id of the customer's last message; {{LAST_PAGE}}: of the page's"],
+];
+
 export interface Template {
   /** Bodies of deliveries in the order in which they are sent, still with their names in braces. */
   bodies: string[];

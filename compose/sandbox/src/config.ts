@@ -20,6 +20,8 @@ export interface FacebookSandboxConfig {
   chatDir?: string | null;
   /** How a browser on this machine reaches the stand-in, for the addresses of pictures; default `http://127.0.0.1:<port>`. */
   publicUrl?: string | null;
+  /** How fast its clock goes; default 1, the machine's speed. */
+  speed?: number;
   /** Deviations from what Meta does; see settings.ts. */
   settings?: SettingsPatch;
   /** Sends handshakes and deliveries; rejects when nothing answers. */

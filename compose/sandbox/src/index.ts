@@ -13,6 +13,8 @@ export type { FacebookSandboxConfig };
 
 export interface RunningFacebookSandbox {
   port: number;
+  /** Of the page's owner, as a login would give it: for `/me/accounts`. */
+  userToken: string;
   /** Stops listening, waits for deliveries under way (at most their 5 seconds each) and writes what is not yet written. */
   close(): Promise<void>;
 }
@@ -54,6 +56,7 @@ export async function startFacebookSandbox(config: FacebookSandboxConfig): Promi
 
   return {
     port,
+    userToken: [...store.tokens.values()].find(({ type }) => type === "user")?.token ?? "",
     async close() {
       deliveries.stop();
       streams.close();

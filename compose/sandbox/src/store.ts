@@ -62,6 +62,7 @@ export class Store {
     if (saved) this.#restore(saved);
     this.#furnish(config);
     Object.assign(this.settings, config.settings);
+    this.clock.setRate(config.speed ?? 1);
   }
 
   /** Remembers that something changed; it is written soon. */

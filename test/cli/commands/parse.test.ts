@@ -51,8 +51,8 @@ describe("a command line", () => {
     ["up --timeout 0", "INVALID_ARGUMENT", { command: "up" }],
     ["up --engine podman", "INVALID_ARGUMENT", { command: "up" }],
     ["up --edge=", "INVALID_ARGUMENT", { command: "up" }],
-    ["trigger", "INVALID_ARGUMENT", { command: "trigger" }],
-    ["trigger postback", "INVALID_ARGUMENT", { command: "trigger" }],
+    ["trigger dance", "INVALID_ARGUMENT", { command: "trigger" }],
+    ["sandbox --port 0", "INVALID_ARGUMENT", { command: "sandbox" }],
     ["proxy", "INVALID_ARGUMENT", { command: "proxy" }],
   ])("%s is refused", (line, code, details) => {
     expect(() => run(line)).toThrow(expect.objectContaining({ code, details: expect.objectContaining(details) }));

@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { createHttpClient } from "../../../../cli/io/http.ts";
 import { connectPage } from "../../../../cli/sources/facebook/connect.ts";
 import { createFacebookSource } from "../../../../cli/sources/facebook/registrar.ts";
-import { triggerMessage } from "../../../../cli/sources/facebook/trigger.ts";
+import { triggerEvent } from "../../../../cli/sources/facebook/trigger.ts";
 import { startPlatform } from "../../../../compose/basic/src/index.ts";
 import { type Json, app, commandToken, page, startStandIn } from "../../../compose/sandbox/stand-in.ts";
 import { startPostgres } from "../../../support/postgres.ts";
@@ -43,7 +43,7 @@ test("a customer's message is in the platform, the reply is at the stand-in, its
   const target = { callbackUrl: `${platformUrl}/facebook`, previousUrls: [], verifyToken };
   expect(await source.register(target, { replaceWebhook: false }, () => {})).toMatchObject([{ state: "active" }]);
 
-  const written = await triggerMessage({ http, sandboxUrl: standIn.url, commandToken, text: "Grüße 👋", senderId: "2002" });
+  const written = await triggerEvent({ http, sandboxUrl: standIn.url, commandToken }, { kind: "message", text: "Grüße 👋", from: "2002" });
   expect(written).toMatchObject({ status: 200, deliveries: [{ attempts: 1 }] });
   const [conversation] = (await api("conversations.list", {})).data as Json[];
   const sent = await api("messages.send", { conversation_id: conversation!.id, message: { text: "hello back" } });

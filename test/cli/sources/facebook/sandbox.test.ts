@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { createHttpClient } from "../../../../cli/io/http.ts";
 import { type AiryError, exitCode, whyOf } from "../../../../cli/errors.ts";
 import { connectPage } from "../../../../cli/sources/facebook/connect.ts";
-import { triggerMessage } from "../../../../cli/sources/facebook/trigger.ts";
+import { type StandIn as Target, type TriggerEvent, triggerEvent } from "../../../../cli/sources/facebook/trigger.ts";
 import { type Receiver, platformLike, startReceiver } from "../../../compose/sandbox/receiver.ts";
 import { type StandIn, commandToken, page, startStandIn } from "../../../compose/sandbox/stand-in.ts";
 
@@ -21,8 +21,8 @@ afterEach(async () => {
   await receiver.close();
 });
 
-function trigger(changes: Partial<Parameters<typeof triggerMessage>[0]> = {}) {
-  return triggerMessage({ http, sandboxUrl: standIn.url, commandToken, text: "Hi there", ...changes });
+function trigger(event: Partial<TriggerEvent> = {}, target: Partial<Target> = {}) {
+  return triggerEvent({ http, sandboxUrl: standIn.url, commandToken, ...target }, { kind: "message", text: "Hi there", ...event });
 }
 
 function connect(platformUrl = receiver.url) {
@@ -40,9 +40,9 @@ async function failure(work: Promise<unknown>): Promise<AiryError> {
 
 test("a message is written and its delivery reported", async () => {
   await standIn.subscribe(`${receiver.url}/facebook`, "right-token");
-  const result = await trigger({ senderId: "77" });
-  expect(result).toMatchObject({ mid: expect.stringMatching(/^m_/), senderId: "77", pageId: page.id, status: 200 });
-  expect(result.deliveries).toMatchObject([{ mid: result.mid, status: 200, attempts: 1 }]);
+  const result = await trigger({ from: "77" });
+  expect(result).toMatchObject({ mid: expect.stringMatching(/^m_/), customerId: "77", pageId: page.id, status: 200 });
+  expect(result.deliveries).toMatchObject([{ status: 200, held: false, attempts: 1 }]);
   const delivered = JSON.parse((await receiver.nth(0, ({ method }) => method === "POST")).body.toString());
   expect(delivered.entry[0].messaging[0]).toMatchObject({ sender: { id: "77" }, message: { text: "Hi there" } });
 });
@@ -66,8 +66,8 @@ test("without a subscription the missing layer is named", async () => {
 test("a refused command, something else at the port, and nothing at the port", async () => {
   const refused = await failure(trigger({ text: "" }));
   expect({ code: refused.code, status: refused.details.status }).toEqual({ code: "TRIGGER_REFUSED", status: 400 });
-  expect((await failure(trigger({ commandToken: "wrong" }))).details.status).toBe(401);
-  const other = await failure(trigger({ sandboxUrl: receiver.url }));
+  expect((await failure(trigger({}, { commandToken: "wrong" }))).details.status).toBe(401);
+  const other = await failure(trigger({}, { sandboxUrl: receiver.url }));
   expect({ code: other.code, cause: other.details.cause }).toEqual({ code: "SANDBOX_UNREACHABLE", cause: "NOT_JSON" });
   await standIn.close();
   const gone = await failure(trigger());

@@ -49,6 +49,13 @@ test("installs and builds once, and again only what has changed", async ({ check
   expect(readdirSync(checkout.root).filter((name) => /lock|log$/.test(name))).toEqual(["package-lock.json"]);
 });
 
+test("the program runs where the user is, also when it had to be built first", async ({ checkout }) => {
+  const program = "console.log(process.cwd())";
+  const built = `import fs from "node:fs"; fs.mkdirSync("dist"); fs.writeFileSync("dist/airy.js", ${JSON.stringify(program)});`;
+  checkout.write("build.mjs", `${built} fs.writeFileSync("dist/.built", "");`);
+  expect((await checkout.run()).stdout).toBe("/\n");
+});
+
 test("compiles anew, once, what was compiled for another version of Node", async ({ checkout }) => {
   await checkout.run();
   checkout.write("node_modules/.airy-node", "v18\n");

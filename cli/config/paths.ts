@@ -73,6 +73,7 @@ const MADE = new Set([
   "logs",
   "postgres",
   "edge",
+  "facebook",
   "docker",
 ]);
 

@@ -665,14 +665,17 @@ export const catalogue = {
     retryable: true,
     what: () => "Nobody would receive this message, so it was not written.",
     why: (d) => `${d.message}`,
-    actions: () => ["airy status", "airy up --sandbox"],
+    actions: (d) =>
+      d.layer?.endsWith("-field")
+        ? ["airy trigger --list shows samples; those are sent whatever is subscribed: airy trigger --fixture NAME"]
+        : ["airy status", "airy up --sandbox"],
   }),
   TRIGGER_REFUSED: entry<{ status: number; message: string }>({
     category: "input",
     exit: 3,
     retryable: false,
     what: () => "The stand-in for Facebook refused the message.",
-    why: (d) => `It answered ${d.status}${d.message ? `: ${d.message}` : ""}.`,
+    why: (d) => (d.message ? `${d.message.replace(/\.+$/, "")} (status ${d.status}).` : `It answered ${d.status}.`),
     actions: () => ["airy trigger --help", "airy status"],
   }),
   TRIGGER_VIA_FAILED: entry<Unanswered & { host: string }>({

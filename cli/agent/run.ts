@@ -123,6 +123,11 @@ async function build({ ctx, settings, paths, journal, log, signal }: Parts) {
       holdSigned: true,
       onStatus,
       onRequest: (request) => emit({ type: "request", request }),
+      onFirstContact: (fingerprint) => {
+        const { host, port } = settings.edge;
+        const message = `first contact with the edge ${host}:${port}; its host key ${fingerprint} is trusted from now on`;
+        emit({ type: "check", id: "edge-key", status: "ok", message });
+      },
       onRefused: "retry",
       log: (line) => log(`tunnel: ${line}`),
     });

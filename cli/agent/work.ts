@@ -9,6 +9,7 @@ import { AiryError, fail } from "../errors.ts";
 import { probeCallback } from "../sources/facebook/callback.ts";
 import { connectPage } from "../sources/facebook/connect.ts";
 import type { Source, SourceTarget } from "../sources/source.ts";
+import { isNearby } from "../tunnel/public-url.ts";
 import type { RunningTunnel } from "../tunnel/tunnel.ts";
 import type { AgentSettings } from "./settings.ts";
 
@@ -48,7 +49,9 @@ export async function start(work: WorkContext): Promise<SourceTarget> {
         // Closed for good while it starts: what fails from then on fails because of that.
         void tunnel.closed.then((error) => error && lost.abort(error));
         const url = await openTunnel(tunnel, settings, signal);
-        target = { ...target, callbackUrl: `${url}/facebook`, previousUrls: [...(await work.callbacks())] };
+        // A name under an edge on the internet could still lead to a service of this machine, or of its network.
+        const refuse = (address: string): boolean => isNearby(address) && !isNearby(tunnel.edgeAddress() ?? "");
+        target = { ...target, callbackUrl: `${url}/facebook`, previousUrls: [...(await work.callbacks())], refuse };
         await work.remember(target.callbackUrl);
         return { detail: url };
       },
@@ -100,7 +103,8 @@ function rejected(signal: AbortSignal): Promise<never> {
 async function probe(work: WorkContext, target: SourceTarget): Promise<Outcome> {
   const { http, signal } = work;
   const verifyToken = work.source ? target.verifyToken : null;
-  await probeCallback({ http, callbackUrl: target.callbackUrl, verifyToken, retryDelaysMs: PROBE_DELAYS_MS, signal });
+  const { callbackUrl, refuse } = target;
+  await probeCallback({ http, callbackUrl, verifyToken, refuse, retryDelaysMs: PROBE_DELAYS_MS, signal });
   return { detail: work.source ? "the challenge came back" : "the platform answers" };
 }
 

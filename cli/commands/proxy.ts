@@ -23,7 +23,7 @@ export async function runProxy(options: Options<"proxy">, ctx: Context): Promise
   ctx.out.result(statusOf(tunnel.status(), options.target));
 }
 
-type Asked = Omit<TunnelConfig, "onStatus" | "onRequest" | "log">;
+type Asked = Omit<TunnelConfig, "onStatus" | "onRequest" | "onFirstContact" | "log">;
 
 /** Throws INVALID_ARGUMENT, IDENTITY_UNREADABLE. */
 async function tunnelConfig(options: Options<"proxy">, { io }: Context): Promise<Asked> {
@@ -53,7 +53,7 @@ async function tunnelConfig(options: Options<"proxy">, { io }: Context): Promise
 }
 
 /** What happens, as lines on stderr or as events on stdout; the URL as soon as there is one, and again when it changes. */
-function report(options: Options<"proxy">, out: Output): Pick<TunnelConfig, "onStatus" | "onRequest" | "log"> {
+function report(options: Options<"proxy">, out: Output): Pick<TunnelConfig, "onStatus" | "onRequest" | "onFirstContact" | "log"> {
   const lines = createLines();
   let announced: string | null = null;
   const tell = (event: AiryEvent): void => {
@@ -70,6 +70,10 @@ function report(options: Options<"proxy">, out: Output): Pick<TunnelConfig, "onS
       out.note(`${tunnel.url} -> ${options.target}   (${exposure(options.path)}; Ctrl-C stops it)`);
     },
     onRequest: (request: RequestRecord) => tell(out.stamp({ type: "request", request })),
+    onFirstContact: (fingerprint) => {
+      const message = `first contact with this edge; its host key ${fingerprint} is trusted from now on`;
+      tell(out.stamp({ type: "check", id: "edge-key", status: "ok", message }));
+    },
     // The states say the rest.
     log: (line) => {
       if (line.startsWith("host key not pinned")) out.note(line);

@@ -18,6 +18,8 @@ export interface HttpRequest {
   body?: Uint8Array | string;
   /** For the whole exchange, milliseconds; default 10 000. */
   timeoutMs?: number;
+  /** Addresses that the URL's name must not lead to; what has none else fails with `code` EADDRNOTAVAIL. */
+  refuse?: ((address: string) => boolean) | undefined;
   /** Of the answer's body; default {@link MAX_BYTES}. */
   maxBytes?: number;
   signal?: AbortSignal;
@@ -61,11 +63,18 @@ export function createHttpClient(localhost = "127.0.0.1"): HttpClient {
 
 /** Resolves with the head of the answer; its body, which may be endless, is the caller's to read or to destroy. */
 export function openHttp(
-  request: Pick<HttpRequest, "method" | "url" | "socketPath" | "headers" | "body" | "signal">,
+  request: Pick<HttpRequest, "method" | "url" | "socketPath" | "headers" | "body" | "refuse" | "signal">,
   localhost = "127.0.0.1",
 ): Promise<http.IncomingMessage> {
   const lookup: LookupFunction = (hostname, options, callback) => {
-    dns.lookup(hostname.endsWith(".localhost") ? localhost : hostname, options, callback as never);
+    const target = hostname.endsWith(".localhost") ? localhost : hostname;
+    dns.lookup(target, { ...options, all: true }, (error, found) => {
+      if (error) return callback(error, []);
+      const allowed = found.filter(({ address }) => !request.refuse?.(address));
+      const [first] = allowed;
+      if (!first) return callback(failure("EADDRNOTAVAIL", `${hostname} leads to ${found[0]?.address}, which is not asked`), []);
+      return options.all ? callback(null, allowed) : callback(null, first.address, first.family);
+    });
   };
   const url = new URL(request.url);
   const module = url.protocol === "https:" ? https : http;

@@ -8,6 +8,8 @@ export interface SourceTarget {
   /** Callback URLs that this workspace registered earlier: they are ours and may be replaced without asking. */
   previousUrls: string[];
   verifyToken: string;
+  /** Addresses that the callback's name must not lead to when it is checked from here. */
+  refuse?: (address: string) => boolean;
 }
 
 export interface RegisterOptions {

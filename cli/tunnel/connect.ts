@@ -1,16 +1,22 @@
 /** One attempt to open the tunnel: TCP, SSH with the pinned host key and our own key, the subsystem, hello and welcome. */
-import { createHash, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import net from "node:net";
 import ssh2, { type Client } from "ssh2";
-import { FrameType, SUBSYSTEM } from "../../edge/wire/frames.ts";
+import { FrameType, ResetCode, SUBSYSTEM, type RequestHead } from "../../edge/wire/frames.ts";
 import { GoAway, Refused, Reply, Status, Welcome, type Call, type Hello } from "../../edge/wire/messages.ts";
 import { SshChannel } from "../../edge/transport/channel.ts";
 import { SSH2_WINDOW, SshConnection } from "../../edge/transport/connection.ts";
 import { Mux, MUX_CHANNEL_WINDOW, type MuxHandler } from "../../edge/transport/mux.ts";
+import { fingerprintOf } from "../../edge/names/identifier.ts";
 import { AiryError, type ErrorCode } from "../errors.ts";
+import { faultInUrl } from "./public-url.ts";
 
 /** For TCP, for the SSH login, for the channel and for the edge's welcome, each. */
 const DEADLINE_MS = 10_000;
+/** Requests that are open at once: an edge has 1,000 in flight (edge/index.ts), held ones included. */
+const MAX_OPEN = 1_024;
+/** Characters of a request's head: an edge takes 32 KB of one (edge/ingress/server.ts), and adds a few lines. */
+const MAX_HEAD = 64 * 1024;
 /** Refusals that pass by themselves. */
 const PASSING = new Set(["EDGE_STOPPING", "EDGE_FAILED", "TOO_MANY_TUNNELS"]);
 
@@ -40,6 +46,8 @@ export interface Connected {
   welcome: Welcome;
   /** What the edge showed, `ssh-ed25519 AAAA...`. */
   hostKey: string;
+  /** IP address of the edge. */
+  address: string;
 }
 
 /** Throws AiryError SSH_UNREACHABLE, HOST_KEY_CHANGED, SSH_AUTH, NAME_TAKEN or EDGE_REFUSED. */
@@ -97,7 +105,11 @@ export async function connect(options: ConnectOptions): Promise<Connected> {
       throw new AiryError("EDGE_REFUSED", { edge, code: "NOT_AN_EDGE", reason: reasonOf(error) });
     });
     const greeted = await greet(channel, connection, options, edge);
-    return { ...greeted, connection, hostKey: shown };
+    const { url, identifier } = greeted.welcome;
+    const address = socket.remoteAddress ?? "";
+    const reason = faultInUrl({ url, identifier, edgeHost: options.edge.host, edgeAddress: address });
+    if (reason !== null) throw new AiryError("EDGE_REFUSED", { edge, code: "FOREIGN_URL", reason });
+    return { ...greeted, connection, hostKey: shown, address };
   } catch (error) {
     connection.destroy();
     throw error;
@@ -174,7 +186,9 @@ function greet(
       {
         onRequest: (stream, head) => {
           connection.busy();
-          options.onRequest(stream, head);
+          // An edge that keeps to its own limits never gets there.
+          if (mux.streams > MAX_OPEN || sizeOf(head) > MAX_HEAD) stream.reset(ResetCode.REFUSED);
+          else options.onRequest(stream, head);
         },
         onPong: options.onPong,
         onMessage: (type, payload) => {
@@ -214,6 +228,10 @@ function refusalOf(refused: Refused, edge: string, name: string | null): AiryErr
   return new AiryError(code, { edge, code: refused.code, reason: refused.message, name });
 }
 
+function sizeOf({ target, headers }: RequestHead): number {
+  return headers.reduce((sum, part) => sum + part.length, target.length);
+}
+
 function typeOf(blob: Buffer): string {
   return blob.toString("latin1", 4, 4 + blob.readUInt32BE(0));
 }
@@ -224,9 +242,9 @@ function same(a: string, b: string): boolean {
   return left !== undefined && right !== undefined && left.length > 0 && left.length === right.length && timingSafeEqual(left, right);
 }
 
-function fingerprint(line: string): string {
-  const blob = Buffer.from(line.trim().split(/\s+/)[1] ?? "", "base64");
-  return `SHA256:${createHash("sha256").update(blob).digest("base64").replace(/=+$/, "")}`;
+/** Of a key line, as OpenSSH prints it. */
+export function fingerprint(line: string): string {
+  return fingerprintOf(Buffer.from(line.trim().split(/\s+/)[1] ?? "", "base64"));
 }
 
 function reasonOf(error: unknown): string {

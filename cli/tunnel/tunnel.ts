@@ -1,12 +1,14 @@
 /** The tunnel client: one SSH connection to the edge, kept up forever, that carries public requests to a local service. */
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { RequestRecord, TunnelStatus } from "../events.ts";
 import { FrameType } from "../../edge/wire/frames.ts";
 import type { GoAway } from "../../edge/wire/messages.ts";
 import { AiryError, fail } from "../errors.ts";
-import { connect, type Connected } from "./connect.ts";
+import { connect, fingerprint, type Connected } from "./connect.ts";
 import { createForwarder, type Forwarder } from "./forward.ts";
 import { pinKey, pinnedKey } from "./host-keys.ts";
+import { latest } from "./latest.ts";
 import { next, retryDelay, type TunnelEvent } from "./machine.ts";
 import { Recorder, type Counters } from "./recorder.ts";
 import { watchWake } from "./wake.ts";
@@ -17,8 +19,9 @@ const REFUSED_RETRY_MS = 60_000;
 const CLOSE_GRACE_MS = 5_000;
 /** A connection that lasted this long counts as recovered: the next loss starts with the first delay again. */
 const STABLE_MS = 5_000;
-
 const MEASURE_MS = 5_000;
+/** How much an edge holds is heard no more often, whatever it sends. */
+const STATUS_MS = 1_000;
 /** After a sleep or a change of network the edge has this long to answer. */
 const WAKE_GRACE_MS = 1_000;
 
@@ -48,11 +51,15 @@ export interface TunnelConfig {
   onRefused: "close" | "retry";
   onStatus: (status: TunnelStatus) => void;
   onRequest: (request: RequestRecord) => void;
+  /** An edge that was never met before is trusted, and its host key (`SHA256:...`) pinned. */
+  onFirstContact?: (fingerprint: string) => void;
   log: (line: string) => void;
 }
 
 export interface RunningTunnel {
   status(): TunnelStatus;
+  /** IP address of the edge, while there is a connection. */
+  edgeAddress(): string | null;
   /** The last 20 requests, newest first. */
   requests(): RequestRecord[];
   /** Resolves when the tunnel is open for the first time; rejects with the AiryError of a refusal, or when it is closed before. */
@@ -133,6 +140,10 @@ class Tunnel implements RunningTunnel {
     return { ...this.#status };
   }
 
+  edgeAddress(): string | null {
+    return this.#connected?.address ?? null;
+  }
+
   requests(): RequestRecord[] {
     return this.#recorder.list();
   }
@@ -195,7 +206,7 @@ class Tunnel implements RunningTunnel {
         },
         onRequest: (stream, head) => this.#forwarder.onRequest(stream, head),
         onGoAway: (goAway) => this.#onGoAway(connected, goAway),
-        onStatus: ({ held }) => this.#update({ held }),
+        onStatus: latest(STATUS_MS, ({ held }) => this.#update({ held })),
         onPong: (rttMs) => this.#onPong(Math.round(rttMs * 10) / 10),
         onClose: (error) => this.#onClose(connected, error),
         signal: this.#stop.signal,
@@ -217,6 +228,7 @@ class Tunnel implements RunningTunnel {
       await pinKey(config.hostKey.file, config.edge, learnt).catch((error: Error) =>
         this.#config.log(`host key not pinned: ${error.message}`),
       );
+      config.onFirstContact?.(fingerprint(learnt));
       // It may have gone, or been told to go, while the disk was written.
       if (this.#connected !== connected) return;
     }
@@ -335,8 +347,4 @@ function leave({ mux, connection }: Connected): Promise<void> {
     mux.end();
     setTimeout(() => connection.end(), 20);
   });
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -15,6 +15,8 @@ export interface CallbackProbe {
   verifyToken: string | null;
   /** Pauses before repeats while the failure may pass by itself, milliseconds. */
   retryDelaysMs: readonly number[];
+  /** See SourceTarget. */
+  refuse?: ((address: string) => boolean) | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -38,7 +40,8 @@ async function probeOnce(probe: CallbackProbe): Promise<AiryError | null> {
   const headers = { "user-agent": "airy-up (callback check)" };
   let response: HttpResponse;
   try {
-    response = await probe.http({ url: url.href, headers, timeoutMs: TIMEOUT_MS, maxBytes: PROBE_BYTES, signal: probe.signal });
+    const { refuse, signal } = probe;
+    response = await probe.http({ url: url.href, headers, timeoutMs: TIMEOUT_MS, maxBytes: PROBE_BYTES, refuse, signal });
   } catch (error) {
     probe.signal?.throwIfAborted();
     const details = { url: probe.callbackUrl, problem: "unreachable", host: url.host, cause: networkCode(error) };

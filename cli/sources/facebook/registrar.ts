@@ -88,11 +88,11 @@ export function createFacebookSource(config: FacebookSourceConfig): Source {
   async function register(target: SourceTarget, options: RegisterOptions, emit: Emit, signal?: AbortSignal): Promise<WebhookStatus[]> {
     requireSafeGraphUrl(config.graphUrl);
     requireHttps(config.graphUrl, target.callbackUrl);
-    const { callbackUrl, verifyToken } = target;
+    const { callbackUrl, verifyToken, refuse } = target;
     try {
       if (!options.reached) {
         emit({ type: "webhook", webhook: statusOf("pending", callbackUrl), detail: "checking the address from outside" });
-        await probeCallback({ http: config.http, callbackUrl, verifyToken, retryDelaysMs: graph.retryDelaysMs, signal });
+        await probeCallback({ http: config.http, callbackUrl, verifyToken, refuse, retryDelaysMs: graph.retryDelaysMs, signal });
       }
       const before = await read(signal);
       const previousUrl = before && !sameUrl(before.callbackUrl, callbackUrl) ? before.callbackUrl : undefined;

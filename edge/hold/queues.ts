@@ -9,25 +9,34 @@ export interface Held {
   pending: Promise<void> | null;
 }
 
-export interface Tunnel {
+/** What entries take. */
+interface Use {
+  bytes: number;
+  entries: number;
+}
+
+interface Tunnel {
   /** By id, in the order of positions. */
   queue: Map<string, Held>;
   dead: Map<string, Held>;
   bytes: number;
-  bytesOfNetwork: Map<string, number>;
+  useOfNetwork: Map<string, Use>;
 }
+
+/** One network may take so much of what all tunnels may take together, and so much of one tunnel's quota. */
+const SHARE_OF_ALL = 1 / 16;
+const SHARE_OF_TUNNEL = 1 / 4;
 
 export class Queues {
   readonly #tunnels = new Map<string, Tunnel>();
   readonly #quota: number;
-  readonly #capacity: number;
+  readonly #capacity: Use;
   #lastPosition = 0;
-  /** Of all tunnels. */
-  #bytes = 0;
-  readonly #bytesOfNetwork = new Map<string, number>();
+  readonly #use: Use = { bytes: 0, entries: 0 };
+  readonly #useOfNetwork = new Map<string, Use>();
 
-  /** @param capacity bytes of all tunnels together: keys cost nothing, and so neither do tunnels. */
-  constructor(bytesPerTunnel: number, capacity: number) {
+  /** @param capacity of all tunnels together: keys cost nothing, and so neither do tunnels. */
+  constructor(bytesPerTunnel: number, capacity: Use) {
     this.#quota = bytesPerTunnel;
     this.#capacity = capacity;
   }
@@ -37,52 +46,47 @@ export class Queues {
   }
 
   /** What waits behind a position, in order. */
-  *waitingAfter(identifier: string, position: number): Iterable<Held> {
-    for (const held of this.#tunnels.get(identifier)?.queue.values() ?? []) if (held.record.position > position) yield held;
+  *waitingAfter(name: string, position: number): Iterable<Held> {
+    for (const held of this.#tunnels.get(name)?.queue.values() ?? []) if (held.record.position > position) yield held;
   }
 
   all(): Iterable<[string, Tunnel]> {
     return this.#tunnels;
   }
 
-  of(identifier: string): Tunnel | undefined {
-    return this.#tunnels.get(identifier);
+  of(name: string): Tunnel | undefined {
+    return this.#tunnels.get(name);
   }
 
-  find(identifier: string, id: string): Held | undefined {
-    const tunnel = this.#tunnels.get(identifier);
+  find(name: string, id: string): Held | undefined {
+    const tunnel = this.#tunnels.get(name);
     return tunnel?.queue.get(id) ?? tunnel?.dead.get(id);
   }
 
-  /**
-   * Throws HOLD_FULL when the tunnel's quota, or the quarter of it that the network of `source` may take, has no room for `bytes`, and likewise
-   * for all tunnels together, of which a network may take a sixteenth.
-   */
-  checkQuota(identifier: string, bytes: number, source: string): void {
-    const tunnel = this.#tunnels.get(identifier);
-    const whole = tunnel?.bytes ?? 0;
-    if (whole + bytes > this.#quota) throw new EdgeError("HOLD_FULL", `${whole} bytes wait.`);
+  /** Throws HOLD_FULL when there is no room for `bytes` of `source`: in the tunnel's quota, in that of all tunnels, or in the share of either. */
+  checkQuota(name: string, bytes: number, source: string): void {
+    const tunnel = this.#tunnels.get(name);
     const network = networkOf(source);
-    const part = tunnel?.bytesOfNetwork.get(network) ?? 0;
-    if (part + bytes > this.#quota / 4) throw new EdgeError("HOLD_FULL", `${part} bytes from the network ${network} wait.`);
-    if (this.#bytes + bytes > this.#capacity) throw new EdgeError("HOLD_FULL", `${this.#bytes} bytes of all tunnels wait.`);
-    const all = this.#bytesOfNetwork.get(network) ?? 0;
-    if (all + bytes > this.#capacity / 16)
-      throw new EdgeError("HOLD_FULL", `${all} bytes from the network ${network} wait for all tunnels.`);
+    const ofTunnel = tunnel?.bytes ?? 0;
+    if (ofTunnel + bytes > this.#quota) throw new EdgeError("HOLD_FULL", `${ofTunnel} bytes wait.`);
+    const ofNetwork = tunnel?.useOfNetwork.get(network)?.bytes ?? 0;
+    if (ofNetwork + bytes > this.#quota * SHARE_OF_TUNNEL)
+      throw new EdgeError("HOLD_FULL", `${ofNetwork} bytes from the network ${network} wait.`);
+    if (exceeds(this.#use, bytes, this.#capacity, 1))
+      throw new EdgeError("HOLD_FULL", `${this.#use.entries} webhooks (${this.#use.bytes} bytes) of all tunnels wait.`);
+    const all = this.#useOfNetwork.get(network) ?? { bytes: 0, entries: 0 };
+    if (exceeds(all, bytes, this.#capacity, SHARE_OF_ALL))
+      throw new EdgeError("HOLD_FULL", `${all.entries} webhooks (${all.bytes} bytes) from the network ${network} wait for all tunnels.`);
   }
 
   /** At the end of the queue, or of the dead letters when it is one. */
   add(held: Held): void {
     const { identifier, id, position, bytes, source, dead } = held.record;
-    const tunnel = this.#tunnels.get(identifier) ?? { queue: new Map(), dead: new Map(), bytes: 0, bytesOfNetwork: new Map() };
+    const tunnel = this.#tunnels.get(identifier) ?? { queue: new Map(), dead: new Map(), bytes: 0, useOfNetwork: new Map() };
     this.#tunnels.set(identifier, tunnel);
     (dead ? tunnel.dead : tunnel.queue).set(id, held);
     this.#lastPosition = Math.max(this.#lastPosition, position);
-    tunnel.bytes += bytes;
-    this.#bytes += bytes;
-    const network = networkOf(source);
-    change(tunnel.bytesOfNetwork, network, bytes);
-    change(this.#bytesOfNetwork, network, bytes);
+    this.#count(tunnel, networkOf(source), bytes, 1);
   }
 
   remove(held: Held): void {
@@ -91,11 +95,7 @@ export class Queues {
     if (!tunnel || this.find(identifier, id) !== held) return;
     tunnel.queue.delete(id);
     tunnel.dead.delete(id);
-    tunnel.bytes -= bytes;
-    this.#bytes -= bytes;
-    const network = networkOf(source);
-    change(tunnel.bytesOfNetwork, network, -bytes);
-    change(this.#bytesOfNetwork, network, -bytes);
+    this.#count(tunnel, networkOf(source), -bytes, -1);
     if (tunnel.queue.size === 0 && tunnel.dead.size === 0) this.#tunnels.delete(identifier);
   }
 
@@ -114,10 +114,21 @@ export class Queues {
     tunnel?.dead.delete(held.record.id);
     tunnel?.queue.set(held.record.id, held);
   }
+
+  #count(tunnel: Tunnel, network: string, bytes: number, entries: number): void {
+    tunnel.bytes += bytes;
+    this.#use.bytes += bytes;
+    this.#use.entries += entries;
+    for (const useOf of [tunnel.useOfNetwork, this.#useOfNetwork]) {
+      const use = useOf.get(network) ?? { bytes: 0, entries: 0 };
+      use.bytes += bytes;
+      use.entries += entries;
+      if (use.entries > 0) useOf.set(network, use);
+      else useOf.delete(network);
+    }
+  }
 }
 
-function change(bytesOf: Map<string, number>, network: string, by: number): void {
-  const bytes = (bytesOf.get(network) ?? 0) + by;
-  if (bytes > 0) bytesOf.set(network, bytes);
-  else bytesOf.delete(network);
+function exceeds(use: Use, bytes: number, limit: Use, share: number): boolean {
+  return use.bytes + bytes > limit.bytes * share || use.entries + 1 > limit.entries * share;
 }

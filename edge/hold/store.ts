@@ -38,8 +38,10 @@ export interface HoldStoreOptions {
   dataDir: string;
   /** What the entries of one tunnel may take, dead letters and {@link ENTRY_OVERHEAD} included; one source network gets a quarter of it. */
   maxBytesPerTunnel?: number;
-  /** What the entries of all tunnels may take; one source network gets a sixteenth of it. Default: {@link defaultCapacity}. */
+  /** What the entries of all tunnels may take; one source network gets a sixteenth of it. */
   maxBytes?: number;
+  /** So many entries of all tunnels, likewise. Default: as many as half of the heap can hold the records of. */
+  maxEntries?: number;
   /** So long an entry waits for delivery; then it becomes a dead letter. */
   maxAgeMs?: number;
   /** So long a dead letter is kept. */
@@ -48,10 +50,8 @@ export interface HoldStoreOptions {
   now?: () => number;
 }
 
-/** 8 GiB, or as much as half of the heap can hold the records of: every entry takes at least {@link ENTRY_OVERHEAD} of it. */
-function defaultCapacity(): number {
-  const entries = Math.floor(getHeapStatistics().heap_size_limit / 2 / HEAP_PER_ENTRY);
-  return Math.min(8 * 1024 * MIB, entries * ENTRY_OVERHEAD);
+function entriesInHeap(): number {
+  return Math.floor(getHeapStatistics().heap_size_limit / 2 / HEAP_PER_ENTRY);
 }
 
 /**
@@ -83,7 +83,10 @@ export class LocalHoldStore implements HoldStore {
 
   constructor(durable: Durable, options: HoldStoreOptions) {
     this.#durable = durable;
-    this.#queues = new Queues(options.maxBytesPerTunnel ?? 64 * MIB, options.maxBytes ?? defaultCapacity());
+    this.#queues = new Queues(options.maxBytesPerTunnel ?? 64 * MIB, {
+      bytes: options.maxBytes ?? 8 * 1024 * MIB,
+      entries: options.maxEntries ?? entriesInHeap(),
+    });
     this.#maxAgeMs = options.maxAgeMs ?? 36 * HOUR;
     this.#deadAgeMs = options.deadAgeMs ?? 7 * 24 * HOUR;
     this.#now = options.now ?? steadyClock();

@@ -74,7 +74,7 @@ describe("bodies", () => {
 
 it("tunnels, which cost nothing, cannot fill the disk together, nor can one network keep others from being held for", async () => {
   const dataDir = await mkdtemp(path.join(os.tmpdir(), "airy-hold-"));
-  let store = openHoldStore({ dataDir, maxBytes: 16 * 13_200 });
+  let store = openHoldStore({ dataDir, maxBytes: 16 * 11_000 });
   const append = (tunnel: string, source: string) =>
     store.append(tunnel, store.newDeliveryId(), { rawHead: Buffer.alloc(100), body: Buffer.alloc(4_000), source, receivedAt: 0 });
   await append("a", "192.0.2.1");
@@ -88,7 +88,7 @@ it("tunnels, which cost nothing, cannot fill the disk together, nor can one netw
   await expect(append("h", "203.0.115.1")).rejects.toMatchObject({ code: "HOLD_FULL" });
   // Known after a restart as well; and what leaves makes room.
   await store.close();
-  store = openHoldStore({ dataDir, maxBytes: 16 * 13_200 });
+  store = openHoldStore({ dataDir, maxBytes: 16 * 11_000 });
   await expect(append("h", "203.0.115.1")).rejects.toMatchObject({ code: "HOLD_FULL" });
   await store.remove("b", deliveryId);
   await expect(append("c", "192.0.2.3")).resolves.toBeDefined();

@@ -1,4 +1,7 @@
-/** Bundled and run by process.ts. `<dataDir>` answers commands; `<dataDir> storm <seed>` writes as fast as it can until it is killed. */
+/**
+ * Bundled and run by process.ts. `<dataDir>` answers commands; `<dataDir> storm <seed>` writes as fast as it can until it is killed;
+ * `<dataDir> fill` stores empty webhooks, each from a network of its own, until it is refused; `<dataDir> count` says how many there are.
+ */
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { EdgeError } from "../../../edge/errors.ts";
@@ -13,6 +16,8 @@ try {
   const store = openHoldStore({ dataDir });
   say("open");
   if (mode === "storm") await storm(store, Number(seed));
+  else if (mode === "fill") await fill(store);
+  else if (mode === "count") await count(store);
   else serve(store);
 } catch (error) {
   if (!(error instanceof EdgeError)) throw error;
@@ -65,4 +70,25 @@ async function storm(store: LocalHoldStore, first: number): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: 30 }, (_, i) => worker(["anna", "boris", "clara"][i % 3]!)));
+}
+
+async function fill(store: LocalHoldStore): Promise<void> {
+  const nothing = { rawHead: Buffer.alloc(0), body: Buffer.alloc(0), receivedAt: 0 };
+  const append = (n: number) =>
+    store.append(`name${n % 7}`, store.newDeliveryId(), { ...nothing, source: `${10 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}.1` });
+  let stored = 0;
+  for (let n = 0; ; n += 1_000) {
+    const results = await Promise.allSettled(Array.from({ length: 1_000 }, (_, i) => append(n + i)));
+    stored += results.filter(({ status }) => status === "fulfilled").length;
+    const refused = results.find((result) => result.status === "rejected");
+    if (!refused) continue;
+    say(`filled ${stored} ${(refused.reason as EdgeError).code}`);
+    await store.close();
+    return;
+  }
+}
+
+async function count(store: LocalHoldStore): Promise<void> {
+  say(`count ${store.names().reduce((sum, name) => sum + store.stats(name).entries, 0)}`);
+  await store.close();
 }

@@ -9,4 +9,6 @@ export interface Context {
   build: Build;
   /** Aborted by SIGINT, SIGTERM and SIGHUP; the reason is the signal's name. */
   signal: AbortSignal;
+  /** From now on SIGHUP does this, and ends nothing. */
+  onHangup: (listener: () => void) => void;
 }

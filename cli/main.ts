@@ -7,6 +7,7 @@ import { parse } from "./commands/parse.ts";
 import { streams } from "./commands/table.ts";
 import { build } from "./io/build.ts";
 import type { Io } from "./io/io.ts";
+import { LogWriter } from "./io/log-writer.ts";
 import { AiryError, asAiryError, exitCode, fail } from "./errors.ts";
 import { Output } from "./report/output.ts";
 import { errorText } from "./report/text.ts";
@@ -56,6 +57,9 @@ const io: Io = {
   exit: (code) => process.exit(code),
 };
 
+/** An edge serves on when nobody can read what it says. */
+const edgeLog = new LogWriter(2);
+
 /** Why stdout does not take what is printed, once that has happened. */
 let unprinted: AiryError | null = null;
 
@@ -64,7 +68,7 @@ function leave(code: number): void {
   process.exitCode = code;
   const end = (): void => {
     if (unprinted) io.stderr(`${errorText(unprinted)}\n`);
-    process.stderr.write("", () => process.exit(unprinted ? exitCode(unprinted) : code));
+    void edgeLog.flush(1_000).then(() => process.stderr.write("", () => process.exit(unprinted ? exitCode(unprinted) : code)));
   };
   process.stdout.write("", () => setImmediate(end));
 }
@@ -76,7 +80,7 @@ function leave(code: number): void {
 function watchStreams(command: string, lost: (error: AiryError) => void): void {
   process.stderr.on("error", () => {});
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (command === "internal") return;
+    if (command === "internal" || command === "edge") return;
     if (error.code === "EPIPE") process.exit(0);
     unprinted ??= new AiryError("OUTPUT_LOST", { reason: `${error.message}.` });
     lost(unprinted);
@@ -87,9 +91,13 @@ function watchStreams(command: string, lost: (error: AiryError) => void): void {
  * The first signal asks the command to clean up and end; a second one ends it at once. A bug that nobody caught ends the agent process
  * in the same orderly way, because a database runs under it; any other command says what it was and ends.
  */
-function watchProcess(command: string, out: Output, controller: AbortController): void {
+function watchProcess(command: string, out: Output, controller: AbortController, hangups: readonly (() => void)[]): void {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => {
+      if (signal === "SIGHUP" && hangups.length > 0) {
+        for (const listener of hangups) listener();
+        return;
+      }
       if (controller.signal.aborted) process.exit({ SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[signal]);
       controller.abort(new AiryError("INTERRUPTED", { signal }));
     });
@@ -116,6 +124,7 @@ async function main(argv: readonly string[]): Promise<number> {
   // Asked for before the command line is known to be right, so that a wrong one is answered in JSON as well.
   const wantsJson = argv.includes("--json") || /^(1|true|yes|on)$/i.test(io.env.AIRY_JSON ?? "");
   let out = new Output(io, { command, json: wantsJson, stream: streams.has(command) });
+  if (command === "edge") io.stderr = (text) => edgeLog.write(text);
   const controller = new AbortController();
   watchStreams(command, (error) => controller.abort(error));
   try {
@@ -126,9 +135,10 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     command = parsed.name;
     out = new Output(io, { command, json: parsed.options.json === true, stream: streams.has(command) });
-    watchProcess(command, out, controller);
+    const hangups: (() => void)[] = [];
+    watchProcess(command, out, controller, hangups);
     standSomewhere(parsed.options);
-    const ctx: Context = { io, out, build, signal: controller.signal };
+    const ctx: Context = { io, out, build, signal: controller.signal, onHangup: (listener) => hangups.push(listener) };
     const run = (await load[parsed.name]()) as (options: unknown, ctx: Context) => Promise<void>;
     await run(parsed.options, ctx);
     const { reason } = ctx.signal;

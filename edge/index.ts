@@ -17,7 +17,7 @@ import { startSshServer, type RunningSshServer } from "./ssh/server.ts";
 import { makeFolder } from "./store/folder.ts";
 import { lockFolder } from "./store/lock.ts";
 import { LocalPresence } from "./tunnels/presence.ts";
-import { TunnelRegistry } from "./tunnels/registry.ts";
+import { TunnelRegistry, type Client } from "./tunnels/registry.ts";
 import type { Tunnel } from "./tunnels/tunnel.ts";
 import type { Call, Hello } from "./wire/messages.ts";
 
@@ -38,6 +38,8 @@ export interface RunningEdge {
   adminPort: number | null;
   /** `ssh-ed25519 AAAA...` */
   hostKey: string;
+  /** Reads the lists of keys again; tunnels that may stay are not touched. */
+  reload(): void;
   /** Stops accepting, lets requests in flight finish (at most `graceMs`, by default 30 s), then closes. */
   close(graceMs?: number): Promise<void>;
 }
@@ -106,7 +108,7 @@ class Edge implements RunningEdge {
     await this.#openData();
     this.#registry = new TunnelRegistry({
       presence: this.#presence,
-      allowed: ({ key }) => this.#allows(key),
+      allowed: (client) => this.#allows(client),
       touch: (name) => this.#names.touch(name),
       onOpen: (tunnel) => void this.#hold.statusOf(tunnel.name).then((status) => tunnel.tellStatus?.(status)),
       log,
@@ -116,6 +118,10 @@ class Edge implements RunningEdge {
     await this.#startSsh();
     await this.#startAdmin();
     log(`edge for *.${this.#domain}: ssh ${ssh.host}:${this.sshPort}, http ${http.host}:${this.httpPort}`);
+  }
+
+  reload(): void {
+    this.#access.reload();
   }
 
   async close(graceMs = DRAIN_MS): Promise<void> {
@@ -167,7 +173,7 @@ class Edge implements RunningEdge {
       ...this.#config.ssh,
       hostKey: this.#hostKey.privateKey,
       limits: DEFAULT_SSH_LIMITS,
-      allowed: ({ key }) => this.#allows(key),
+      allowed: (client) => this.#allows(client),
       nameFor: (request) => this.#nameFor(request),
       urlOf: (name) => this.#urlOf(name),
       prepare: (name, hello) => this.#prepare(name, hello),
@@ -206,8 +212,8 @@ class Edge implements RunningEdge {
 
   // ------------------------------------------------------------------ what clients ask
 
-  #allows(key: Buffer): boolean {
-    return this.#access.allows(key) || (this.#probeKey?.blob.equals(key) ?? false);
+  #allows(client: Client): boolean {
+    return this.#access.allows(client) || (this.#probeKey?.blob.equals(client.key) ?? false);
   }
 
   #urlOf(name: string): string {

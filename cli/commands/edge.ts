@@ -1,16 +1,22 @@
-/** `airy edge`: the public side of tunnels as a process of its own. Logs to stderr; SIGTERM drains, a second signal ends it at once. */
+/**
+ * `airy edge`: the public side of tunnels as a process of its own. Logs to stderr; SIGTERM drains, a second signal ends it at once, SIGHUP reads
+ * the lists of keys again.
+ */
 import path from "node:path";
 import { EdgeError, startEdge } from "../../edge/index.ts";
 import { lookAtCrypto } from "../checks/crypto.ts";
 import { fail } from "../errors.ts";
 import type { Context } from "../context.ts";
-import type { Options } from "./table.ts";
+import { envName } from "./command.ts";
+import { commands, type Options } from "./table.ts";
 
 export async function runEdge(options: Options<"edge">, ctx: Context): Promise<void> {
   const { io, out } = ctx;
   if (!options.domain) return fail("INVALID_ARGUMENT", { command: "edge", reason: "--domain is missing: names are <identifier>.DOMAIN" });
+  refuseEmptyVariables(io.env);
   const slow = lookAtCrypto();
   if (slow) out.warn({ code: "SLOW_CRYPTO", ...slow });
+  const log = (line: string) => out.note(`${io.now().toISOString()} ${line}`);
   const edge = await startEdge({
     domain: options.domain,
     ssh: parseListen(options.ssh ?? "127.0.0.1:2222", "--ssh"),
@@ -23,13 +29,17 @@ export async function runEdge(options: Options<"edge">, ctx: Context): Promise<v
       deniedKeys: options.deniedKeys ? path.resolve(io.cwd, options.deniedKeys) : null,
     },
     publicPort: options.publicPort ?? null,
-    log: (line) => out.note(`${io.now().toISOString()} ${line}`),
+    log,
   }).catch((error: unknown) => {
     if (error instanceof EdgeError) return fail("EDGE_START", { code: error.code, reason: error.message });
     throw error;
   });
   const data = { sshPort: edge.sshPort, httpPort: edge.httpPort, adminPort: edge.adminPort, hostKey: edge.hostKey };
   out.item({ type: "listening", ...data });
+  ctx.onHangup(() => {
+    log("SIGHUP: reading the lists of keys again");
+    edge.reload();
+  });
   await new Promise<void>((resolve) => {
     if (ctx.signal.aborted) resolve();
     else ctx.signal.addEventListener("abort", () => resolve(), { once: true });
@@ -37,6 +47,17 @@ export async function runEdge(options: Options<"edge">, ctx: Context): Promise<v
   out.note("stopping: requests in flight have 30 s to finish; a second signal ends at once");
   await edge.close();
   out.result(data);
+}
+
+/**
+ * Elsewhere an empty variable means that there is none. Here it would admit every key (`AIRY_AUTHORIZED_KEYS=$KEYS`, and KEYS is not set), or
+ * make a new data folder without the names that were claimed.
+ */
+function refuseEmptyVariables(env: Context["io"]["env"]): void {
+  for (const option of commands.edge.options) {
+    const name = envName(option);
+    if (env[name] === "") fail("INVALID_ARGUMENT", { command: "edge", reason: `${name} is set but empty. Give it a value or unset it` });
+  }
 }
 
 /** `[host:]port`, `:port` meaning every address. */

@@ -69,7 +69,7 @@ const codeOf = (tunnel: RunningTunnel) =>
 test("only the keys of the authorized_keys file get in, and the file is read again when it changes", async () => {
   const [ann, bob] = [await key("ann"), await key("bob")];
   const file = path.join(dir, "authorized_keys");
-  await writeFile(file, `# the team\nrestrict ${ann.publicKey} ann@laptop\n`);
+  await writeFile(file, `# the team\nrestrict,port-forwarding ${ann.publicKey} ann@laptop\n`);
   await open({ access: { authorizedKeys: file, deniedKeys: null } });
   expect(await codeOf(connect(ann))).toBe("open");
   expect(await codeOf(connect(bob))).toBe("SSH_AUTH");

@@ -18,21 +18,29 @@ import type { AgentSettings } from "./settings.ts";
 const STOP_MS = 15_000;
 const LOG_BYTES = 5_000_000;
 
-/** The environment of the agent process: what it needs to find programs and speak the user's language, and no secrets. */
-const PASSED_ON = [
-  "PATH",
-  "HOME",
-  "LANG",
-  "LC_ALL",
-  "TZ",
-  "TMPDIR",
-  "NODE_EXTRA_CA_CERTS",
-  "DOCKER_HOST",
-  "DOCKER_CONTEXT",
-  "DOCKER_CONFIG",
-  "XDG_CONFIG_HOME",
-  "XDG_RUNTIME_DIR",
-];
+/**
+ * The environment of the agent process: what it needs to find programs and networks and to speak the user's language, and no secrets (but a
+ * proxy's, where its address holds them).
+ */
+const PASSED_ON = new Set([
+  ...["PATH", "HOME", "LANG", "TZ", "TMPDIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"],
+  ...["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_API_VERSION"],
+  ...["NODE_EXTRA_CA_CERTS", "NODE_USE_SYSTEM_CA", "SSL_CERT_FILE", "SSL_CERT_DIR"],
+  ...["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "all_proxy", "no_proxy"],
+]);
+/** Of Node's options only where to look for certificates: a debugger's port is taken by then. */
+const CERTIFICATE_OPTIONS = new Set(["--use-system-ca", "--use-openssl-ca", "--use-bundled-ca"]);
+
+/** What of the launcher's environment the agent process gets. */
+export function agentEnv(env: Io["env"]): Record<string, string> {
+  const given: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && (PASSED_ON.has(name) || name.startsWith("LC_"))) given[name] = value;
+  }
+  const options = (env.NODE_OPTIONS ?? "").split(/\s+/).filter((option) => CERTIFICATE_OPTIONS.has(option));
+  if (options.length > 0) given.NODE_OPTIONS = options.join(" ");
+  return given;
+}
 
 /**
  * Starts the process, detached, and returns when its control API answers. Secrets go through its stdin.
@@ -45,12 +53,9 @@ export async function startAgent(
   signal: AbortSignal,
 ): Promise<AgentRecord> {
   const startId = randomUUID();
-  await capLog(paths.agentLog);
+  const logged = await capLog(paths.agentLog);
   await announceStart(paths, startId);
-  const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(io.env)) {
-    if (value !== undefined && (PASSED_ON.includes(name) || name.startsWith("LC_"))) env[name] = value;
-  }
+  const env = agentEnv(io.env);
   const child = start(io.node, [io.script, "internal", "agent"], { cwd: paths.root, env, logFile: paths.agentLog, detached: true });
   const exited = once(child, "exit").then(
     () => true,
@@ -66,7 +71,7 @@ export async function startAgent(
     const record = await readRecord(paths);
     if (record?.startId === startId) return record;
     if (ended) {
-      const log = await tailLines(paths.agentLog, 20);
+      const log = await tailLines(paths.agentLog, 20, logged);
       fail("AGENT_EXITED", { service: "agent", reason: `It ended with ${exitText(child)} before it could be reached.`, log });
     }
     if (signal.aborted) {
@@ -96,11 +101,13 @@ function exitText(child: { exitCode: number | null; signalCode: NodeJS.Signals |
   return child.exitCode === null ? `signal ${child.signalCode}` : `exit code ${child.exitCode}`;
 }
 
-/** The log is appended to by every start; what is older than the last few megabytes is dropped. */
-async function capLog(file: string): Promise<void> {
+/** The log is appended to by every start; what is older than the last few megabytes is dropped. Returns its size, bytes. */
+async function capLog(file: string): Promise<number> {
   const size = await stat(file).then(
     (s) => s.size,
     () => 0,
   );
-  if (size > LOG_BYTES) await truncate(file, 0);
+  if (size <= LOG_BYTES) return size;
+  await truncate(file, 0);
+  return 0;
 }

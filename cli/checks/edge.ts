@@ -1,15 +1,25 @@
 /** Whether an SSH server answers at an address: name, connection, banner. Nothing is sent. */
 import dns from "node:dns/promises";
 import net from "node:net";
+import { dialThrough, proxyFor } from "../io/dial.ts";
+import { joinSignals } from "../io/signals.ts";
 
 export type Reached = { ok: true; banner: string } | { ok: false; reason: string };
 
 /** @param withinMs for all of it, milliseconds. */
 export async function reachEdge(edge: { host: string; port: number }, withinMs: number): Promise<Reached> {
   const deadline = Date.now() + withinMs;
+  const proxy = proxyFor(edge);
+  if (proxy) {
+    // Names need not have an address on this side of it. What it refuses may still be reached directly, as the tunnel tries it.
+    const given = joinSignals([], withinMs);
+    const socket = await dialThrough(proxy, edge, given.signal).catch(() => null);
+    given.release();
+    if (socket) return readBanner(socket, proxy.host, edge.port, Math.max(1, deadline - Date.now()));
+  }
   const looked = await lookup(edge.host, withinMs);
   if ("reason" in looked) return { ok: false, reason: looked.reason };
-  return readBanner(looked.address, edge.port, Math.max(1, deadline - Date.now()));
+  return readBanner(net.connect({ host: looked.address, port: edge.port }), looked.address, edge.port, Math.max(1, deadline - Date.now()));
 }
 
 async function lookup(host: string, withinMs: number): Promise<{ address: string } | { reason: string }> {
@@ -32,10 +42,9 @@ async function lookup(host: string, withinMs: number): Promise<{ address: string
   }
 }
 
-function readBanner(address: string, port: number, withinMs: number): Promise<Reached> {
+function readBanner(socket: net.Socket, address: string, port: number, withinMs: number): Promise<Reached> {
   return new Promise((resolve) => {
-    const socket = net.connect({ host: address, port });
-    let connected = false;
+    let connected = !socket.connecting;
     let text = "";
     const end = (reached: Reached): void => {
       clearTimeout(timer);

@@ -79,19 +79,23 @@ export function openAppend(file: string): number {
   throw new Error(`${file} is not a plain file with one name`);
 }
 
-/** The last lines of a text file, oldest first; reads at most its last 256 KB. None when it does not exist. */
-export async function tailLines(file: string, count: number): Promise<string[]> {
+/**
+ * The last lines of a text file, oldest first; reads at most its last 256 KB. None when it does not exist.
+ * @param since only what was written after the file had this many bytes.
+ */
+export async function tailLines(file: string, count: number, since = 0): Promise<string[]> {
   const window = 256 * 1024;
   const handle = await open(file, "r").catch(() => null);
   if (!handle) return [];
   try {
     const { size } = await handle.stat();
-    const from = Math.max(0, size - window);
+    const start = since > size ? 0 : since; // it was begun anew
+    const from = Math.max(start, size - window);
     const buffer = Buffer.alloc(size - from);
     await handle.read(buffer, 0, buffer.length, from);
     const lines = buffer.toString("utf8").split("\n");
     if (lines.at(-1) === "") lines.pop();
-    if (from > 0) lines.shift(); // cut in the middle
+    if (from > start) lines.shift(); // cut in the middle
     return count === 0 ? [] : lines.slice(-count);
   } finally {
     await handle.close();

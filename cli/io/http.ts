@@ -6,7 +6,9 @@
 import dns from "node:dns";
 import http from "node:http";
 import https from "node:https";
-import type { LookupFunction } from "node:net";
+import net, { type LookupFunction } from "node:net";
+import tls from "node:tls";
+import { authorization, dialThrough, proxyFor } from "./dial.ts";
 import { joinSignals } from "./signals.ts";
 
 export interface HttpRequest {
@@ -61,33 +63,58 @@ export function createHttpClient(localhost = "127.0.0.1"): HttpClient {
   };
 }
 
-/** Resolves with the head of the answer; its body, which may be endless, is the caller's to read or to destroy. */
-export function openHttp(
+/**
+ * Resolves with the head of the answer; its body, which may be endless, is the caller's to read or to destroy. Goes through the HTTP proxy
+ * of the environment where there is one, but for this machine.
+ */
+export async function openHttp(
   request: Pick<HttpRequest, "method" | "url" | "socketPath" | "headers" | "body" | "refuse" | "signal">,
   localhost = "127.0.0.1",
 ): Promise<http.IncomingMessage> {
-  const lookup: LookupFunction = (hostname, options, callback) => {
-    const target = hostname.endsWith(".localhost") ? localhost : hostname;
-    dns.lookup(target, { ...options, all: true }, (error, found) => {
-      if (error) return callback(error, []);
-      const allowed = found.filter(({ address }) => !request.refuse?.(address));
-      const [first] = allowed;
-      if (!first) return callback(failure("EADDRNOTAVAIL", `${hostname} leads to ${found[0]?.address}, which is not asked`), []);
-      return options.all ? callback(null, allowed) : callback(null, first.address, first.family);
-    });
-  };
   const url = new URL(request.url);
-  const module = url.protocol === "https:" ? https : http;
   const body = request.body === undefined ? undefined : Buffer.from(request.body);
   const headers = { ...request.headers, ...(body && { "content-length": String(body.length) }) };
   const { method = "GET", socketPath, signal } = request;
+  const way = socketPath === undefined ? await wayTo(url, localhost, request) : { socketPath, agent: false as const };
   return new Promise((resolve, reject) => {
-    module
-      .request(url, { method, socketPath, headers, lookup, agent: false, signal }, resolve)
+    const { request: ask } = url.protocol === "https:" ? https : http;
+    ask(url, { method, signal, ...way, headers: { ...headers, ...way.headers } }, resolve)
       .once("error", reject)
       .on("error", () => {})
       .end(body);
   });
+}
+
+async function wayTo(
+  url: URL,
+  localhost: string,
+  { refuse, signal }: Pick<HttpRequest, "refuse" | "signal">,
+): Promise<https.RequestOptions> {
+  const scheme = url.protocol === "https:" ? "https" : "http";
+  const target = { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port) || (scheme === "https" ? 443 : 80) };
+  // Looked up by whoever connects; an address in the URL is not looked up at all.
+  if (net.isIP(target.host) && refuse?.(target.host)) throw failure("EADDRNOTAVAIL", `${target.host} is not asked`);
+  const proxy = proxyFor(target, scheme);
+  if (!proxy) {
+    const lookup: LookupFunction = (hostname, options, callback) => {
+      dns.lookup(hostname.endsWith(".localhost") ? localhost : hostname, { ...options, all: true }, (error, found) => {
+        if (error) return callback(error, []);
+        const allowed = found.filter(({ address }) => !refuse?.(address));
+        const [first] = allowed;
+        if (!first) return callback(failure("EADDRNOTAVAIL", `${hostname} leads to ${found[0]?.address}, which is not asked`), []);
+        return options.all ? callback(null, allowed) : callback(null, first.address, first.family);
+      });
+    };
+    return { lookup, agent: false };
+  }
+  if (scheme === "http") {
+    // RFC 9112, 3.2.2: the whole address on the request line.
+    const { hostname, port } = proxy;
+    return { hostname, port: port || 80, path: url.href, headers: { host: url.host, ...authorization(proxy) }, agent: false };
+  }
+  const socket = await dialThrough(proxy, target, signal ?? new AbortController().signal);
+  const servername = net.isIP(target.host) ? undefined : target.host;
+  return { createConnection: () => tls.connect({ socket, servername }) };
 }
 
 /** Rejects with `code` EMSGSIZE, and closes the connection, once the body is larger than `maxBytes`. */

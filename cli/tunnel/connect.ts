@@ -1,6 +1,6 @@
 /** One attempt to open the tunnel: TCP, SSH with the pinned host key and our own key, the subsystem, hello and welcome. */
 import { timingSafeEqual } from "node:crypto";
-import net from "node:net";
+import type net from "node:net";
 import ssh2, { type Client } from "ssh2";
 import { FrameType, ResetCode, SUBSYSTEM, type RequestHead } from "../../edge/wire/frames.ts";
 import { GoAway, Refused, Reply, Status, Welcome, type Call, type Hello } from "../../edge/wire/messages.ts";
@@ -9,6 +9,8 @@ import { SSH2_WINDOW, SshConnection } from "../../edge/transport/connection.ts";
 import { Mux, MUX_CHANNEL_WINDOW, type MuxHandler } from "../../edge/transport/mux.ts";
 import { fingerprintOf } from "../../edge/names/identifier.ts";
 import { AiryError, type ErrorCode } from "../errors.ts";
+import { dial, dialThrough, proxyFor } from "../io/dial.ts";
+import { joinSignals } from "../io/signals.ts";
 import { faultInUrl } from "./public-url.ts";
 
 /** For TCP, for the SSH login, for the channel and for the edge's welcome, each. */
@@ -54,7 +56,7 @@ export interface Connected {
 export async function connect(options: ConnectOptions): Promise<Connected> {
   const edge = `${options.edge.host}:${options.edge.port}`;
   const unreachable = (error: unknown) => new AiryError("SSH_UNREACHABLE", { edge, reason: reasonOf(error) });
-  const socket = await dial(options).catch((error: unknown) => {
+  const socket = await reach(options).catch((error: unknown) => {
     throw unreachable(error);
   });
   const client = new ssh2.Client();
@@ -118,27 +120,27 @@ export async function connect(options: ConnectOptions): Promise<Connected> {
   }
 }
 
-function dial({ edge, signal }: ConnectOptions): Promise<net.Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = net.connect({ host: edge.host, port: edge.port, noDelay: true });
-    const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${DEADLINE_MS / 1000} s`)), DEADLINE_MS);
-    const abort = () => socket.destroy(new Error("stopped"));
-    signal.addEventListener("abort", abort, { once: true });
-    const settle = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
-      socket.removeListener("error", failed);
-    };
-    const failed = (error: Error) => {
-      settle();
-      reject(error);
-    };
-    socket.once("error", failed);
-    socket.once("connect", () => {
-      settle();
-      resolve(socket);
+/**
+ * Through the HTTP proxy of the environment, where there is one. Many let nothing but port 443 through, while the way to an edge of one's own
+ * may be free: then directly.
+ */
+async function reach({ edge, signal }: ConnectOptions): Promise<net.Socket> {
+  const proxy = proxyFor(edge);
+  const within = async (ask: (signal: AbortSignal) => Promise<net.Socket>): Promise<net.Socket> => {
+    const late = (): Error => new Error(`no answer within ${DEADLINE_MS / 1000} s`);
+    const given = joinSignals([signal], DEADLINE_MS, late);
+    try {
+      return await ask(given.signal);
+    } finally {
+      given.release();
+    }
+  };
+  if (!proxy) return within((given) => dial(edge, given));
+  return within((given) => dialThrough(proxy, edge, given)).catch(async (error: unknown) => {
+    signal.throwIfAborted();
+    return within((given) => dial(edge, given)).catch((direct: unknown) => {
+      throw new Error(`${reasonOf(error)}; directly: ${reasonOf(direct)}`);
     });
-    if (signal.aborted) abort();
   });
 }
 

@@ -36,6 +36,8 @@ test("the last lines come in order, from small files and large ones", async () =
   await writeFile(file, "a\nb\nc");
   expect(await tailLines(file, 2)).toEqual(["b", "c"]);
   expect(await tailLines(file, 0)).toEqual([]);
+  expect(await tailLines(file, 5, 2)).toEqual(["b", "c"]);
+  expect(await tailLines(file, 5, 1000)).toEqual(["a", "b", "c"]);
   await writeFile(file, Array.from({ length: 100_000 }, (_, i) => `line ${i}\n`).join(""));
   expect(await tailLines(file, 2)).toEqual(["line 99998", "line 99999"]);
 });

@@ -376,6 +376,15 @@ export const catalogue = {
     actions: (d) => [d.sandbox ? "airy up --sandbox" : "airy up"],
   }),
 
+  AGENT_SILENT: entry<{ pid: number }>({
+    category: "service",
+    exit: 13,
+    retryable: true,
+    what: (d) => `The background process of this workspace does not answer (pid ${d.pid}).`,
+    why: () => "It lives, and said nothing for 3 s: it was halted (SIGSTOP, a debugger, a frozen container), or it hangs.",
+    actions: (d) => [`kill -CONT ${d.pid} (goes on, if it was halted)`, "airy up (ends it and starts again)"],
+  }),
+
   // --- state (14): what is there already does not fit ------------------------------------------------------------------------------
   LOCKED: entry<{ command: string; pid: number; file: string; since: string; started?: string }>({
     category: "state",

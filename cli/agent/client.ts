@@ -3,7 +3,7 @@ import { z } from "zod";
 import { errno } from "../io/files.ts";
 import { createHttpClient, openHttp, type HttpRequest } from "../io/http.ts";
 import { statusSchema, type StatusData } from "../events.ts";
-import { fromErrorBody, type ErrorBody } from "../errors.ts";
+import { fail, fromErrorBody, type ErrorBody } from "../errors.ts";
 import type { AgentRecord } from "./record.ts";
 import type { JournalEvent } from "./journal.ts";
 
@@ -22,6 +22,14 @@ export async function fetchState(agent: Address): Promise<{ status: StatusData; 
   const { status, headers, body } = await http({ ...requestOf(agent, "GET", "/state"), timeoutMs: ANSWER_MS });
   if (status !== 200) throw new Error(`/state answered ${status}`);
   return { status: statusSchema.parse(JSON.parse(String(body))), seq: Number(headers["airy-seq"] ?? 0) };
+}
+
+/** For whoever needs the agent process at work. Throws AGENT_SILENT. */
+export async function requireAnswer(agent: AgentRecord): Promise<StatusData> {
+  return fetchState(agent).then(
+    ({ status }) => status,
+    (cause: unknown) => fail("AGENT_SILENT", { pid: agent.pid }, { cause }),
+  );
 }
 
 /** Asks the agent process to stop; it ends some time after. Rejects when it does not answer within 3 s. */

@@ -22,12 +22,15 @@ const LOG_BYTES = 5_000_000;
  * The environment of the agent process: what it needs to find programs and networks and to speak the user's language, and no secrets (but a
  * proxy's, where its address holds them).
  */
-const PASSED_ON = new Set([
-  ...["PATH", "HOME", "LANG", "TZ", "TMPDIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"],
-  ...["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_API_VERSION"],
-  ...["NODE_EXTRA_CA_CERTS", "NODE_USE_SYSTEM_CA", "SSL_CERT_FILE", "SSL_CERT_DIR"],
-  ...["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "all_proxy", "no_proxy"],
-]);
+const PASSED_ON = new Set(
+  [
+    "PATH HOME LANG TZ TMPDIR XDG_CONFIG_HOME XDG_STATE_HOME XDG_RUNTIME_DIR",
+    "DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG DOCKER_CERT_PATH DOCKER_TLS_VERIFY DOCKER_API_VERSION",
+    "NODE_EXTRA_CA_CERTS NODE_USE_SYSTEM_CA SSL_CERT_FILE SSL_CERT_DIR",
+    "HTTPS_PROXY HTTP_PROXY ALL_PROXY NO_PROXY",
+    "https_proxy http_proxy all_proxy no_proxy",
+  ].flatMap((names) => names.split(" ")),
+);
 /** Of Node's options only where to look for certificates: a debugger's port is taken by then. */
 const CERTIFICATE_OPTIONS = new Set(["--use-system-ca", "--use-openssl-ca", "--use-bundled-ca"]);
 

@@ -98,7 +98,9 @@ function collect(command: Command, spec: CommandSpec, env: Env): Record<string, 
   return options;
 }
 
-function fromEnv(command: string, option: OptionSpec, text: string | undefined): unknown {
+/** Trimmed: a line end of Windows comes along with `$(cat file)`. */
+function fromEnv(command: string, option: OptionSpec, given: string | undefined): unknown {
+  const text = given?.trim();
   if (text === undefined || text === "") return undefined;
   if (option.kind === "flag") {
     if (/^(1|true|yes|on)$/i.test(text)) return true;

@@ -7,6 +7,7 @@ import { openWorkspace } from "../config/workspace.ts";
 import { readState } from "../config/state.ts";
 import type { Io } from "../io/io.ts";
 import type { StatusData } from "../events.ts";
+import { AiryError, errorBody } from "../errors.ts";
 import { loadEngine } from "../platform/engines.ts";
 import { statusText } from "../report/lines.ts";
 import type { Context } from "../context.ts";
@@ -16,20 +17,23 @@ const EXIT = { running: 0, stopped: 30, degraded: 31 };
 
 /** Exit code 0 running, 31 degraded, 30 stopped. */
 export async function runStatus(options: Options<"status">, ctx: Context): Promise<void> {
-  const paths = await openWorkspace(ctx.io, options.workspace);
-  const status = await readStatus(paths, ctx.io);
+  const { io, out } = ctx;
+  const paths = await openWorkspace(io, options.workspace);
+  const agent = await findAgent(paths);
+  const live = agent && (await fetchState(agent).catch(() => null));
+  const status = live?.status ?? (await statusWithout(paths, io, agent !== null));
+  const silent = agent && !live ? new AiryError("AGENT_SILENT", { pid: agent.pid }) : null;
+  if (silent) out.warn({ code: silent.code, message: silent.message, action: errorBody(silent).actions.join("; ") });
   const hint = { running: "stop: airy down", degraded: "details: airy logs   again: airy up", stopped: "start: airy up" }[status.state];
-  ctx.out.result(status, { text: `${statusText(status)}\n${hint}`, exit: EXIT[status.state] });
+  out.result(status, { text: `${statusText(status)}\n${hint}`, exit: EXIT[status.state] });
 }
 
-async function readStatus(paths: WorkspacePaths, io: Io): Promise<StatusData> {
-  const agent = await findAgent(paths);
-  if (agent) {
-    const live = await fetchState(agent).catch(() => null);
-    if (live) return live.status;
-  }
+/** @param lives whether the agent process is there and only does not answer. */
+async function statusWithout(paths: WorkspacePaths, io: Io, lives: boolean): Promise<StatusData> {
   const { engine, sandbox, ports } = await readState(paths);
   // Embedded services live and die with the agent process; containers do not.
-  const services = engine === "docker" ? await (await loadEngine(engine, io)).status(paths.root).catch(() => []) : [];
-  return offlineStatus({ engine, sandbox: sandbox ?? false, platformPort: ports?.platform ?? null, services });
+  const askable = engine !== null && (engine === "docker" || lives);
+  const services = askable ? await (await loadEngine(engine, io)).status(paths.root).catch(() => []) : [];
+  const status = offlineStatus({ engine, sandbox: sandbox ?? false, platformPort: ports?.platform ?? null, services });
+  return lives ? { ...status, state: "degraded" } : status;
 }

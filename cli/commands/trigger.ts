@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { placeholders } from "../../compose/facebook/fill.ts";
 import { type FixtureName, fixtureTexts, fixtures } from "../../compose/facebook/fixtures.ts";
+import { requireAnswer } from "../agent/client.ts";
 import { findAgent } from "../agent/record.ts";
 import { facebookApp, readConfig } from "../config/config.ts";
 import { readSecrets, readState } from "../config/state.ts";
@@ -85,14 +86,14 @@ async function throughStandIn(options: TriggerOptions, templates: string[] | nul
     triggerEvent(standIn, { kind: options.what ?? "message", from, page, text, payload, mid, emoji: taken, url: picture, count });
 }
 
-/** The workspace's own, or one that runs alone here. Throws NOT_RUNNING, NO_SANDBOX. */
+/** The workspace's own, or one that runs alone here. Throws NOT_RUNNING, AGENT_SILENT, NO_SANDBOX. */
 export async function findStandIn(workspace: string | undefined, { io, signal }: Context): Promise<StandIn> {
   const http = createHttpClient();
   const paths = await openWorkspace(io, workspace);
   const running = await findAgent(paths);
   const alone = running ? null : await findAlone(io.cwd);
   if (alone) return { http, signal, ...alone };
-  if (!running) fail("NOT_RUNNING", { workspace: paths.root, sandbox: true });
+  await requireAnswer(running ?? fail("NOT_RUNNING", { workspace: paths.root, sandbox: true }));
   const state = await readState(paths);
   const secrets = await readSecrets(paths);
   if (!state.sandbox || !state.ports || !secrets) return fail("NO_SANDBOX");

@@ -61,14 +61,14 @@ type Env = Readonly<Record<string, string | undefined>>;
 export async function readConfig(file: string, env: Env): Promise<Config> {
   const source = (await readLinkedText(file)) ?? "";
   const parsed = parseConfig(file, source);
-  const graphUrl = env.AIRY_GRAPH_URL || "https://graph.facebook.com";
+  const graphUrl = env.AIRY_GRAPH_URL?.trim() || "https://graph.facebook.com";
   if (!URL.canParse(graphUrl))
     fail("CONFIG_INVALID", { file: "the environment", line: null, key: "AIRY_GRAPH_URL", reason: "It is not a URL." });
   return {
     edge: parsed.edge ?? null,
     engine: parsed.engine ?? null,
     hold: parsed.hold ?? true,
-    facebook: facebookKeys(parsed.components?.sources?.facebook ?? {}, env),
+    facebook: facebookKeys(parsed.components?.sources?.facebook ?? {}, file, env),
     graphUrl: graphUrl.replace(/\/+$/, ""),
   };
 }
@@ -116,12 +116,22 @@ function lineOf(document: Document, path: readonly PropertyKey[], lines: LineCou
   return Math.max(1, lines.linePos(offset).line);
 }
 
-/** The environment wins, one value at a time. */
-function facebookKeys(given: FacebookKeys, env: Env): FacebookKeys {
+/** The environment wins, one value at a time; trimmed as the file's are, because `$(cat secret.txt)` brings a line end of Windows along. */
+function facebookKeys(given: FacebookKeys, file: string, env: Env): FacebookKeys {
+  const pick = (key: keyof FacebookKeys, variable: string): string | undefined => {
+    const named = env[variable]?.trim();
+    const value = named || given[key];
+    // Nothing that Facebook gives out, or that can be sent to it.
+    const odd = /[^\x21-\x7e]/.exec(value ?? "")?.[0];
+    if (odd === undefined || (key === "webhookSecret" && /\P{Cc}/u.test(odd))) return value;
+    const reason = `It holds a character that cannot be part of it (U+${odd.codePointAt(0)?.toString(16).padStart(4, "0").toUpperCase()}).`;
+    const where = named ? { file: "the environment", key: variable } : { file, key: `components.sources.facebook.${key}` };
+    return fail("CONFIG_INVALID", { ...where, line: null, reason });
+  };
   return {
-    appId: env.FACEBOOK_APP_ID || given.appId,
-    appSecret: env.FACEBOOK_APP_SECRET || given.appSecret,
-    webhookSecret: env.FACEBOOK_WEBHOOK_SECRET || given.webhookSecret,
+    appId: pick("appId", "FACEBOOK_APP_ID"),
+    appSecret: pick("appSecret", "FACEBOOK_APP_SECRET"),
+    webhookSecret: pick("webhookSecret", "FACEBOOK_WEBHOOK_SECRET"),
   };
 }
 

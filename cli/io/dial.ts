@@ -68,7 +68,7 @@ export function authorization(proxy: URL): { "proxy-authorization"?: string } {
 }
 
 function isLoopback(host: string): boolean {
-  return host === "localhost" || host.endsWith(".localhost") || host === "::1" || /^127\./.test(host);
+  return host === "localhost" || host.endsWith(".localhost") || host === "::1" || host.startsWith("127.");
 }
 
 /** Names count with all below them, with or without a dot in front; addresses alone or as networks; each perhaps with a port. */

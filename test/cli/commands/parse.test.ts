@@ -33,7 +33,7 @@ describe("a command line", () => {
   });
 
   test("every option has an environment variable, and the flag wins over it", () => {
-    const env = { AIRY_EDGE: "from-env", AIRY_SANDBOX: "1", AIRY_YES: "no", AIRY_PORT: "4400", AIRY_PATH: "/a, /b" };
+    const env = { AIRY_EDGE: " from-env\r\n", AIRY_SANDBOX: "1\r", AIRY_YES: "no", AIRY_PORT: "4400", AIRY_PATH: "/a, /b" };
     expect(run("up --edge from-flag", env)).toMatchObject({ options: { edge: "from-flag", sandbox: true, yes: false, port: 4400 } });
     expect(run("proxy 1", env)).toMatchObject({ options: { path: ["/a", "/b"] } });
     expect(run("proxy 1 --path /c", env)).toMatchObject({ options: { path: ["/c"] } });

@@ -100,3 +100,45 @@ describe("credentials", () => {
     });
   });
 });
+
+describe("values of the environment", () => {
+  const yaml = "components: { sources: { facebook: { appId: '1', appSecret: kept } } }";
+
+  test.each(["secret\r", "secret\n", " secret\r\n", "\tsecret "])(
+    "%j is taken without what surrounds it, as the file's values are",
+    async (text) => {
+      const { facebook, graphUrl } = await read(yaml, { FACEBOOK_APP_SECRET: text, AIRY_GRAPH_URL: `http://x/${text.slice(-1)}` });
+      expect(facebook).toMatchObject({ appId: "1", appSecret: "secret" });
+      expect(graphUrl).toBe("http://x");
+    },
+  );
+
+  test("one that is blank hides nothing", async () => {
+    expect((await read(yaml, { FACEBOOK_APP_SECRET: " \r\n", FACEBOOK_APP_ID: "" })).facebook).toMatchObject({
+      appId: "1",
+      appSecret: "kept",
+    });
+  });
+
+  test.each([
+    [{ FACEBOOK_APP_SECRET: "two\nlines" }, "the environment", "FACEBOOK_APP_SECRET", "U+000A"],
+    [{ FACEBOOK_APP_SECRET: "in it" }, "the environment", "FACEBOOK_APP_SECRET", "U+0020"],
+    [{ FACEBOOK_APP_ID: "1\u200b2" }, "the environment", "FACEBOOK_APP_ID", "U+200B"],
+    [{ FACEBOOK_WEBHOOK_SECRET: "a\u0000b" }, "the environment", "FACEBOOK_WEBHOOK_SECRET", "U+0000"],
+  ])("%j is refused before anybody is asked", async (env, where, key, reason) => {
+    await expect(read(yaml, env)).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      details: { file: where, key, reason: expect.stringContaining(reason) },
+    });
+  });
+
+  test("a webhook secret of several words is one", async () => {
+    expect((await read(yaml, { FACEBOOK_WEBHOOK_SECRET: "héllo wörld" })).facebook.webhookSecret).toBe("héllo wörld");
+  });
+
+  test("so is one in the file, which names its key", async () => {
+    await expect(read(yaml.replace("kept", '"ke pt"'))).rejects.toMatchObject({
+      details: { file, key: "components.sources.facebook.appSecret" },
+    });
+  });
+});

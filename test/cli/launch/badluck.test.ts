@@ -397,3 +397,27 @@ test("a workspace named by --workspace is made where it does not exist", async (
   failed(await airy(scope, [...sandbox, "--workspace", dir, "--edge", "x"]), "INVALID_ARGUMENT", 2);
   expect(await readdir(dir)).toEqual([".airy", "airy.yaml"]);
 });
+
+test(
+  "an agent process that is halted is not called stopped, nobody waits long for it, and up replaces it",
+  { timeout: 2 * minutes },
+  async () => {
+    succeeded(await airy(scope, sandbox));
+    const { pid } = await agent();
+    process.kill(pid, "SIGSTOP");
+    const status = await airy(scope, ["status"]);
+    expect(status).toMatchObject({ code: 31, envelope: { status: "ok", data: { state: "degraded", engine: "embedded", sandbox: true } } });
+    expect(status.envelope.warnings).toEqual([
+      expect.objectContaining({ code: "AGENT_SILENT", message: expect.stringContaining(`pid ${pid}`) }),
+    ]);
+    for (const command of [
+      ["trigger", "message"],
+      ["replay", "--dead"],
+    ]) {
+      expect(failed(await airy(scope, command), "AGENT_SILENT", 13).details).toMatchObject({ pid });
+    }
+    succeeded(await airy(scope, sandbox));
+    expect((await agent()).pid).not.toBe(pid);
+    succeeded(await airy(scope, ["trigger", "message"]));
+  },
+);

@@ -30,8 +30,8 @@ export interface RunningAiry {
 }
 
 /** Starts `airy <args> --json` in the workspace of the scope. */
-export function startAiry(scope: LeakScope, args: string[], env: Record<string, string> = {}): RunningAiry {
-  const child = spawn(process.execPath, [bundle, ...args, "--json"], {
+export function startAiry(scope: LeakScope, args: string[], env: Record<string, string> = {}, node = process.execPath): RunningAiry {
+  const child = spawn(node, [bundle, ...args, "--json"], {
     cwd: scope.workspace,
     env: { ...process.env, TMPDIR: scope.tmp, ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -80,6 +80,6 @@ export function startAiry(scope: LeakScope, args: string[], env: Record<string, 
 }
 
 /** Runs `airy <args> --json` to its end. */
-export function airy(scope: LeakScope, args: string[], env: Record<string, string> = {}): Promise<Ended> {
-  return startAiry(scope, args, env).ended;
+export function airy(scope: LeakScope, args: string[], env: Record<string, string> = {}, node?: string): Promise<Ended> {
+  return startAiry(scope, args, env, node).ended;
 }

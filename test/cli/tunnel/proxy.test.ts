@@ -132,7 +132,7 @@ it("with --json prints events and ends with the result", async () => {
     .split("\n")
     .map((line) => JSON.parse(line) as { type: string; status?: string });
   expect(lines.at(-1)).toMatchObject({ type: "result", status: "ok" });
-  expect(lines.slice(0, -1).every(({ type }) => type === "tunnel" || type === "request")).toBe(true);
+  expect(lines.slice(0, -1).every(({ type }) => ["check", "tunnel", "request"].includes(type))).toBe(true);
 });
 
 it.each([

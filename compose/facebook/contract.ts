@@ -8,7 +8,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 export const GRAPH_VERSION = "v26.0";
 
 /** App-level fields of the `page` object that the platform understands. */
-export const PAGE_FIELDS = ["messages", "messaging_postbacks", "message_echoes", "message_reactions", "standby"] as const;
+export const PAGE_FIELDS = ["messages", "messaging_postbacks", "message_echoes", "message_reactions", "message_edits", "standby"] as const;
 
 export interface SignatureHeaders {
   "x-hub-signature-256": string;
@@ -21,6 +21,11 @@ export function signatureHeaders(appSecret: string, body: Uint8Array): Signature
     "x-hub-signature-256": `sha256=${hmac("sha256", appSecret, body)}`,
     "x-hub-signature": `sha1=${hmac("sha1", appSecret, body)}`,
   };
+}
+
+/** `appsecret_proof` of a Graph call: needed where the app's setting "Require App Secret" is on, harmless elsewhere. */
+export function appSecretProof(appSecret: string, accessToken: string): string {
+  return hmac("sha256", appSecret, accessToken);
 }
 
 export type SignatureVerdict = "valid" | "missing" | "invalid";
@@ -77,7 +82,7 @@ export interface WebhookBody {
   entry: WebhookEntry[];
 }
 
-function hmac(algorithm: "sha1" | "sha256", secret: string, body: Uint8Array): string {
+function hmac(algorithm: "sha1" | "sha256", secret: string, body: Uint8Array | string): string {
   return createHmac(algorithm, secret).update(body).digest("hex");
 }
 

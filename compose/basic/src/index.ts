@@ -1,22 +1,37 @@
 /** The basic platform: webhook in, Postgres, Airy's API and WebSocket out. `startPlatform` is the one way in. */
 import { channelRoutes } from "./api/channels.ts";
 import { clientConfigRoutes } from "./api/client-config.ts";
-import { conversationRoutes, createConversationCount } from "./api/conversations.ts";
+import { contactRoutes } from "./api/contacts.ts";
+import { createConversationCount } from "./api/conversation-rows.ts";
+import { conversationRoutes } from "./api/conversations.ts";
+import { createEndpoints } from "./api/endpoint.ts";
 import { messageRoutes } from "./api/messages.ts";
+import { metadataRoutes } from "./api/metadata.ts";
+import { tagRoutes } from "./api/tags.ts";
+import { templateRoutes } from "./api/templates.ts";
+import { webhookRoutes as outboundRoutes } from "./api/webhooks.ts";
 import { openDatabase, waitForPostgres } from "./database/connect.ts";
 import { migrate } from "./database/migrate.ts";
+import { createVault } from "./database/vault.ts";
+import { createEarlyMessages } from "./facebook/early.ts";
 import { createGraphClient } from "./facebook/graph.ts";
 import { createInbound } from "./facebook/inbound.ts";
+import { createKinds } from "./facebook/kinds.ts";
+import type { Outbox } from "./facebook/outbox.ts";
 import { createOutbox } from "./facebook/outbox.ts";
-import { createWebhook } from "./facebook/webhook.ts";
+import { createProfileTask, refetchProfile } from "./facebook/profiles.ts";
+import { webhookRoutes } from "./facebook/webhook.ts";
 import { createHealth } from "./health.ts";
+import { createAccess } from "./http/access.ts";
 import { pageFile } from "./http/files.ts";
 import { createGuard } from "./http/guard.ts";
-import { startHttp } from "./http/server.ts";
-import type { Routes } from "./http/server.ts";
+import type { App } from "./http/server.ts";
+import { startHttp, write } from "./http/server.ts";
+import { prepareJobs, startJobs } from "./jobs.ts";
 import { createBroker } from "./live/broker.ts";
 import { createEvents } from "./live/events.ts";
 import { createLiveSockets } from "./live/websocket.ts";
+import { createWebhookTask } from "./outbound/webhook-task.ts";
 
 export interface PlatformConfig {
   /** `postgres://user:password@host:port/database`; Postgres 15 to 18. */
@@ -25,6 +40,14 @@ export interface PlatformConfig {
   listen: { host: string; port: number };
   /** Host names, without port, that API and page answer to beside the loopback names (a compose service name). */
   allowedHosts: string[];
+  /** Origins of other pages that may use the API, e.g. `http://localhost:3000`; `*` stands for any text without a slash. */
+  allowedOrigins?: string[] | undefined;
+  /** Clients must send it as bearer token; null: whoever reaches the listener may use it. */
+  apiToken?: string | null | undefined;
+  /** Page tokens are encrypted under it; null: they are stored as they are. */
+  secret?: string | null | undefined;
+  /** Days that raw deliveries are kept; default 90. */
+  retentionDays?: number | undefined;
   /** null: no Facebook app is configured; deliveries are refused with 401. */
   facebook: FacebookConfig | null;
   /** Folder with the built inbox page. */
@@ -49,6 +72,7 @@ export interface RunningPlatform {
 
 const DATABASE_WITHIN_MS = 30_000;
 const CLOSE_WITHIN_MS = 5_000;
+const RETENTION_DAYS = 90;
 
 /**
  * Waits up to 30 s for Postgres, brings the schema up to date, and serves.
@@ -59,33 +83,79 @@ export async function startPlatform(config: PlatformConfig): Promise<RunningPlat
   // What is logged may quote what strangers sent.
   const log = (line: string) => config.log(line.replaceAll(/\p{Cc}+/gu, " ").slice(0, 1_000));
   await waitForPostgres(databaseUrl, DATABASE_WITHIN_MS, log);
-  await migrate(databaseUrl, log);
+  await migrate(databaseUrl, () => prepareJobs(databaseUrl, log), log);
 
-  const database = openDatabase(databaseUrl, log);
-  const broker = createBroker("/events");
-  const sockets = createLiveSockets(broker);
-  const events = createEvents((json) => broker.publish(json));
-  const count = createConversationCount(database);
-  const graph = facebook ? createGraphClient(facebook.graphUrl) : null;
-  const inbound = createInbound({ database, events, appId: facebook?.appId ?? "", onNewConversation: () => count.changed(), log });
-  const outbox = createOutbox({ database, events, graph, log });
-  const webhook = createWebhook({ facebook, inbound, log });
-
-  const routes: Routes = new Map([
-    ["/facebook", { GET: webhook.GET, POST: webhook.POST }],
-    ["/health", { GET: createHealth(database, webhook.counters) }],
-    ...clientConfigRoutes(facebook !== null),
-    ...channelRoutes({ database, events, inbound, facebook: facebook && graph ? { appId: facebook.appId, graph } : null, log }),
-    ...conversationRoutes(database, events, () => count.total()),
-    ...messageRoutes(database, events, outbox),
-  ]);
-
+  const closing: (() => unknown)[] = [];
+  const closeAll = async () => {
+    for (const close of closing.splice(0).reverse()) await close();
+  };
   try {
+    const database = openDatabase(databaseUrl, log);
+    closing.push(() => database.close());
+    const vault = createVault(config.secret ?? null);
+    const broker = createBroker("/events");
+    const sockets = createLiveSockets(broker);
+    closing.push(() => sockets.close());
+    const events = createEvents((json) => broker.publish(json));
+    const count = createConversationCount(database);
+    const kinds = createKinds(log);
+    const graph = facebook ? createGraphClient(facebook.graphUrl, facebook.appSecret) : null;
+    let outbox: Outbox | undefined;
+    const inbound = createInbound({
+      database,
+      events,
+      kinds,
+      appId: facebook?.appId ?? "",
+      onNewConversation: () => count.changed(),
+      onPending: (messages) => messages.forEach((message) => outbox?.submit(message)),
+      log,
+    });
+    outbox = createOutbox({ database, events, vault, graph, onSettled: (channel) => inbound.drainWaiting(channel), log });
+    const sending = outbox;
+    closing.push(() => sending.close(CLOSE_WITHIN_MS));
+    const early = createEarlyMessages(database, events, log);
+    closing.push(() => early.close());
+
+    const access = createAccess(config.apiToken ?? null);
+    const routes = (app: App): void => {
+      const counters = webhookRoutes(app, { facebook, inbound, log });
+      const health = createHealth(database, { counters, kinds, retentionDays: config.retentionDays ?? RETENTION_DAYS, log });
+      app.get("/health", { schema: { hide: true } }, async (_request, reply) => write(reply, await health()));
+      access.routes(app);
+      const endpoint = createEndpoints(app);
+      clientConfigRoutes(endpoint, facebook);
+      channelRoutes(endpoint, {
+        database,
+        events,
+        inbound,
+        vault,
+        facebook: facebook && graph ? { appId: facebook.appId, graph } : null,
+        log,
+      });
+      conversationRoutes(endpoint, { database, events, count, refetch: (id) => refetchProfile(database, id) });
+      messageRoutes(endpoint, { database, events, outbox: sending, early, onNewConversation: () => count.changed() });
+      contactRoutes(endpoint, database);
+      tagRoutes(endpoint, database, events);
+      templateRoutes(endpoint, database);
+      metadataRoutes(endpoint, database, events);
+      outboundRoutes(endpoint, database, vault);
+    };
+
     await inbound.resume();
-    const leftOver = await outbox.leftOver();
+    const leftOver = await sending.leftOver();
+    const jobs = await startJobs(
+      databaseUrl,
+      {
+        profile: createProfileTask({ database, events, vault, graph, log }),
+        webhook: createWebhookTask(database, vault, log),
+      },
+      log,
+    );
+    closing.push(() => jobs.close());
     const server = await startHttp({
       listen: config.listen,
-      guard: createGuard(config.allowedHosts),
+      guard: createGuard(config.allowedHosts, config.allowedOrigins ?? []),
+      access,
       routes,
       publicPaths: new Set(["/facebook"]),
       page: (pathname) => pageFile(config.webDir, pathname),
@@ -93,19 +163,12 @@ export async function startPlatform(config: PlatformConfig): Promise<RunningPlat
       upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
       log,
     });
-    outbox.resume(leftOver);
-    return {
-      port: server.port,
-      async close() {
-        await Promise.all([server.close(CLOSE_WITHIN_MS), sockets.close()]);
-        await outbox.close(CLOSE_WITHIN_MS);
-        await database.close();
-      },
-    };
+    // The sockets say goodbye meanwhile: an open one would keep the server.
+    closing.push(() => Promise.all([server.close(CLOSE_WITHIN_MS), sockets.close()]));
+    sending.resume(leftOver);
+    return { port: server.port, close: closeAll };
   } catch (error) {
-    await sockets.close();
-    await outbox.close(0);
-    await database.close();
+    await closeAll();
     throw error;
   }
 }

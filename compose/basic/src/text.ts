@@ -14,3 +14,11 @@ export function storableKey(text: string): string {
   if (text.length <= 512) return storable(text);
   return `sha256:${createHash("sha256").update(text).digest("hex")}`;
 }
+
+/** A JSON value whose texts and keys are all {@link storable}. */
+export function storableJson(value: unknown): unknown {
+  if (typeof value === "string") return storable(value);
+  if (Array.isArray(value)) return value.map(storableJson);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [storable(key), storableJson(member)]));
+}

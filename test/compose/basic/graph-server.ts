@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 interface GraphCall {
   method: string;
   path: string;
+  query: URLSearchParams;
   authorization: string | undefined;
   body: unknown;
 }
@@ -17,6 +18,8 @@ export interface GraphServer {
   /** Replaces the answer to `POST /me/messages`; `hang` never answers. */
   onSend: (call: GraphCall) => Reply | Promise<Reply>;
   subscribedFields: string[] | null;
+  /** Replaces the answer to every other path. */
+  onOther: (call: GraphCall) => Reply | Promise<Reply>;
   /** Resolves with the next call to a path ending in `suffix`. */
   next(suffix: string): Promise<GraphCall>;
   close(): Promise<void>;
@@ -32,7 +35,8 @@ export async function startGraphServer(appId: string): Promise<GraphServer> {
       const text = Buffer.concat(chunks).toString("utf8");
       const call = {
         method: request.method ?? "",
-        path: request.url ?? "",
+        path: (request.url ?? "").replace(/\?.*/, ""),
+        query: new URLSearchParams((request.url ?? "").replace(/^[^?]*/, "")),
         authorization: request.headers.authorization,
         body: text === "" ? null : JSON.parse(text),
       };
@@ -57,7 +61,7 @@ export async function startGraphServer(appId: string): Promise<GraphServer> {
     if (call.path.endsWith("/me/subscribed_apps")) {
       return { status: 200, body: { data: [{ id: appId, name: "App", subscribed_fields: graph.subscribedFields ?? [] }] } };
     }
-    return { status: 404, body: { error: { message: "unknown path", code: 2500 } } };
+    return graph.onOther(call);
   }
 
   const graph: GraphServer = {
@@ -65,6 +69,7 @@ export async function startGraphServer(appId: string): Promise<GraphServer> {
     calls: [],
     onSend: () => ({ status: 200, body: { recipient_id: "2002", message_id: `m_sent_${(sent += 1)}` } }),
     subscribedFields: null,
+    onOther: () => ({ status: 404, body: { error: { message: "unknown path", code: 2500 } } }),
     next: (suffix) => new Promise((resolve) => waiting.push({ suffix, resolve })),
     async close() {
       server.closeAllConnections();

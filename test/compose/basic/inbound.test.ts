@@ -108,7 +108,7 @@ describe("messages of a delivery", () => {
     expect(row).toEqual({ messages: 20, unread: 20 });
   });
 
-  test("echoes: own ones are left out, others count as the page's", async () => {
+  test("echoes count as the page's, also those of our own app that came from elsewhere", async () => {
     const echo = (mid: string, appId?: string | number) => ({
       sender: { id: pageId },
       recipient: { id: "2002" },
@@ -118,7 +118,14 @@ describe("messages of a delivery", () => {
     await platform.deliver(delivery([echo("own", Number(app.appId)), echo("own-text", app.appId), echo("other", 987), echo("page-inbox")]));
     const found = (await messages()).map((message) => [message.content.message.mid, message.from_contact, message.sender.id]);
     expect(new Set(found.map((row) => JSON.stringify(row)))).toEqual(
-      new Set([JSON.stringify(["other", false, "987"]), JSON.stringify(["page-inbox", false, "2002"])]),
+      new Set(
+        [
+          ["own", false, app.appId],
+          ["own-text", false, app.appId],
+          ["other", false, "987"],
+          ["page-inbox", false, "2002"],
+        ].map((row) => JSON.stringify(row)),
+      ),
     );
     expect((await platform.call("/conversations.list", {})).json.data[0].metadata.unread_count).toBe(0);
   });

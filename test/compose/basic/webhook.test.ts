@@ -127,13 +127,13 @@ describe("what Postgres or a parser might choke on", () => {
     ["not JSON", "not json", "not JSON"],
     ["an empty body", "", "not JSON"],
     ["invalid UTF-8", Buffer.from([0x7b, 0xff, 0xfe]), "not JSON"],
-    ["a number", "42", "unknown shape"],
-    ["an array", "[]", "unknown shape"],
-    ["null", "null", "unknown shape"],
-    ["no entry", '{"object":"page"}', "unknown shape"],
-    ["an unknown object", '{"object":"user","entry":[]}', "unknown object user"],
+    ["a number", "42", "1 x unknown shape"],
+    ["an array", "[]", "1 x unknown shape"],
+    ["null", "null", "1 x unknown shape"],
+    ["no entry", '{"object":"page"}', "1 x unknown shape"],
+    ["an unknown object", '{"object":"user","entry":[]}', "1 x unknown object user"],
     ["deep nesting", `{"object":"page","entry":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, null],
-    ["entries that are no objects", '{"object":"page","entry":[1,null,"x",{"id":"1001","messaging":"no"}]}', "4 events of unknown shape"],
+    ["entries that are no objects", '{"object":"page","entry":[1,null,"x",{"id":"1001","messaging":"no"}]}', "3 x unknown shape"],
     [
       "a change of the dashboard's Test button",
       '{"object":"page","entry":[{"id":"0","time":1,"changes":[{"field":"messages","value":{}}]}]}',
@@ -157,7 +157,7 @@ describe("what Postgres or a parser might choke on", () => {
   ])("one event that is %s does not take its siblings along", async (_name, odd) => {
     expect((await platform.deliver(delivery([odd, textEvent("good", "good")]))).status).toBe(200);
     expect(await platform.texts(conversationId)).toEqual(["good"]);
-    expect(await platform.sql("select note from delivery")).toEqual([{ note: "1 events of unknown shape" }]);
+    expect(await platform.sql("select note from delivery")).toEqual([{ note: "1 x unknown shape" }]);
   });
 
   test.each([

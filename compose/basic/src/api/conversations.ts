@@ -1,23 +1,24 @@
 /** `conversations.*` */
 import { z } from "zod";
 import type { Database } from "../database/connect.ts";
-import { empty, json, message } from "../http/reply.ts";
+import type { ConversationState } from "../database/rows.ts";
+import { stateColumns } from "../database/rows.ts";
 import type { Reply } from "../http/reply.ts";
-import type { Routes } from "../http/server.ts";
+import { empty, json, message } from "../http/reply.ts";
 import type { Events } from "../live/events.ts";
-import { endpoint } from "./endpoint.ts";
-import type { ChannelRow, MessageRow } from "../database/rows.ts";
-import { channelShape, conversationMetadata, messageColumns, messageShape } from "../database/rows.ts";
+import type { ConversationCount } from "./conversation-rows.ts";
+import { countMatching, readConversation, readPage } from "./conversation-rows.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { filterSql } from "./filter-sql.ts";
+import { FilterError, parseFilter } from "./filter.ts";
+import { conversationSchema, pageOf, pageSize, text, uuid } from "./shapes.ts";
 
-interface ConversationRow extends MessageRow {
-  created_at: Date;
-  unread_count: number;
-  channel: ChannelRow;
-}
-
-export interface ConversationCount {
-  /** A conversation was created: count again at the next list. */
-  changed(): void;
+interface Dependencies {
+  database: Database;
+  events: Events;
+  count: ConversationCount;
+  /** Asks the source for the contact's name and picture again. */
+  refetch: (conversationId: string) => Promise<void>;
 }
 
 /** The cursor is an offset, as text. */
@@ -27,90 +28,93 @@ const listBody = z.object({
     .string()
     .regex(/^\d{1,9}$/, "must be a number")
     .nullish(),
-  page_size: z.number().int().min(1).max(1000).nullish(),
+  page_size: pageSize,
 });
-const oneBody = z.object({ conversation_id: z.guid() });
+const oneBody = z.object({ conversation_id: uuid });
+const tagBody = oneBody.extend({ tag_id: uuid });
+const stateBody = oneBody.extend({ state: text(100) });
+const nameBody = oneBody.extend({ display_name: text(500) });
 
-const columns = `c.created_at, c.unread_count, ${messageColumns},
-  json_build_object('id', ch.id, 'source', ch.source, 'source_channel_id', ch.source_channel_id, 'connected', ch.connected, 'metadata', ch.metadata) as channel`;
-const joins = `join channel ch on ch.id = c.channel_id
-  cross join lateral (select * from message where conversation_id = c.id order by sent_at desc, seq desc limit 1) m`;
+const change = (name: string, set: string, where = "true") => ({
+  name,
+  text: `update conversation c set ${set}, version = c.version + 1 where c.id = $1 and ${where} returning ${stateColumns}`,
+});
+const markRead = change("mark_read", "unread_count = 0", "c.unread_count > 0");
+const setState = change("set_state", "state = $2");
+const removeState = change("remove_state", "state = null");
+const setName = change("set_name", "display_name = $2, name_lower = $3, renamed = true");
+const addTag = change(
+  "add_tag",
+  "tag_ids = case when $2::uuid = any(c.tag_ids) then c.tag_ids else c.tag_ids || $2::uuid end",
+  "exists (select from tag t where t.id = $2)",
+);
+const removeTag = change("remove_tag", "tag_ids = array_remove(c.tag_ids, $2::uuid)");
 
-const listConversations = {
-  name: "conversations",
-  text: `select ${columns} from (select * from conversation order by last_message_at desc, id limit $1 offset $2) c ${joins}
-    order by c.last_message_at desc, c.id`,
-};
-const oneConversation = { name: "conversation", text: `select ${columns} from conversation c ${joins} where c.id = $1` };
-const countConversations = { name: "conversation_count", text: "select count(*)::int as total from conversation" };
-const markRead = {
-  name: "mark_read",
-  text: `update conversation c set unread_count = 0, version = c.version + 1 from channel ch
-    where c.id = $1 and ch.id = c.channel_id and c.unread_count > 0 returning c.id, ch.source, c.version::int as version`,
-};
-
-/** Counting 100,000 rows takes longer than the rest of the list, so the number is kept until a conversation is added. */
-export function createConversationCount(database: Database): ConversationCount & { total(): Promise<number> } {
-  let known: number | null = null;
-  let generation = 0;
-  return {
-    changed() {
-      known = null;
-      generation += 1;
-    },
-    async total() {
-      if (known !== null) return known;
-      const before = generation;
-      const rows = await database.query<{ total: number }>(countConversations, []);
-      const total = rows[0]?.total ?? 0;
-      if (before === generation) known = total;
-      return total;
-    },
-  };
-}
-
-export function conversationRoutes(database: Database, events: Events, total: () => Promise<number>): Routes {
+export function conversationRoutes(endpoint: Endpoint, { database, events, count, refetch }: Dependencies): void {
   async function list({ filters, cursor, page_size }: z.output<typeof listBody>): Promise<Reply> {
-    // Ignoring a filter would show conversations that were not asked for.
-    if (filters?.trim()) return message(400, "Failed to parse Lucene query: filters are not supported by this platform yet");
     const offset = Number(cursor ?? "0");
     const size = page_size ?? 20;
-    const [rows, count] = await Promise.all([database.query<ConversationRow>(listConversations, [size, offset]), total()]);
-    const next = offset + rows.length;
+    let filter = null;
+    try {
+      filter = filters?.trim() ? filterSql(parseFilter(filters), 3) : null;
+    } catch (error) {
+      if (!(error instanceof FilterError)) throw error;
+      return message(400, `Failed to parse Lucene query: ${error.message}`);
+    }
+    const total = filter === null ? count.total() : countMatching(database, filter);
+    const [data, matching] = await Promise.all([readPage(database, filter, size, offset), total]);
+    const next = offset + data.length;
     return json(200, {
-      data: rows.map(conversationShape),
+      data,
       pagination_data: {
         previous_cursor: String(offset),
-        next_cursor: rows.length === size && next < count ? String(next) : null,
-        total: count,
+        next_cursor: data.length === size && next < matching ? String(next) : null,
+        total: matching,
       },
     });
   }
 
   async function info({ conversation_id }: z.output<typeof oneBody>): Promise<Reply> {
-    const [row] = await database.query<ConversationRow>(oneConversation, [conversation_id]);
-    return row ? json(200, conversationShape(row)) : empty(404);
+    const found = await readConversation(database, conversation_id);
+    return found ? json(200, found) : empty(404);
   }
 
-  async function read({ conversation_id }: z.output<typeof oneBody>): Promise<Reply> {
-    const [row] = await database.query<{ id: string; source: string; version: number }>(markRead, [conversation_id]);
-    if (row) events.conversationMetadata({ id: row.id, source: row.source, unreadCount: 0, version: row.version });
+  /** False: there is no such conversation, or nothing to change in it. */
+  async function changed(statement: { name: string; text: string }, values: unknown[]): Promise<boolean> {
+    const [row] = await database.query<ConversationState>(statement, values);
+    if (row) events.conversationMetadata(row);
+    return row !== undefined;
+  }
+
+  const done = (found: boolean) => empty(found ? 204 : 404);
+  const answers = { 204: null, 404: null };
+
+  endpoint("/conversations.list", { body: listBody, answers: { 200: pageOf(conversationSchema) } }, list);
+  endpoint("/conversations.info", { body: oneBody, answers: { 200: conversationSchema, 404: null } }, info);
+  endpoint("/conversations.mark-read", { body: oneBody, answers: { 204: null } }, async ({ conversation_id }) => {
+    await changed(markRead, [conversation_id]);
     return empty(204);
-  }
-
-  return new Map([
-    ["/conversations.list", endpoint(listBody, list)],
-    ["/conversations.info", endpoint(oneBody, info)],
-    ["/conversations.mark-read", endpoint(oneBody, read)],
-  ]);
-}
-
-function conversationShape(row: ConversationRow) {
-  return {
-    id: row.conversation_id,
-    channel: channelShape(row.channel),
-    created_at: row.created_at.toISOString(),
-    metadata: conversationMetadata({ id: row.conversation_id, source: row.source, unreadCount: row.unread_count }),
-    last_message: messageShape(row),
-  };
+  });
+  endpoint("/conversations.tag", { body: tagBody, answers }, async ({ conversation_id, tag_id }) =>
+    done(await changed(addTag, [conversation_id, tag_id])),
+  );
+  endpoint("/conversations.untag", { body: tagBody, answers }, async ({ conversation_id, tag_id }) =>
+    done(await changed(removeTag, [conversation_id, tag_id])),
+  );
+  endpoint(["/conversations.set-state", "/conversations.setState"], { body: stateBody, answers }, async ({ conversation_id, state }) =>
+    done(await changed(setState, [conversation_id, state])),
+  );
+  endpoint(["/conversations.remove-state", "/conversations.removeState"], { body: oneBody, answers }, async ({ conversation_id }) =>
+    done(await changed(removeState, [conversation_id])),
+  );
+  endpoint(
+    ["/conversations.update-contact", "/conversations.updateContact"],
+    { body: nameBody, answers },
+    async ({ conversation_id, display_name }) => done(await changed(setName, [conversation_id, display_name, display_name.toLowerCase()])),
+  );
+  endpoint("/conversations.refetch", { body: oneBody, answers: { 202: null, 404: null } }, async ({ conversation_id }) => {
+    if ((await readConversation(database, conversation_id)) === undefined) return empty(404);
+    await refetch(conversation_id);
+    return empty(202);
+  });
 }

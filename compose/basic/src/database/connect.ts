@@ -7,9 +7,9 @@ import { describeError } from "./errors.ts";
 const CONNECT_TIMEOUT_MS = 2_000;
 const STATEMENT_TIMEOUT_MS = 10_000;
 
-/** A statement with a name, so that Postgres parses and plans it once a connection. */
+/** A statement with a name is parsed and planned once a connection. */
 interface Statement {
-  name: string;
+  name?: string;
   text: string;
 }
 

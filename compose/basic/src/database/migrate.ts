@@ -7,9 +7,10 @@ const LOCK_KEY = 1_634_300_537;
 
 /**
  * Runs the missing migrations. Two platforms that start at once take turns.
+ * @param prepare what others keep in the same database, brought up to date under the same lock.
  * @throws Error with `code` "DATA_NEWER" when the database was written by a newer build.
  */
-export async function migrate(databaseUrl: string, log: (line: string) => void): Promise<void> {
+export async function migrate(databaseUrl: string, prepare: () => Promise<void>, log: (line: string) => void): Promise<void> {
   const client = new Client({ connectionString: databaseUrl, application_name: "airy migrations" });
   let broken: Error | null = null;
   client.on("error", (error) => (broken = error));
@@ -22,11 +23,13 @@ export async function migrate(databaseUrl: string, log: (line: string) => void):
     const { rows } = await client.query<{ version: number }>("select coalesce(max(version), 0) as version from schema_version");
     const found = rows[0]?.version ?? 0;
     if (found > migrations.length) throw newer(found);
-    for (const [index, sql] of migrations.entries()) {
+    await prepare();
+    for (const [index, step] of migrations.entries()) {
       const version = index + 1;
       if (version <= found) continue;
       await client.query("begin");
-      await client.query(sql);
+      if (typeof step === "string") await client.query(step);
+      else await step(client);
       await client.query("insert into schema_version (version) values ($1)", [version]);
       await client.query("commit");
       log(`database schema is at version ${version}`);

@@ -8,7 +8,8 @@ import { describeError, isDataFault, isSerialization } from "../database/errors.
 import type { Events } from "../live/events.ts";
 import { storable } from "../text.ts";
 import type { Derived, InboundItem } from "./derive.ts";
-import { derive } from "./derive.ts";
+import { READER, derive } from "./derive.ts";
+import type { Kinds } from "./kinds.ts";
 
 export interface Inbound {
   /**
@@ -17,7 +18,7 @@ export interface Inbound {
    * @throws the database's error when it cannot commit.
    */
   receive(body: Buffer, airyDelivery: string | null): Promise<void>;
-  /** Makes messages of the deliveries that waited for this channel to be connected. */
+  /** Makes messages of the deliveries that waited for this channel to be connected, or for the outcome of a reply. */
   drainWaiting(channelId: string): Promise<void>;
   /** Drains every connected channel: what a crash between a connect and its drain left behind. */
   resume(): Promise<void>;
@@ -26,27 +27,42 @@ export interface Inbound {
 interface Dependencies {
   database: Database;
   events: Events;
-  /** The own app's id: its echoes are left out. */
+  /** The own app's id: its echoes may be of messages that the platform has already. */
   appId: string;
+  kinds: Kinds;
   /** A conversation that was not there before. */
   onNewConversation: () => void;
+  /** Messages that were sent before their conversation was known can be sent now. */
+  onPending: (messages: { id: string; conversationId: string }[]) => void;
   log: (line: string) => void;
 }
 
 const DRAIN_AT_ONCE = 50;
 
-const stored = z.object({
+const conversation = z.object({
+  id: z.string(),
+  unread_count: z.number(),
+  version: z.number(),
+  display_name: z.string(),
+  avatar_url: z.string().nullable(),
+  fetch_state: z.string().nullable(),
+  state: z.string().nullable(),
+  tag_ids: z.array(z.string()),
+  user_data: z.record(z.string(), z.unknown()),
+});
+const storedSchema = z.object({
   created: z.array(z.string()),
   changed: z.array(z.string()),
-  conversations: z.array(z.object({ id: z.string(), channel_id: z.string(), unread_count: z.number(), version: z.number() })),
+  conversations: z.array(conversation),
+  early: z.array(z.object({ id: z.string(), conversation_id: z.string() })),
 });
-type Stored = z.infer<typeof stored>;
+type Stored = z.infer<typeof storedSchema>;
 
-const storeDelivery = { name: "store_delivery", text: "select store_delivery($1, $2, $3, $4, $5) as stored" };
+const storeDelivery = { name: "store_delivery", text: "select store_delivery($1, $2, $3, $4, $5, $6) as stored" };
 const selectWaiting = {
   name: "waiting",
   text: `select w.delivery_id as id from waiting_delivery w join channel c on c.id = w.channel_id and c.connected
-    where w.channel_id = $1 order by w.delivery_id limit $2`,
+    where w.channel_id = $1 and w.delivery_id > $3 order by w.delivery_id limit $2`,
 };
 const selectStuck = {
   name: "stuck_channels",
@@ -57,18 +73,17 @@ const selectMessages = {
   text: `select ${messageColumns} from message m join channel ch on ch.id = m.channel_id where m.id = any($1)`,
 };
 
-export function createInbound({ database, events, appId, onNewConversation, log }: Dependencies): Inbound {
-  async function store(body: Buffer, airyDelivery: string | null, derived: Derived): Promise<Stored> {
+export function createInbound({ database, events, appId, kinds, onNewConversation, onPending, log }: Dependencies): Inbound {
+  async function store(body: Buffer, airyDelivery: string | null, derived: Pick<Derived, "items" | "note">): Promise<Stored> {
     const sha256 = createHash("sha256").update(body).digest();
-    const values = [sha256, body, airyDelivery, derived.note, JSON.stringify(derived.items)];
+    const values = [sha256, body, airyDelivery, derived.note, READER, JSON.stringify(derived.items)];
     const rows = await repeatable(() => database.query<{ stored: unknown }>(storeDelivery, values));
-    return stored.parse(rows[0]?.stored);
+    return storedSchema.parse(rows[0]?.stored);
   }
 
   async function receive(body: Buffer, airyDelivery: string | null): Promise<void> {
     const header = airyDelivery === null ? null : storable(airyDelivery.slice(0, 200));
     const derived = derive(body, appId, new Date());
-    if (derived.note !== null) log(`webhook kept, but not (fully) understood: ${derived.note}`);
     try {
       await tell(await store(body, header, derived), derived.items);
     } catch (error) {
@@ -77,20 +92,22 @@ export function createInbound({ database, events, appId, onNewConversation, log 
       log(`webhook kept, but its messages were refused by the database: ${describeError(error)}`);
       await store(body, header, { items: [], note: `refused by the database: ${storable(describeError(error)).slice(0, 500)}` });
     }
+    kinds.seen(derived.kinds);
   }
 
   /** After the commit; a subscriber that misses an event loads the state again, so a failure here is not the sender's. */
   async function tell(result: Stored, items: InboundItem[]): Promise<void> {
     const byId = new Map(items.map((item) => [item.id, item]));
-    const sourceOf = new Map(items.map((item) => [item.channel_id, item.source]));
+    const changed = new Set(result.changed);
     for (const id of result.created) {
       const item = byId.get(id);
-      if (item) events.messageCreated(messageRow(item));
+      if (item && !changed.has(id)) events.messageCreated(messageRow(item));
     }
-    for (const { id, channel_id, unread_count, version } of result.conversations) {
-      if (version === 1) onNewConversation();
-      events.conversationMetadata({ id, source: sourceOf.get(channel_id) ?? "", unreadCount: unread_count, version });
+    for (const row of result.conversations) {
+      if (row.version === 1) onNewConversation();
+      events.conversationMetadata(row);
     }
+    if (result.early.length > 0) onPending(result.early.map(({ id, conversation_id }) => ({ id, conversationId: conversation_id })));
     if (result.changed.length === 0) return;
     try {
       for (const row of await database.query<MessageRow>(selectMessages, [result.changed])) {
@@ -114,11 +131,16 @@ export function createInbound({ database, events, appId, onNewConversation, log 
            where w.channel_id = $1 and w.delivery_id = any($2) order by d.id for update of w`,
           [channelId, deliveryIds],
         );
-        const items = rows.flatMap((row) => derive(row.body, appId, row.received_at).items).filter((item) => item.channel_id === channelId);
-        const answer = await client.query<{ stored: unknown }>("select store_items(null, $1) as stored", [JSON.stringify(items)]);
+        const items = rows.flatMap((row) =>
+          derive(row.body, appId, row.received_at)
+            .items.filter((item) => item.channel_id === channelId)
+            .map((item) => ({ ...item, delivery_id: row.id })),
+        );
         const ids = rows.map((row) => row.id);
+        // First, because what must wait on is put back.
         await client.query("delete from waiting_delivery where channel_id = $1 and delivery_id = any($2)", [channelId, ids]);
-        return { result: stored.parse(answer.rows[0]?.stored), items };
+        const answer = await client.query<{ stored: unknown }>("select store_items(null, $1) as stored", [JSON.stringify(items)]);
+        return { result: storedSchema.parse(answer.rows[0]?.stored), items };
       }),
     );
     await tell(done.result, done.items);
@@ -143,11 +165,14 @@ export function createInbound({ database, events, appId, onNewConversation, log 
   }
 
   async function drainWaiting(channelId: string): Promise<void> {
+    let last = "0";
     for (;;) {
-      const rows = await database.query<{ id: string }>(selectWaiting, [channelId, DRAIN_AT_ONCE]);
-      if (rows.length === 0) return;
+      const rows = await database.query<{ id: string }>(selectWaiting, [channelId, DRAIN_AT_ONCE, last]);
       const ids = rows.map((row) => row.id);
+      const end = ids.at(-1);
+      if (end === undefined) return;
       await drainOrKeep(channelId, ids);
+      last = end;
     }
   }
 

@@ -1,13 +1,15 @@
-/** What subscribers of the WebSocket are told. Clients upsert by id: a change of a message comes as `message.created` again. */
-import type { ChannelRow, MessageRow } from "../database/rows.ts";
+/** What subscribers of the WebSocket are told. A change of a message comes as `message.created` again, as from Airy Core. */
+import type { ChannelRow, ConversationState, MessageRow } from "../database/rows.ts";
 import { channelShape, conversationMetadata, messageShape } from "../database/rows.ts";
 
 export interface Events {
   messageCreated(message: MessageRow): void;
   messageMetadata(message: Pick<MessageRow, "id" | "metadata">): void;
-  /** @param conversation `version` counts the changes of the row; a state older than one already told is dropped. */
-  conversationMetadata(conversation: { id: string; source: string; unreadCount: number; version: number }): void;
+  /** A state older than one already told is dropped. */
+  conversationMetadata(conversation: ConversationState): void;
   channelUpdated(channel: ChannelRow): void;
+  channelMetadata(channel: ChannelRow): void;
+  tagUpdated(tag: { id: string; name: string; color: string }): void;
 }
 
 /** Two commits to one conversation may be told in the wrong order; that far back we still notice. */
@@ -17,6 +19,8 @@ const REMEMBERED = 10_000;
 export function createEvents(send: (json: string) => void): Events {
   const told = new Map<string, number>();
   const event = (type: string, timestamp: number | null, payload: unknown) => send(JSON.stringify({ type, timestamp, payload }));
+  const metadata = (subject: string, identifier: string, value: unknown) =>
+    event("metadata.updated", Date.now(), { subject, identifier, metadata: value });
 
   return {
     messageCreated(message) {
@@ -27,9 +31,7 @@ export function createEvents(send: (json: string) => void): Events {
       };
       event("message.created", message.sent_at.getTime(), payload);
     },
-    messageMetadata({ id, metadata }) {
-      event("metadata.updated", Date.now(), { subject: "message", identifier: id, metadata });
-    },
+    messageMetadata: (message) => metadata("message", message.id, message.metadata),
     conversationMetadata(conversation) {
       const { id, version } = conversation;
       if ((told.get(id) ?? 0) >= version) return;
@@ -37,10 +39,10 @@ export function createEvents(send: (json: string) => void): Events {
       told.set(id, version);
       const oldest = told.size > REMEMBERED ? told.keys().next().value : undefined;
       if (oldest !== undefined) told.delete(oldest);
-      event("metadata.updated", Date.now(), { subject: "conversation", identifier: id, metadata: conversationMetadata(conversation) });
+      metadata("conversation", id, conversationMetadata(conversation));
     },
-    channelUpdated(channel) {
-      event("channel.updated", null, { ...channelShape(channel), metadata: null });
-    },
+    channelUpdated: (channel) => event("channel.updated", null, { ...channelShape(channel), metadata: null }),
+    channelMetadata: (channel) => metadata("channel", channel.id, channelShape(channel).metadata),
+    tagUpdated: (tag) => event("tag.updated", Date.now(), tag),
   };
 }

@@ -1,0 +1,27 @@
+/** What Facebook's refusal of a message means for whoever wrote it. Source: Meta's "Send API" error codes, June 2026. */
+import type { GraphFailure } from "./graph.ts";
+
+const outsideWindow = new Set([2_018_278, 2_534_022, 2_018_065]);
+const personGone = new Set([2_018_108, 1_545_041]);
+const unknownPerson = new Set([2_018_001, 2_534_014]);
+
+/** Facebook's own sentence first, then what can be done. */
+export function explain(failure: GraphFailure): string {
+  const advice = failure.kind === "unknown" ? "whether the message was delivered is not known" : adviceFor(failure);
+  return advice === null ? failure.message : `${failure.message}; ${advice}`;
+}
+
+function adviceFor({ code, subcode = 0, transient, deadToken }: GraphFailure): string | null {
+  if (code === 10 && outsideWindow.has(subcode)) {
+    return (
+      "Facebook lets a page answer for 24 hours after the customer's last message. Possible now: wait until the customer writes again, " +
+      "or answer in the page's own inbox at Facebook; with the permission Human Agent, an app may answer for 7 days"
+    );
+  }
+  if (personGone.has(subcode)) return "the person blocked the page or cannot be reached any more";
+  if (unknownPerson.has(subcode)) return "this person never wrote to this page, or their account is gone";
+  if (code === 200 && subcode === 2_018_028) return "while the app is not live, only people with a role in it can be answered";
+  if (deadToken) return "connect the page again with a new token";
+  if (transient) return "it was tried several times; try again later";
+  return null;
+}

@@ -47,6 +47,24 @@ const nativeAddons = {
   },
 };
 
+/** What is loaded costs memory in processes that run for months: of two packages only what is used comes along. */
+const onlyWhatIsUsed = {
+  name: "only-what-is-used",
+  setup(b) {
+    // The connection pool without fetch, WebSocket, caches and mocks: a megabyte less.
+    b.onResolve({ filter: /^undici$/ }, () => ({ path: "undici", namespace: "pool" }));
+    b.onLoad({ filter: /.*/, namespace: "pool" }, () => ({
+      contents: 'export { default as Pool } from "undici/lib/dispatcher/pool.js";',
+      resolveDir: root,
+    }));
+    // As one object, `z` keeps all of zod, with its messages in fifty languages; as a namespace, what is not used falls away.
+    b.onLoad({ filter: /\.tsx?$/ }, ({ path: file }) => ({
+      contents: readFileSync(file, "utf8").replace('import { z } from "zod";', 'import * as z from "zod";'),
+      loader: file.endsWith("x") ? "tsx" : "ts",
+    }));
+  },
+};
+
 // Built aside and put in place at the end: what is started from dist/ meanwhile never meets half of it.
 const dist = path.join(root, "dist");
 const made = path.join(root, `dist.${process.pid}`);
@@ -75,7 +93,7 @@ await build({
     __AIRY_BUILD__: JSON.stringify(buildId()),
   },
   loader: { ".html": "text", ".yaml": "text" },
-  plugins: [nativeAddons],
+  plugins: [nativeAddons, onlyWhatIsUsed],
   logLevel: "warning",
 });
 

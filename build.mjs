@@ -97,11 +97,15 @@ await build({
   logLevel: "warning",
 });
 
-if (existsSync(path.join(root, "compose/basic/web/main.tsx"))) {
+// The inbox, and the page on which somebody is the customer.
+for (const [source, target] of [
+  ["compose/basic/web", "web"],
+  ["compose/sandbox/web", "web/chat"],
+]) {
   await build({
     absWorkingDir: root,
-    entryPoints: { main: "compose/basic/web/main.tsx" },
-    outdir: path.join(made, "web"),
+    entryPoints: { main: `${source}/main.tsx` },
+    outdir: path.join(made, target),
     bundle: true,
     minify: true,
     format: "esm",
@@ -111,7 +115,7 @@ if (existsSync(path.join(root, "compose/basic/web/main.tsx"))) {
     define: { "process.env.NODE_ENV": '"production"' },
     logLevel: "warning",
   });
-  cpSync(path.join(root, "compose/basic/web/index.html"), path.join(made, "web/index.html"));
+  cpSync(path.join(root, source, "index.html"), path.join(made, target, "index.html"));
 }
 
 writeFileSync(path.join(made, ".built"), "");

@@ -1,3 +1,4 @@
+import { LikeIcon, PictureIcon, StickerIcon } from "./icons.tsx";
 import { type FormEvent, type KeyboardEvent, useRef, useState } from "react";
 
 interface Props {
@@ -40,10 +41,10 @@ export function Composer({ onText, onFile, onSticker, onLike }: Props) {
         }}
       />
       <button type="button" className="plain square" aria-label="Send a picture or file" onClick={() => file.current?.click()}>
-        🖼️
+        <PictureIcon />
       </button>
       <button type="button" className="plain square" aria-label="Send a sticker" onClick={onSticker}>
-        🙂
+        <StickerIcon />
       </button>
       <textarea
         rows={1}
@@ -55,7 +56,7 @@ export function Composer({ onText, onFile, onSticker, onLike }: Props) {
       />
       {text.trim() === "" ? (
         <button type="button" className="plain square" aria-label="Send a thumbs up" onClick={onLike}>
-          👍
+          <LikeIcon />
         </button>
       ) : (
         <button type="submit" className="primary">

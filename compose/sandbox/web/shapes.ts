@@ -1,6 +1,6 @@
 /** What the command channel of the stand-in tells (compose/sandbox/src/views.ts), as far as this page shows it. */
 
-export interface Customer {
+interface Customer {
   id: string;
   name: string;
   picture: string;
@@ -12,7 +12,7 @@ export interface Customer {
   last: { at: number; from: "customer" | "page"; text: string } | null;
 }
 
-export interface Alert {
+interface Alert {
   at: number;
   kind: string;
   text: string;
@@ -53,7 +53,7 @@ export interface Attachment {
   };
 }
 
-export interface QuickReply {
+interface QuickReply {
   content_type?: string;
   title?: string;
   payload?: string;

@@ -31,6 +31,8 @@ import { prepareJobs, startJobs } from "./jobs.ts";
 import { createBroker } from "./live/broker.ts";
 import { createEvents } from "./live/events.ts";
 import { createLiveSockets } from "./live/websocket.ts";
+import { createMedia } from "./media/media.ts";
+import { mediaRoutes } from "./media/routes.ts";
 import { createWebhookTask } from "./outbound/webhook-task.ts";
 
 export interface PlatformConfig {
@@ -116,6 +118,8 @@ export async function startPlatform(config: PlatformConfig): Promise<RunningPlat
     const early = createEarlyMessages(database, events, log);
     closing.push(() => early.close());
 
+    const media = createMedia({ database, graphUrl: facebook?.graphUrl ?? null, log });
+    closing.push(() => media.close());
     const access = createAccess(config.apiToken ?? null);
     const routes = (app: App): void => {
       const counters = webhookRoutes(app, { facebook, inbound, log });
@@ -139,6 +143,7 @@ export async function startPlatform(config: PlatformConfig): Promise<RunningPlat
       templateRoutes(endpoint, database);
       metadataRoutes(endpoint, database, events);
       outboundRoutes(endpoint, database, vault);
+      mediaRoutes(app, media);
     };
 
     await inbound.resume();

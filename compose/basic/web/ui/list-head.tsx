@@ -34,6 +34,10 @@ export function ListHead({ name, inbox, actions, onHelp }: Props) {
     const later = setTimeout(() => actions.setView({ ...view, search }), PAUSE_MS);
     return () => clearTimeout(later);
   }, [search, view, actions]);
+  // "Show all conversations" takes the search back as well.
+  useEffect(() => {
+    if (view.search === "") setSearch("");
+  }, [view.search]);
   const chosen = (view.unread ? 1 : 0) + view.tags.length + view.channels.length;
 
   return (

@@ -1,2 +1,0 @@
-/** esbuild writes imported style sheets to `main.css`. */
-declare module "*.css";

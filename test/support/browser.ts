@@ -27,9 +27,18 @@ export interface BuiltInbox extends AsyncDisposable {
 }
 
 /** The inbox page as `build.mjs` builds it, in a folder of its own. */
-export async function buildInbox(): Promise<BuiltInbox> {
-  const dir = await mkdtemp(path.join(tmpdir(), "airy-inbox-"));
-  const source = path.resolve(import.meta.dirname, "../../compose/basic/web");
+export function buildInbox(): Promise<BuiltInbox> {
+  return buildPage("compose/basic/web");
+}
+
+/** The chat page of the stand-in for Facebook, likewise. */
+export function buildChat(): Promise<BuiltInbox> {
+  return buildPage("compose/sandbox/web");
+}
+
+async function buildPage(folder: string): Promise<BuiltInbox> {
+  const dir = await mkdtemp(path.join(tmpdir(), "airy-page-"));
+  const source = path.resolve(import.meta.dirname, "../..", folder);
   await build({
     entryPoints: { main: path.join(source, "main.tsx") },
     outdir: dir,

@@ -38,6 +38,7 @@ const eventCommand = z.strictObject({
     .optional(),
   ref: z.string().max(200).optional(),
   count: z.number().int().min(1).max(1_000).optional(),
+  quiet: z.boolean().optional(),
 });
 
 const messageCommand = z.strictObject({

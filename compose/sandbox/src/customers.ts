@@ -34,6 +34,8 @@ export interface Act {
   /** Echo: which app answered. */
   appId?: string | undefined;
   ref?: string | undefined;
+  /** Happens also where nobody hears of it, and then tells nobody: the customer just looks. */
+  quiet?: boolean | undefined;
   /** Messages to send in one delivery. */
   count?: number | undefined;
 }
@@ -95,12 +97,12 @@ export async function act(world: World, customer: Customer, what: Act): Promise<
   }
   const plan = planEvent(world, { customer, items, mids });
   // Only what somebody hears of was said.
-  if (plan.missing) throw commandErrors.notSubscribed(plan.missing, plan.object, plan.field);
+  if (plan.missing && !what.quiet) throw commandErrors.notSubscribed(plan.missing, plan.object, plan.field);
   for (const apply of applied) apply();
   for (const message of messages) store.remember(customer, { ...message, delivery: "under way" });
   world.streams.tell({ type: "conversation", customerId: customer.id });
 
-  const deliveries = await world.track(plan.deliver());
+  const deliveries = plan.missing ? [] : await world.track(plan.deliver());
   const last = deliveries.find(({ status }) => status !== 200) ?? deliveries[0];
   for (const message of customer.messages) if (mids.includes(message.mid)) message.delivery = outcomeOf(last);
   store.changed();

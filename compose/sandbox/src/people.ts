@@ -58,7 +58,7 @@ export function fullName(customer: Pick<Customer, "firstName" | "lastName">): st
 
 /** A picture for everybody: initials on a colour that follows from the id. SVG. */
 export function avatarOf(id: string, name: string): string {
-  const hue = sumOf(id) % 360;
+  const hue = (sumOf(id) * 47) % 360;
   const initials = name
     .split(/\s+/)
     .slice(0, 2)

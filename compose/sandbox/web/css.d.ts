@@ -1,0 +1,2 @@
+/** esbuild writes imported style sheets to `main.css`. */
+declare module "*.css";

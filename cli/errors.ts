@@ -164,6 +164,14 @@ export const catalogue = {
       `Then, in ${d.dir}: sudo chown -R ${d.uid} airy.yaml .airy`,
     ],
   }),
+  WORKSPACE_UNSUITABLE: entry<{ dir: string; reason: string }>({
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `airy cannot keep its files in ${d.dir}.`,
+    why: (d) => d.reason,
+    actions: () => ["Use a folder on the system's own disk, in WSL one below ~ : airy up --workspace ~/airy"],
+  }),
   STATE_HOME_UNUSABLE: entry<{ dir: string; reason: string }>({
     category: "config",
     exit: 4,
@@ -243,6 +251,15 @@ export const catalogue = {
     what: (d) => `Port ${d.port} is taken.`,
     why: (d) => (d.holder ? `It is held by ${d.holder}.` : "Another program listens there; its name cannot be seen by this user."),
     actions: (d) => (d.command ? [`airy ${d.command} --port N`] : ["airy up --port N", "or leave --port out: airy then finds a free one"]),
+  }),
+
+  LOOPBACK_UNUSABLE: entry<{ reason: string }>({
+    category: "port",
+    exit: 11,
+    retryable: false,
+    what: () => "The services of this machine cannot talk to each other over 127.0.0.1.",
+    why: (d) => d.reason,
+    actions: () => ["Bring the loopback interface up (Linux: ip link set lo up), or allow local connections in what guards this machine"],
   }),
 
   // --- image (12) ------------------------------------------------------------------------------------------------------------------

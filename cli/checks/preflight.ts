@@ -1,10 +1,16 @@
-/** What is looked at before anything changes: read-only, all at the same time, each check for at most two seconds. */
+/**
+ * What is looked at before anything changes: all at the same time, each check for at most two seconds. Read-only, but for an empty file that
+ * is made and removed to see how the file system treats it.
+ */
 import { constants } from "node:fs";
 import { access, readFile, stat, statfs } from "node:fs/promises";
+import { once } from "node:events";
+import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import type { AiryEventBody, EngineName } from "../events.ts";
 import { AiryError, errorBody, whyOf } from "../errors.ts";
+import { keepsModes, NO_MODES } from "../io/files.ts";
 import { lookAtCrypto } from "./crypto.ts";
 import { reachEdge } from "./edge.ts";
 import { holderOf, holderText, isFree } from "./ports.ts";
@@ -20,6 +26,8 @@ export interface PreflightInput {
   ports: readonly PortWish[];
   /** SSH address of the edge; null for one on this machine. */
   edge: { host: string; port: number } | null;
+  /** Where control groups are mounted; default /sys/fs/cgroup. */
+  cgroup?: string;
 }
 
 export interface PortWish {
@@ -42,8 +50,9 @@ export async function preflight(input: PreflightInput): Promise<CheckResult[]> {
   const checks: (CheckResult | Promise<CheckResult>)[] = [
     capped("workspace", checkWorkspace(input.workspace)),
     capped("disk", checkDisk(input.workspace)),
-    capped("memory", checkMemory(input.engine)),
+    capped("memory", checkMemory(input.engine, input.cgroup)),
     checkCrypto(),
+    capped("loopback", checkLoopback()),
     ...input.ports.map((wish) => capped(`port-${wish.name}`, checkPort(wish))),
   ];
   if (input.edge) checks.push(checkEdge(input.edge));
@@ -55,7 +64,11 @@ async function checkWorkspace(workspace: string): Promise<CheckResult> {
   const state = path.join(workspace, ".airy");
   try {
     await access(dir, constants.W_OK | constants.X_OK);
-    if (await exists(state)) await access(state, constants.W_OK | constants.X_OK);
+    const made = await exists(state);
+    if (made) await access(state, constants.W_OK | constants.X_OK);
+    if (!(await keepsModes(made ? state : dir))) {
+      return failed("workspace", new AiryError("WORKSPACE_UNSUITABLE", { dir: workspace, reason: NO_MODES }));
+    }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return failed("workspace", new AiryError("WORKSPACE_NOT_WRITABLE", { dir: workspace, reason }));
@@ -73,8 +86,8 @@ async function checkDisk(workspace: string): Promise<CheckResult> {
   );
 }
 
-async function checkMemory(engine: EngineName): Promise<CheckResult> {
-  const available = Math.floor((await availableMemory()) / MB);
+async function checkMemory(engine: EngineName, cgroup?: string): Promise<CheckResult> {
+  const available = Math.floor((await availableMemory(cgroup)) / MB);
   const needed = memoryMb[engine];
   if (available >= needed) return ok("memory", `${amount(available)} available`);
   return warn("memory", `Only ${amount(available)} of memory are available; ${amount(needed)} are advisable.`);
@@ -92,6 +105,26 @@ async function checkPort(wish: PortWish): Promise<CheckResult> {
   const error = new AiryError("PORT_TAKEN", { port: wish.port, holder: holder && holderText(holder), service: wish.name });
   if (wish.fixed) return failed(id, error);
   return warn(id, `${error.message} ${whyOf(error)} For ${wish.name} the next free one is used.`);
+}
+
+/** Everything of airy's talks over 127.0.0.1, which a container, a VPN or software that guards the machine may have taken away. */
+async function checkLoopback(): Promise<CheckResult> {
+  const unusable = (error: NodeJS.ErrnoException): CheckResult =>
+    failed("loopback", new AiryError("LOOPBACK_UNUSABLE", { reason: `${error.message}.` }));
+  const server = net.createServer((socket) => socket.on("error", () => {}).end());
+  try {
+    server.listen({ port: 0, host: "127.0.0.1" });
+    await once(server, "listening");
+    const { port } = server.address() as net.AddressInfo;
+    const socket = net.connect({ port, host: "127.0.0.1", timeout: capMs / 2 });
+    socket.on("timeout", () => socket.destroy(new Error(`127.0.0.1 does not answer within ${capMs / 2000} s`)));
+    await once(socket, "connect").finally(() => socket.destroy());
+    return ok("loopback", "127.0.0.1 can be listened on and connected to");
+  } catch (error) {
+    return unusable(error as NodeJS.ErrnoException);
+  } finally {
+    server.close();
+  }
 }
 
 async function checkEdge(edge: { host: string; port: number }): Promise<CheckResult> {
@@ -130,16 +163,25 @@ async function capped(id: string, check: Promise<CheckResult>): Promise<CheckRes
 }
 
 /** Bytes that can be had without swapping: of the machine, and of the control group (a container's limit) where that is less. */
-async function availableMemory(): Promise<number> {
+async function availableMemory(cgroup = "/sys/fs/cgroup"): Promise<number> {
   const meminfo = await readFile("/proc/meminfo", "utf8").catch(() => "");
   const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1];
   // os.freemem counts the page cache as used on macOS, where most of it can be given back; total memory is the better guess.
   const machine = kilobytes === undefined ? os.totalmem() / 2 : Number(kilobytes) * 1024;
-  const [limit, used] = await Promise.all(
-    ["memory.max", "memory.current"].map((file) => readFile(`/sys/fs/cgroup/${file}`, "utf8").catch(() => "max")),
-  );
+  const left = await Promise.all(cgroupFiles.map((files) => leftIn(files, cgroup)));
+  return Math.min(machine, ...left);
+}
+
+/** Limit and use, of the second version of control groups and of the first, which older docker hosts have. */
+const cgroupFiles = [
+  ["memory.max", "memory.current"],
+  ["memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"],
+] as const;
+
+async function leftIn(files: (typeof cgroupFiles)[number], cgroup: string): Promise<number> {
+  const [limit, used] = await Promise.all(files.map((file) => readFile(path.join(cgroup, file), "utf8").catch(() => "max")));
   const left = Number(limit) - Number(used);
-  return Number.isFinite(left) ? Math.min(machine, left) : machine;
+  return Number.isFinite(left) ? left : Infinity;
 }
 
 async function nearestExisting(dir: string): Promise<string> {

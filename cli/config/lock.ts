@@ -1,12 +1,15 @@
 /** One launcher at a time changes a workspace. A lock whose owner is gone is taken over. */
-import { link, rename, rm } from "node:fs/promises";
+import { rename, rm, stat } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import type { Io } from "../io/io.ts";
-import { errno, readText, writeAtomic } from "../io/files.ts";
+import { errno, readText, takeName, writeAtomic } from "../io/files.ts";
 import { isAlive, startTime } from "../io/process.ts";
 import { fail } from "../errors.ts";
 
 const holderSchema = z.object({ pid: z.int(), started: z.string(), command: z.string(), since: z.string() });
+
+const WRITTEN_WITHIN_MS = 500;
 
 export interface Lock {
   /** Idempotent. */
@@ -21,15 +24,7 @@ export async function acquireLock(file: string, command: string, io: Pick<Io, "p
   await writeAtomic(draft, mine);
   try {
     for (;;) {
-      // link(2) fails when the target exists, and what it creates is complete at once.
-      const taken = await link(draft, file).then(
-        () => true,
-        (error: unknown) => {
-          if (errno(error) === "EEXIST") return false;
-          throw error;
-        },
-      );
-      if (taken) return { release: () => release(file, mine) };
+      if (await takeName(draft, file)) return { release: () => release(file, mine) };
       await removeStale(file, draft);
     }
   } finally {
@@ -51,6 +46,7 @@ async function removeStale(file: string, draft: string): Promise<void> {
   if (text === null) return;
   const holder = parse(text);
   if (holder && (await isAlive(holder.pid, holder.started))) fail("LOCKED", { ...holder, file });
+  if (!holder && (await isFresh(file))) return sleep(50);
   // Somebody else may have taken the stale lock over since it was read: what was moved away is looked at again, and put back.
   const aside = `${draft}.stale`;
   try {
@@ -59,8 +55,14 @@ async function removeStale(file: string, draft: string): Promise<void> {
     if (errno(error) === "ENOENT") return;
     throw error;
   }
-  if ((await readText(aside)) !== text) await link(aside, file).catch(() => {});
+  if ((await readText(aside)) !== text) await takeName(aside, file).catch(() => {});
   await rm(aside, { force: true });
+}
+
+/** Without hard links a lock is being written for a moment after it was taken. */
+async function isFresh(file: string): Promise<boolean> {
+  const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: 0 }));
+  return Math.abs(Date.now() - mtimeMs) < WRITTEN_WITHIN_MS;
 }
 
 async function release(file: string, mine: string): Promise<void> {

@@ -1,7 +1,8 @@
 /** Files of the state folder: private, never half written, and never somewhere else: a link in place of one is not followed. */
 import { randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
-import { chmod, lstat, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { chmod, copyFile, link, lstat, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import path from "node:path";
 
 /** Not waiting for the other end of a pipe that lies in a file's place. */
 const NO_LINK = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
@@ -42,6 +43,41 @@ export async function writeAtomic(file: string, text: string, mode = 0o600): Pro
     throw error;
   }
 }
+
+/**
+ * Gives the file a second name unless that is taken, in one step; returns whether it did. Where the file system knows no hard links (exFAT,
+ * shares) it is a copy, which others may find half written for a moment.
+ */
+export async function takeName(file: string, name: string): Promise<boolean> {
+  try {
+    await link(file, name).catch((error: unknown) => {
+      if (!NO_HARD_LINKS.has(errno(error) ?? "")) throw error;
+      return copyFile(file, name, constants.COPYFILE_EXCL);
+    });
+    return true;
+  } catch (error) {
+    if (errno(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** Why {@link keepsModes} matters. */
+export const NO_MODES =
+  "Its file system does not keep permissions (a Windows drive in WSL, a share, exFAT), so that others could read the private key.";
+
+/** Whether files in the folder can be closed to other users. One is made to find out, and removed. Throws where none can be made. */
+export async function keepsModes(dir: string): Promise<boolean> {
+  const probe = path.join(dir, `.airy-probe-${randomBytes(4).toString("hex")}`);
+  const handle = await open(probe, "wx", 0o600);
+  try {
+    return ((await handle.stat()).mode & 0o077) === 0;
+  } finally {
+    await handle.close();
+    await rm(probe, { force: true });
+  }
+}
+
+const NO_HARD_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
 
 /** Makes the folder with mode 0700, and tightens one that is more open. */
 export async function makePrivateDir(dir: string): Promise<void> {

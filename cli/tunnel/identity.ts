@@ -1,12 +1,12 @@
 /** The key pair of this machine or workspace: made on first use, never sent anywhere, and the reason why the public name is stable. */
 import { randomUUID } from "node:crypto";
-import { link, mkdir, open, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import ssh2 from "ssh2";
 import { IDENTIFIER_LENGTH, identifierOf, LONGEST_IDENTIFIER, publicKeyBlob } from "../../edge/names/identifier.ts";
 import { generateKey } from "../../edge/names/key.ts";
-import { fail } from "../errors.ts";
-import { writeAtomic } from "../io/files.ts";
+import { AiryError, fail } from "../errors.ts";
+import { keepsModes, NO_MODES, takeName, writeAtomic } from "../io/files.ts";
 
 export interface Identity {
   /** Private key in OpenSSH format. */
@@ -50,6 +50,9 @@ async function read(file: string): Promise<string | null> {
   try {
     const { mode } = await stat(file);
     // As OpenSSH does: a key that others can read is no secret any more.
+    if ((mode & 0o077) !== 0 && !(await keepsModes(path.dirname(file)).catch(() => true))) {
+      return fail("WORKSPACE_UNSUITABLE", { dir: path.dirname(file), reason: NO_MODES });
+    }
     if (process.platform !== "win32" && (mode & 0o077) !== 0) {
       return fail("IDENTITY_UNREADABLE", { file, reason: `other users may read it (mode ${(mode & 0o777).toString(8)})`, mode: true });
     }
@@ -61,22 +64,19 @@ async function read(file: string): Promise<string | null> {
   }
 }
 
-/** Two processes may do this at the same time: the one whose link comes first wins, and both use its key. */
+/** Two processes may do this at the same time: the one that takes the name first wins, and both use its key. */
 async function create(file: string): Promise<string> {
   const { privateKey: pem, publicKey: line } = generateKey("airy");
   const temporary = `${file}.${randomUUID()}.new`;
   try {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
     await writeDurably(temporary, pem);
-    try {
-      await link(temporary, file);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      return await readFile(file, "utf8");
-    }
+    if (((await stat(temporary)).mode & 0o077) !== 0) fail("WORKSPACE_UNSUITABLE", { dir: path.dirname(file), reason: NO_MODES });
+    if (!(await takeName(temporary, file))) return await readFile(file, "utf8");
     await writeAtomic(`${file}.pub`, `${line}\n`, 0o644);
     return pem;
   } catch (error) {
+    if (error instanceof AiryError) throw error;
     return fail("IDENTITY_UNREADABLE", { file, reason: (error as Error).message, none: true });
   } finally {
     await rm(temporary, { force: true }).catch(() => {}); // where its folder could not be made

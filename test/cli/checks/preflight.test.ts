@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -46,7 +46,7 @@ test("finds nothing wrong in an ordinary place, and changes nothing there", asyn
   const ports = [{ name: "platform", port, fixed: true }];
   const workspace = path.join(dir, "not", "there", "yet");
   const results = await preflight({ workspace, engine: "embedded", ports, edge: null });
-  expect(results.map(({ id }) => id)).toEqual(["workspace", "disk", "memory", "tunnel-speed", "port-platform"]);
+  expect(results.map(({ id }) => id)).toEqual(["workspace", "disk", "memory", "tunnel-speed", "loopback", "port-platform"]);
   expect(results.filter(({ status }) => status === "fail")).toEqual([]);
   expect(results[0]?.status).toBe("ok");
   expect(results[1]?.message).toMatch(/\d (GB|MB)/);
@@ -100,6 +100,16 @@ test.each(unreachable)("an edge is unreachable when %s, and the reason is told",
   expect(result).toMatchObject({ status: "fail", error: { code: "SSH_UNREACHABLE" } });
   expect(result.message).toMatch(reason);
   expect(errorBody(result.error!).category).toBe("tunnel");
+});
+
+test.each([
+  ["the second version", "memory.max", "memory.current"],
+  ["the first version", "memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"],
+])("a container's limit counts, by control groups of %s", async (_, limit, used) => {
+  await mkdir(path.join(dir, "memory"));
+  await writeFile(path.join(dir, limit), "300000000\n");
+  await writeFile(path.join(dir, used), "200000000\n");
+  expect(await check("memory", { cgroup: dir })).toMatchObject({ status: "warn", message: expect.stringMatching(/Only 95 MB/) });
 });
 
 test("a local edge is not looked for", async () => {

@@ -1,12 +1,15 @@
 /** The program where something that everybody takes for granted is missing. */
-import { spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, chownSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { chmodSync, chownSync, closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Envelope } from "../../../cli/report/output.ts";
-import { bundle } from "../../support/airy.ts";
+import { loadOrCreateIdentity } from "../../../cli/tunnel/identity.ts";
+import { airy, bundle } from "../../support/airy.ts";
+import { openLeakScope, type LeakScope } from "../../support/leaks.ts";
+import { rememberPorts } from "../../support/ports.ts";
 
 let dir: string;
 beforeEach(() => {
@@ -81,12 +84,12 @@ test("a reader that goes away is no error", async () => {
 describe.skipIf(process.getuid?.() !== 0 || process.platform !== "linux")("a user without a name and a home", () => {
   const uid = 51_000 + (process.pid % 10_000);
   const beside = `/var/tmp/airy-${uid}`;
-  const airy = (...args: string[]): Envelope => {
+  const asNobody = (...args: string[]): Envelope => {
     const env = { PATH: process.env["PATH"], HOME: "/" };
     const { stdout } = spawnSync(process.execPath, [bundle, ...args, "--json"], { cwd: dir, uid, gid: 0, env, encoding: "utf8" });
     return JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as Envelope;
   };
-  const up = (): Envelope => airy("up", "--sandbox", "--yes", "--engine", "embedded");
+  const up = (): Envelope => asNobody("up", "--sandbox", "--yes", "--engine", "embedded");
 
   beforeEach((context) => {
     chownSync(dir, uid, 0);
@@ -97,9 +100,9 @@ describe.skipIf(process.getuid?.() !== 0 || process.platform !== "linux")("a use
 
   test("has everything all the same", { timeout: 120_000 }, () => {
     expect(up()).toMatchObject({ status: "ok", data: { state: "running" } });
-    expect(airy("trigger", "message", "--text", "from nobody")).toMatchObject({ status: "ok" });
+    expect(asNobody("trigger", "message", "--text", "from nobody")).toMatchObject({ status: "ok" });
     expect(statSync(beside)).toMatchObject({ uid, mode: 0o40_700 });
-    expect(airy("destroy", "--yes")).toMatchObject({ status: "ok" });
+    expect(asNobody("destroy", "--yes")).toMatchObject({ status: "ok" });
   });
 
   test.each([
@@ -109,5 +112,58 @@ describe.skipIf(process.getuid?.() !== 0 || process.platform !== "linux")("a use
   ])("does not use a folder for its marks that is %s", (_, plant) => {
     plant();
     expect(up().error).toMatchObject({ code: "STATE_HOME_UNUSABLE" });
+  });
+});
+
+/** Stands in for exFAT, shares and drives of Windows, which no kernel here has: the C library answers as it does for them. */
+const fileSystem = `
+  #define _GNU_SOURCE
+  #include <dlfcn.h>
+  #include <errno.h>
+  #include <stdarg.h>
+  #include <stdlib.h>
+  #include <sys/stat.h>
+  #include <sys/syscall.h>
+  int link(const char *from, const char *to) { errno = EPERM; return -1; }
+  long syscall(long number, ...) { /* libuv asks for statx in this way */
+    va_list list;
+    va_start(list, number);
+    long a[6];
+    for (int i = 0; i < 6; i++) a[i] = va_arg(list, long);
+    va_end(list);
+    long (*real)(long, ...) = dlsym(RTLD_NEXT, "syscall");
+    long result = real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    struct statx *out = (struct statx *)a[4];
+    if (number == SYS_statx && result == 0 && getenv("NO_MODES") && S_ISREG(out->stx_mode)) out->stx_mode |= 0777;
+    return result;
+  }`;
+
+describe.skipIf(process.platform !== "linux" || /\bg\+\+/.test(process.env["AIRY_TEST_WITHOUT"] ?? ""))("a file system that", () => {
+  let scope: LeakScope;
+  let env: Record<string, string>;
+  beforeEach(async () => {
+    scope = await openLeakScope("file-system");
+    await rememberPorts(scope.workspace);
+    const library = path.join(scope.root, "fs.so");
+    execFileSync("gcc", ["-shared", "-fPIC", "-x", "c", "-", "-o", library, "-ldl"], { input: fileSystem });
+    env = { LD_PRELOAD: library };
+  });
+  afterEach(() => scope.close());
+  const up = ["up", "--sandbox", "--yes", "--engine", "embedded"];
+
+  test("knows no hard links will do", { timeout: 120_000 }, async () => {
+    expect(await airy(scope, up, env)).toMatchObject({ code: 0, envelope: { data: { state: "running" } } });
+    expect(readdirSync(path.join(scope.workspace, ".airy"))).toEqual(expect.arrayContaining(["identity", "identity.pub"]));
+    expect(await airy(scope, ["destroy", "--yes"], env)).toMatchObject({ code: 0 });
+    expect(await scope.settled()).toEqual([]);
+  });
+
+  test("keeps no permissions will not, and the reason is told, at first and when there is a key", async () => {
+    for (const _ of [1, 2]) {
+      const { code, envelope } = await airy(scope, up, { ...env, NO_MODES: "1" });
+      expect({ code, error: envelope.error }).toMatchObject({ code: 4, error: { code: "WORKSPACE_UNSUITABLE" } });
+      await loadOrCreateIdentity(path.join(scope.workspace, ".airy/identity"));
+    }
+    expect(await airy(scope, ["destroy", "--yes"])).toMatchObject({ code: 0 });
   });
 });

@@ -309,8 +309,9 @@ describe("an edge and a Facebook that are not ours", () => {
       const first = await openEdge("first");
       succeeded(await up(first));
       succeeded(await airy(scope, ["down"]));
+      const { sshPort } = first;
       await first.close(0);
-      const second = await openEdge("second", first.sshPort);
+      const second = await openEdge("second", sshPort);
       opened.push(() => second.close(0));
       failed(await up(second), "HOST_KEY_CHANGED", 20);
       expect((await scope.leaks()).filter((leak) => leak.startsWith("process"))).toEqual([]);

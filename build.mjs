@@ -41,6 +41,8 @@ const nativeAddons = {
       path: "ssh2/lib/protocol/crypto/build/Release/sshcrypto.node",
       external: true,
     }));
+    // dockerode can build images through BuildKit, over gRPC; ours are built by the docker client.
+    b.onResolve({ filter: /^(@grpc\/grpc-js|@grpc\/proto-loader|protobufjs)$/ }, ({ path }) => ({ path, namespace: "empty" }));
     // Ink imports its devtools bridge only under DEV=true; the package is not a dependency of ours.
     b.onResolve({ filter: /^react-devtools-core$/ }, () => ({ path: "react-devtools-core", namespace: "empty" }));
     b.onLoad({ filter: /.*/, namespace: "empty" }, () => ({ contents: "export default {}" }));

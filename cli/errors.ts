@@ -25,6 +25,8 @@ export type Details = Record<string, string | number | boolean | null | string[]
 interface Known {
   service?: string;
   log?: string[];
+  /** The workspace has its messages in this engine, so that no other can take its place. */
+  bound?: boolean;
 }
 
 interface Entry<D> {
@@ -200,7 +202,7 @@ export const catalogue = {
     retryable: true,
     what: () => "No docker engine answers.",
     why: (d) => `${d.reason}`,
-    actions: (d) => [d.start ? `${d.start}` : "Start docker", "airy up --engine embedded"],
+    actions: (d) => [d.start ?? "Start docker", ...withoutDocker(d)],
   }),
   DOCKER_DENIED: entry<{ endpoint: string; reason: string }>({
     category: "docker",
@@ -208,7 +210,7 @@ export const catalogue = {
     retryable: false,
     what: () => "The docker engine refuses this user.",
     why: (d) => `${d.reason}`,
-    actions: () => ["sudo usermod -aG docker $USER, then log in again", "airy up --engine embedded"],
+    actions: (d) => ["sudo usermod -aG docker $USER, then log in again", ...withoutDocker(d)],
   }),
   DOCKER_REMOTE: entry<{ endpoint: string }>({
     category: "docker",
@@ -216,7 +218,7 @@ export const catalogue = {
     retryable: false,
     what: (d) => `The docker engine ${d.endpoint} is not on this machine.`,
     why: () => "Ports are published on 127.0.0.1 of the engine's machine, and secrets are files of this one: both have to be the same.",
-    actions: () => ["docker context use default", "airy up --engine embedded"],
+    actions: (d) => ["docker context use default", ...withoutDocker(d)],
   }),
   COMPOSE_MISSING: entry<{ reason: string }>({
     category: "docker",
@@ -224,7 +226,7 @@ export const catalogue = {
     retryable: false,
     what: () => "Docker Compose is missing.",
     why: (d) => `${d.reason}`,
-    actions: () => ["Install Docker Compose 2.20 or later: https://docs.docker.com/compose/install/", "airy up --engine embedded"],
+    actions: (d) => ["Install Docker Compose 2.20.2 or later: https://docs.docker.com/compose/install/", ...withoutDocker(d)],
   }),
   COMPOSE_TOO_OLD: entry<{ found: string; needed: string }>({
     category: "docker",
@@ -232,7 +234,7 @@ export const catalogue = {
     retryable: false,
     what: (d) => `Docker Compose ${d.found} is too old.`,
     why: (d) => `Version ${d.needed} or later is needed.`,
-    actions: () => ["Install a newer Docker Compose: https://docs.docker.com/compose/install/", "airy up --engine embedded"],
+    actions: (d) => ["Install a newer Docker Compose: https://docs.docker.com/compose/install/", ...withoutDocker(d)],
   }),
   COMPOSE_FAILED: entry<{ command: string; reason: string }>({
     category: "docker",
@@ -241,6 +243,18 @@ export const catalogue = {
     what: (d) => `docker compose ${d.command} failed.`,
     why: (d) => `${d.reason}`,
     actions: () => ["airy logs", "airy up"],
+  }),
+
+  ENGINE_ELSEWHERE: entry<{ before: string; now: string }>({
+    category: "docker",
+    exit: 10,
+    retryable: false,
+    what: (d) => `Another docker engine answers than the one that has this workspace: ${d.now}.`,
+    why: (d) => `Its containers and messages are in the engine that was at ${d.before} when they were made. Nothing was changed.`,
+    actions: (d) => [
+      `Use that one again: docker context use, or DOCKER_HOST=${d.before}`,
+      "airy up --adopt (go on with the engine that answers now, without the messages)",
+    ],
   }),
 
   // --- port (11) -------------------------------------------------------------------------------------------------------------------
@@ -269,7 +283,7 @@ export const catalogue = {
     retryable: true,
     what: (d) => `The image ${d.image} could not be pulled.`,
     why: (d) => `${d.reason}`,
-    actions: (d) => [`docker pull ${d.image}`, "airy up --engine embedded"],
+    actions: (d) => [`docker pull ${d.image}`, ...withoutDocker(d)],
   }),
   IMAGE_BUILD_FAILED: entry<{ image: string; reason: string }>({
     category: "image",
@@ -277,7 +291,7 @@ export const catalogue = {
     retryable: true,
     what: (d) => `The image ${d.image} could not be built.`,
     why: (d) => `${d.reason}`,
-    actions: () => ["airy logs", "airy up --engine embedded"],
+    actions: (d) => ["airy up", ...withoutDocker(d)],
   }),
 
   // --- service (13): a service failed or is not ready in time ----------------------------------------------------------------------
@@ -472,6 +486,17 @@ export const catalogue = {
     what: (d) => `${d.file} was written by a newer airy.`,
     why: (d) => `It has version ${d.found}; this airy knows version ${d.known}.`,
     actions: () => ["airy version", "Use the newer airy again"],
+  }),
+  DATA_OF_BEFORE: entry<{ dir: string; project: string; volume: string }>({
+    category: "state",
+    exit: 14,
+    retryable: false,
+    what: (d) => `Messages of an earlier workspace in ${d.dir} are in the docker volume ${d.volume}.`,
+    why: () => "What it knew of itself, in .airy, was deleted; its containers and data were not.",
+    actions: (d) => [
+      "airy up --adopt (goes on with these messages)",
+      `docker compose --project-name ${d.project} down --volumes (deletes them), then: airy up`,
+    ],
   }),
   NO_SANDBOX: entry({
     category: "state",
@@ -826,6 +851,11 @@ export function errorBody(error: AiryError): ErrorBody {
 /** Back from JSON: the agent process hands its failures to the launcher in this form. */
 export function fromErrorBody(body: ErrorBody): AiryError {
   return body.code in catalogue ? remade(body.code, body.details) : new AiryError("INTERNAL", { reason: `${body.code}: ${body.message}` });
+}
+
+/** Only where no messages are in docker yet. */
+function withoutDocker({ bound }: Known): string[] {
+  return bound ? [] : ["airy up --engine embedded"];
 }
 
 /** What the Graph API answered; the trace id is what Facebook's support asks for. */

@@ -59,9 +59,13 @@ const webhookSchema = z.object({
   callbackUrl: nullable,
 });
 
+const problemSchema = z.object({ code: z.string(), message: z.string() });
+
 /** What `airy status --json` prints as `data`, and what the result of `airy up` carries. */
 export const statusSchema = z.object({
   state: z.enum(["running", "degraded", "stopped"]),
+  /** Why the state could not be found out, or not all of it: the engine does not answer. */
+  problems: z.array(problemSchema).optional(),
   engine: engineName.nullable(),
   edition: z.literal("basic"),
   sandbox: z.boolean(),
@@ -80,6 +84,7 @@ export type TunnelStatus = z.output<typeof tunnelSchema>;
 export type TunnelState = TunnelStatus["state"];
 export type WebhookStatus = z.output<typeof webhookSchema>;
 export type WebhookState = WebhookStatus["state"];
+export type Problem = z.output<typeof problemSchema>;
 export type StatusData = z.output<typeof statusSchema>;
 
 export interface RequestRecord {

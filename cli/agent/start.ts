@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { rm, stat, truncate } from "node:fs/promises";
+import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { tailLines } from "../io/files.ts";
@@ -59,7 +60,9 @@ export async function startAgent(
   const logged = await capLog(paths.agentLog);
   await announceStart(paths, startId);
   const env = agentEnv(io.env);
-  const child = start(io.node, [io.script, "internal", "agent"], { cwd: paths.root, env, logFile: paths.agentLog, detached: true });
+  // Not in the workspace, whose folder may be moved or deleted.
+  const cwd = path.parse(io.script).root;
+  const child = start(io.node, [io.script, "internal", "agent"], { cwd, env, logFile: paths.agentLog, detached: true });
   const exited = once(child, "exit").then(
     () => true,
     () => true,

@@ -1,11 +1,30 @@
-/** Services, tunnel and webhooks -> one word and the document that `airy status --json` prints. Pure. */
-import type { EngineName, ServiceStatus, StatusData, TunnelStatus, WebhookStatus } from "../events.ts";
+/** Services, tunnel and webhooks -> one word and the document that `airy status --json` prints. Pure, but for asking the engine. */
+import { asAiryError, whyOf } from "../errors.ts";
+import type { Platform } from "../platform/platform.ts";
+import type { EngineName, Problem, ServiceStatus, StatusData, TunnelStatus, WebhookStatus } from "../events.ts";
 
-export interface StatusInput {
+/** The services that should be there, each as the engine has it or as missing; or what kept the engine from saying. */
+export interface Seen {
+  services: ServiceStatus[];
+  problems: Problem[];
+}
+
+/** Asks the engine. Never throws: not to know is an answer as well. */
+export async function lookAtServices(platform: Pick<Platform, "status">, workspace: string, expected: readonly string[]): Promise<Seen> {
+  try {
+    const found = await platform.status(workspace);
+    const missing = expected.filter((name) => !found.some((service) => service.name === name));
+    return { services: [...found, ...missing.map((name) => ({ name, state: "missing", health: "none" }) as const)], problems: [] };
+  } catch (error) {
+    const failure = asAiryError(error);
+    return { services: [], problems: [{ code: failure.code, message: `${failure.message} ${whyOf(failure)}` }] };
+  }
+}
+
+export interface StatusInput extends Seen {
   engine: EngineName;
   sandbox: boolean;
   platformPort: number;
-  services: ServiceStatus[];
   tunnel: TunnelStatus | null;
   webhooks: WebhookStatus[];
   controlPort: number;
@@ -15,7 +34,7 @@ export interface StatusInput {
 
 /** An app that is not configured is the user's choice; everything else that does not carry messages is a degradation. */
 export function buildStatus(input: StatusInput): StatusData {
-  const { engine, sandbox, services, tunnel, webhooks } = input;
+  const { engine, sandbox, services, problems, tunnel, webhooks } = input;
   const up =
     input.ready &&
     services.length > 0 &&
@@ -24,6 +43,7 @@ export function buildStatus(input: StatusInput): StatusData {
     webhooks.every((webhook) => webhook.state === "active" || webhook.state === "unconfigured");
   return {
     state: up ? "running" : "degraded",
+    ...(problems.length > 0 && { problems }),
     engine,
     edition: "basic",
     sandbox,
@@ -35,16 +55,15 @@ export function buildStatus(input: StatusInput): StatusData {
 }
 
 /** Without an agent process there is neither tunnel nor webhook watch; containers may still run. */
-export function offlineStatus(input: {
-  engine: EngineName | null;
-  sandbox: boolean;
-  platformPort: number | null;
-  services: ServiceStatus[];
-}): StatusData {
-  const { engine, sandbox, services } = input;
+export function offlineStatus(input: Seen & { engine: EngineName | null; sandbox: boolean; platformPort: number | null }): StatusData {
+  const { engine, sandbox, problems } = input;
+  // All of them missing is what `down` leaves.
+  const services = input.services.every(({ state }) => state === "missing") ? [] : input.services;
   const some = services.some((service) => service.state === "running" || service.state === "starting");
   return {
-    state: some ? "degraded" : "stopped",
+    // Where the engine does not say, "stopped" would be a guess.
+    state: some || problems.length > 0 ? "degraded" : "stopped",
+    ...(problems.length > 0 && { problems }),
     engine,
     edition: "basic",
     sandbox,

@@ -3,10 +3,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Emit } from "../events.ts";
 import type { Platform } from "../platform/platform.ts";
 import { asAiryError } from "../errors.ts";
+import type { WorkspacePaths } from "../config/paths.ts";
+import { readRecord } from "./record.ts";
+import { lookAtServices } from "./status.ts";
 import type { Source, SourceTarget } from "../sources/source.ts";
 
 const WEBHOOK_EVERY_MS = 10 * 60 * 1000;
-const SERVICES_EVERY_MS = 5000;
 
 interface Watch {
   /** null: nothing is configured, and nothing is done. */
@@ -38,25 +40,43 @@ export async function watchWebhooks(watch: Watch): Promise<void> {
 }
 
 interface ServiceWatch {
-  platform: Platform;
+  platform: Pick<Platform, "status" | "changes">;
   workspace: string;
+  /** The services that should be there. */
+  expected: readonly string[];
   emit: Emit;
   signal: AbortSignal;
-  everyMs?: number;
+  /** A service was started again without anybody in this process having done so. */
+  onStarted: (service: string) => Promise<void>;
 }
 
-/** Reports services whose state has changed: containers do so without anybody in this process being told. */
+/** Reports services whose state has changed, or that are gone, and an engine that does not answer. */
 export async function watchServices(watch: ServiceWatch): Promise<void> {
-  const { platform, workspace, emit, signal } = watch;
+  const { platform, workspace, expected, emit, signal } = watch;
   const known = new Map<string, string>();
-  while (!signal.aborted) {
-    const services = await platform.status(workspace).catch(() => []);
+  let problem = "";
+  for await (const started of platform.changes(workspace, signal)) {
+    const { services, problems } = await lookAtServices(platform, workspace, expected);
+    if (signal.aborted) return;
     for (const service of services) {
       const state = `${service.state} ${service.health}`;
       const before = known.get(service.name);
       known.set(service.name, state);
-      if (before !== undefined && before !== state && !signal.aborted) emit({ type: "service", service });
+      if (before !== undefined && before !== state) emit({ type: "service", service });
     }
-    await sleep(watch.everyMs ?? SERVICES_EVERY_MS, undefined, { signal }).catch(() => {});
+    const [first] = problems;
+    if (first && first.code !== problem) emit({ type: "warning", ...first });
+    problem = first?.code ?? "";
+    for (const service of started) await watch.onStarted(service);
+  }
+}
+
+const RECORD_EVERY_MS = 5000;
+
+/** Resolves when the record of this process is not there any more: its workspace was deleted under it, and nobody could find it again. */
+export async function watchRecord(paths: WorkspacePaths, startId: string, signal: AbortSignal, everyMs = RECORD_EVERY_MS): Promise<void> {
+  while (!signal.aborted) {
+    if ((await readRecord(paths))?.startId !== startId) return;
+    await sleep(everyMs, undefined, { signal }).catch(() => {});
   }
 }

@@ -5,7 +5,8 @@ import { apply, type Outcome } from "../steps/apply.ts";
 import { plan, stepsFor } from "../steps/plan.ts";
 import type { Emit, TunnelStatus, WebhookStatus } from "../events.ts";
 import type { Platform } from "../platform/platform.ts";
-import { AiryError, fail } from "../errors.ts";
+import { AiryError, asAiryError, fail } from "../errors.ts";
+import { retry } from "../io/retry.ts";
 import { probeCallback } from "../sources/facebook/callback.ts";
 import { connectPage } from "../sources/facebook/connect.ts";
 import type { Source, SourceTarget } from "../sources/source.ts";
@@ -16,6 +17,8 @@ import type { AgentSettings } from "./settings.ts";
 /** How long the edge may take to be reached at the start. Later the tunnel tries forever. */
 const TUNNEL_START_MS = 10_000;
 const PROBE_DELAYS_MS = [100, 250, 500, 1000, 2000];
+/** A service that was just started needs a moment. */
+const RESTORE_DELAYS_MS = [250, 500, 1000, 2000, 4000, 8000];
 
 export interface WorkContext {
   settings: AgentSettings;
@@ -63,6 +66,25 @@ export async function start(work: WorkContext): Promise<SourceTarget> {
     signal,
   ).finally(release);
   return target;
+}
+
+/** Puts page and webhook back where the source has lost them. Never throws: the next look at the webhook tries again. */
+export async function restore(work: WorkContext, target: SourceTarget, log: (line: string) => void): Promise<void> {
+  try {
+    await retry(() => attempt(), { delaysMs: RESTORE_DELAYS_MS, again: (failed) => failed !== null && !work.signal.aborted });
+  } catch (error) {
+    log(`page and webhook: ${asAiryError(error).message}`);
+  }
+
+  async function attempt(): Promise<unknown> {
+    try {
+      await connect(work);
+      await register(work, target);
+      return null;
+    } catch (error) {
+      return error;
+    }
+  }
 }
 
 function addressOf(edge: AgentSettings["edge"]): string {

@@ -1,6 +1,5 @@
 /** Ports on this machine: is one free, who holds it, which one to take instead. */
 import { readdir, readFile, readlink } from "node:fs/promises";
-import http from "node:http";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -127,35 +126,12 @@ async function fromLsof(port: number): Promise<Pick<Holder, "pid" | "command"> |
   return pid === undefined ? null : { pid: Number(pid), command: /^c(.+)$/m.exec(found.stdout)?.[1] ?? null };
 }
 
-interface ListedContainer {
-  Names?: string[];
-  Labels?: Record<string, string>;
-  Ports?: { PublicPort?: number }[];
-}
-
-/** The engine publishes ports through a process of its own, whose name says nothing. */
+/** The engine publishes ports through a process of its own, whose name says nothing: `docker-proxy`, `rootlesskit`, `ssh`. */
 async function fromDocker(port: number): Promise<Pick<Holder, "container" | "project"> | null> {
-  const containers = (await askDocker("/containers/json")) as ListedContainer[];
+  const { connectEngine } = await import("../docker/engine.ts");
+  const engine = await connectEngine({ env: process.env, os: os.platform() });
+  const containers = (await engine.ask((docker, abortSignal) => docker.listContainers({ abortSignal }), { timeoutMs: 1000 })) ?? [];
   const found = containers.find((container) => container.Ports?.some((published) => published.PublicPort === port));
   if (!found) return null;
   return { container: found.Names?.[0]?.replace(/^\//, "") ?? "?", project: found.Labels?.["com.docker.compose.project"] ?? null };
-}
-
-function askDocker(target: string): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const request = http.get({ socketPath: "/var/run/docker.sock", path: target, timeout: 500 }, (response) => {
-      let text = "";
-      response.on("data", (chunk: Buffer) => (text += chunk.toString()));
-      response.on("error", reject);
-      response.on("end", () => {
-        try {
-          resolve(JSON.parse(text));
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
-    request.on("timeout", () => request.destroy(new Error("no answer")));
-    request.on("error", reject);
-  });
 }

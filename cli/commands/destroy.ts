@@ -6,12 +6,12 @@ import { forgetHeld } from "../agent/forget.ts";
 import { stopAgent } from "../agent/start.ts";
 import { acquireLock } from "../config/lock.ts";
 import { isMade, type WorkspacePaths } from "../config/paths.ts";
-import { readState } from "../config/state.ts";
+import { readState, type State } from "../config/state.ts";
 import { openWorkspace } from "../config/workspace.ts";
 import { errno, readText } from "../io/files.ts";
 import { loadEngine } from "../platform/engines.ts";
 import type { Platform } from "../platform/platform.ts";
-import type { Emit, EngineName } from "../events.ts";
+import type { Emit } from "../events.ts";
 import { AiryError, asAiryError, fail } from "../errors.ts";
 import { createLines } from "../report/lines.ts";
 import type { Context } from "../context.ts";
@@ -31,9 +31,12 @@ export async function runDestroy(options: Options<"destroy">, ctx: Context): Pro
   let left: string[];
   try {
     const state = await readState(paths).catch(() => null);
+    const engines = await enginesOf(state, io);
+    // Before anything is deleted: an engine that does not answer, or is another one, would keep its part.
+    for (const engine of engines) await engine.status(paths.root);
     if (state?.heldAt) await forget(paths, state.heldAt, ctx);
     await stopAgent(io, paths);
-    for (const engine of await enginesOf(state?.engine, io)) await engine.destroy(paths.root, showing(out));
+    for (const engine of engines) await engine.destroy(paths.root, showing(out));
     left = await clear(paths, io);
   } finally {
     await lock.release();
@@ -46,10 +49,9 @@ export async function runDestroy(options: Options<"destroy">, ctx: Context): Pro
 }
 
 /** Where the state does not say any more which engine it was, both are cleared as far as they are there. */
-async function enginesOf(engine: EngineName | null | undefined, io: Context["io"]): Promise<Platform[]> {
-  if (engine === null) return [];
-  if (engine !== undefined) return [await loadEngine(engine, io)];
-  const all = await Promise.all([loadEngine("embedded", io), loadEngine("docker", io)]);
+async function enginesOf(state: State | null, io: Context["io"]): Promise<Platform[]> {
+  if (state) return state.engine === null ? [] : [await loadEngine(state.engine, io, state)];
+  const all = await Promise.all([loadEngine("embedded", io, null), loadEngine("docker", io, null)]);
   const usable = await Promise.all(all.map(async (one) => (await one.facts()).usable));
   return all.filter((_, i) => usable[i]);
 }

@@ -19,7 +19,7 @@ export async function runDoctor(options: Options<"doctor">, ctx: Context): Promi
   const [checks, ...engines] = await Promise.all([
     preflight({ workspace: paths.root, engine: "embedded", ports: [], edge }),
     ...(["docker", "embedded"] as const).map(async (name) => {
-      const facts = await (await loadEngine(name, io)).facts();
+      const facts = await (await loadEngine(name, io, null)).facts();
       const message = facts.usable ? `engine ${name}: ${facts.detail}` : `engine ${name} cannot be used: ${facts.reason}`;
       return { type: "check", id: `engine-${name}`, status: facts.usable ? "ok" : "warn", message } as const;
     }),

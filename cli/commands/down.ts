@@ -21,13 +21,16 @@ export async function runDown(options: Options<"down">, ctx: Context): Promise<v
   const lock = await acquireLock(paths.lock, "down", io);
   try {
     const state = await readState(paths);
+    const engine = state.engine && (await loadEngine(state.engine, io, state));
+    // Before anything is stopped: an engine that does not answer, or is another one, would leave the rest running.
+    await engine?.status(paths.root);
     const stopped = await stopAgent(io, paths);
     const lines = createLines();
     const emit: Emit = (event) => {
       const line = lines.line(out.stamp(event));
       if (line !== null) out.line(line);
     };
-    if (state.engine) await (await loadEngine(state.engine, io)).down(paths.root, emit);
+    await engine?.down(paths.root, emit);
     await writeState(paths, { ...state, sandbox: null });
     const waits = state.heldAt ? `\nMessages that arrive meanwhile wait at ${state.heldAt.host} for up to 36 hours.` : "";
     const kept = state.engine === "docker" ? "the volumes of its compose project" : paths.dir;

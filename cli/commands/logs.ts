@@ -3,8 +3,8 @@ import { openWorkspace } from "../config/workspace.ts";
 import { readState } from "../config/state.ts";
 import { tailLines } from "../io/files.ts";
 import { loadEngine } from "../platform/engines.ts";
-import type { LogLine, Platform } from "../platform/platform.ts";
-import { fail } from "../errors.ts";
+import { servicesOf, type LogLine } from "../platform/platform.ts";
+import { asAiryError, fail, whyOf } from "../errors.ts";
 import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
 
@@ -14,15 +14,21 @@ const TAIL = 100;
 export async function runLogs(options: Options<"logs">, ctx: Context): Promise<void> {
   const { io, out } = ctx;
   const paths = await openWorkspace(io, options.workspace);
-  const { engine: name } = await readState(paths);
+  const state = await readState(paths);
+  const { engine: name } = state;
   const { service = null } = options;
   const tail = options.tail ?? TAIL;
   const lines: LogLine[] = [];
   if (name && service !== "agent") {
-    const engine = await loadEngine(name, io);
-    if (service !== null) await requireService(engine, paths.root, service);
-    for await (const line of engine.logs(paths.root, { service, tail, follow: false, signal: ctx.signal })) {
-      if (line.service !== "agent") lines.push(line);
+    const engine = await loadEngine(name, io, state);
+    if (service !== null) requireService(service);
+    try {
+      for await (const line of engine.logs(paths.root, { service, tail, follow: false, signal: ctx.signal })) lines.push(line);
+    } catch (error) {
+      // What is on this machine's disk can be shown all the same.
+      const failure = asAiryError(error);
+      if (failure.code === "INTERNAL") throw error;
+      out.warn({ code: failure.code, message: `${failure.message} ${whyOf(failure)} The containers' logs are missing here.` });
     }
   }
   if (service === null || service === "agent") {
@@ -35,9 +41,9 @@ export async function runLogs(options: Options<"logs">, ctx: Context): Promise<v
   out.result({ lines: Math.min(lines.length, tail) }, lines.length === 0 ? { text: "There are no log lines." } : {});
 }
 
-async function requireService(engine: Platform, workspace: string, service: string): Promise<void> {
-  const known = (await engine.status(workspace)).map((s) => s.name);
-  if (known.length === 0 || known.includes(service)) return;
+function requireService(service: string): void {
+  const known = servicesOf(true);
+  if (known.includes(service)) return;
   fail("INVALID_ARGUMENT", {
     command: "logs",
     reason: `There is no service "${service}" here; there are: ${[...known, "agent"].join(", ")}.`,

@@ -1,7 +1,7 @@
 /** `airy status`: what runs, from the agent process; without one, what is left of it. */
 import { fetchState } from "../agent/client.ts";
 import { findAgent } from "../agent/record.ts";
-import { offlineStatus } from "../agent/status.ts";
+import { lookAtServices, offlineStatus } from "../agent/status.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { openWorkspace } from "../config/workspace.ts";
 import { readState } from "../config/state.ts";
@@ -9,6 +9,7 @@ import type { Io } from "../io/io.ts";
 import type { StatusData } from "../events.ts";
 import { AiryError, errorBody } from "../errors.ts";
 import { loadEngine } from "../platform/engines.ts";
+import { servicesOf } from "../platform/platform.ts";
 import { statusText } from "../report/lines.ts";
 import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
@@ -25,15 +26,20 @@ export async function runStatus(options: Options<"status">, ctx: Context): Promi
   const silent = agent && !live ? new AiryError("AGENT_SILENT", { pid: agent.pid }) : null;
   if (silent) out.warn({ code: silent.code, message: silent.message, action: errorBody(silent).actions.join("; ") });
   const hint = { running: "stop: airy down", degraded: "details: airy logs   again: airy up", stopped: "start: airy up" }[status.state];
+  for (const problem of status.problems ?? []) out.warn(problem);
   out.result(status, { text: `${statusText(status)}\n${hint}`, exit: EXIT[status.state] });
 }
 
 /** @param lives whether the agent process is there and only does not answer. */
 async function statusWithout(paths: WorkspacePaths, io: Io, lives: boolean): Promise<StatusData> {
-  const { engine, sandbox, ports } = await readState(paths);
+  const state = await readState(paths);
+  const { engine, sandbox, ports } = state;
   // Embedded services live and die with the agent process; containers do not.
   const askable = engine !== null && (engine === "docker" || lives);
-  const services = askable ? await (await loadEngine(engine, io)).status(paths.root).catch(() => []) : [];
-  const status = offlineStatus({ engine, sandbox: sandbox ?? false, platformPort: ports?.platform ?? null, services });
+  const expected = sandbox === null ? [] : servicesOf(sandbox);
+  const seen = askable ? await lookAtServices(await loadEngine(engine, io, state), paths.root, expected) : nothing;
+  const status = offlineStatus({ engine, sandbox: sandbox ?? false, platformPort: ports?.platform ?? null, ...seen });
   return lives ? { ...status, state: "degraded" } : status;
 }
+
+const nothing = { services: [], problems: [] };

@@ -23,6 +23,8 @@ const stateSchema = z.object({
   version: z.literal(VERSION),
   /** null until the first `up` has chosen. */
   engine: z.enum(["docker", "embedded"]).nullable(),
+  /** The docker engine that has the containers and messages; null for the embedded engine. */
+  engineAt: z.object({ id: z.string(), endpoint: z.string() }).nullable().default(null),
   /** Whether the present run is a sandbox; forgotten by `down`, so that a crash does not change what runs. */
   sandbox: z.boolean().nullable(),
   ports: portsSchema.nullable(),
@@ -52,7 +54,7 @@ export type State = z.output<typeof stateSchema>;
 export type Ports = z.output<typeof portsSchema>;
 export type Secrets = z.output<typeof secretsSchema>;
 
-const emptyState: State = { version: VERSION, engine: null, sandbox: null, ports: null, callbacks: [], heldAt: null };
+const emptyState: State = { version: VERSION, engine: null, engineAt: null, sandbox: null, ports: null, callbacks: [], heldAt: null };
 
 /** Makes what a state folder needs from the start. Throws WORKSPACE_NOT_WRITABLE. */
 export async function prepareStateDir(paths: WorkspacePaths): Promise<void> {

@@ -88,6 +88,16 @@ export async function readSelf(root: string): Promise<Self | null> {
   }
 }
 
+/** The workspace goes on with what docker keeps under the name of one that was in this folder before. */
+export async function takeName(root: string, name: string, io: Who): Promise<void> {
+  const paths = workspacePaths(root);
+  const self = await readSelf(root);
+  if (!self) return;
+  const renamed = { ...self, name };
+  await writeMark(io.env, self.id, markOf(paths, await stat(paths.dir), renamed, io));
+  await writeAtomic(paths.self, `${JSON.stringify(renamed)}\n`);
+}
+
 async function judge(paths: WorkspacePaths, io: Who): Promise<Standing> {
   const names = await inspectStateDir(paths, io.uid);
   if (names === null || names.every(saysNothing)) return { kind: "new" };

@@ -1,4 +1,5 @@
 /** Which engine runs the services. The first choice is kept, because the messages are in its database. */
+import type { State } from "../config/state.ts";
 import type { Io } from "../io/io.ts";
 import type { Platform, Usable } from "../platform/platform.ts";
 import { fail } from "../errors.ts";
@@ -8,8 +9,10 @@ import type { Emit, EngineName } from "../events.ts";
 export interface EngineInput {
   /** By flag, variable or airy.yaml. */
   asked: "auto" | EngineName;
-  /** Chosen by an earlier `up`. */
-  stored: EngineName | null;
+  /** What an earlier `up` has chosen. */
+  state: Pick<State, "engine" | "engineAt">;
+  /** The user's word that another docker engine is to be used. */
+  adopt: boolean;
   /** Whether it is known to work, because it runs at present; then it is not asked again. */
   running: boolean;
 }
@@ -22,21 +25,22 @@ export interface Chosen {
 
 /** Throws ENGINE_CONFLICT, or the code with which the engine says why it cannot be used. */
 export async function chooseEngine(input: EngineInput, io: Io, emit: Emit): Promise<Chosen> {
-  const { asked, stored } = input;
+  const { asked, state, adopt } = input;
+  const { engine: stored } = state;
   if (stored !== null && asked !== "auto" && asked !== stored) fail("ENGINE_CONFLICT", { stored, asked });
   const wanted = stored ?? asked;
   if (wanted !== "auto") {
-    const platform = await loadEngine(wanted, io);
+    const platform = await loadEngine(wanted, io, state, adopt);
     const because = stored === null ? "as asked" : "as before";
     return { platform, usable: input.running ? null : await requireUsable(platform, emit, because) };
   }
-  const docker = await loadEngine("docker", io);
+  const docker = await loadEngine("docker", io, state, adopt);
   const facts = await docker.facts();
   if (facts.usable) {
     emit({ type: "check", id: "engine", status: "ok", message: `engine docker: ${facts.detail}` });
     return { platform: docker, usable: facts };
   }
-  const embedded = await loadEngine("embedded", io);
+  const embedded = await loadEngine("embedded", io, state);
   return { platform: embedded, usable: await requireUsable(embedded, emit, `docker cannot be used: ${facts.reason}`) };
 }
 

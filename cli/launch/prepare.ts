@@ -24,6 +24,7 @@ export interface Asked {
   engine: string | undefined;
   port: number | undefined;
   replaceWebhook: boolean;
+  adopt: boolean;
   noHold: boolean;
 }
 
@@ -86,7 +87,11 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
   const admitted = await readAdmitted(asked.edgeKeys, sandbox, io.cwd);
 
   const engineAsked = (asked.engine ?? config.engine ?? "auto") as "auto" | "docker" | "embedded";
-  const { platform, usable } = await chooseEngine({ asked: engineAsked, stored: stored.engine, running: agent !== null }, io, emit);
+  const { platform, usable } = await chooseEngine(
+    { asked: engineAsked, state: stored, adopt: asked.adopt, running: agent !== null },
+    io,
+    emit,
+  );
   const running = agent !== null || (platform.engine === "docker" && (await runs(platform, paths.root)));
   const portsInput = { asked: asked.port, stored: stored.ports, sandbox, running, lost };
   await check({ workspace: paths.root, engine: platform.engine, ports: portWishes(portsInput), edge: remote }, agent, emit);
@@ -153,8 +158,8 @@ export function settingsOf(workspace: string, decision: Decision, provisions: Pr
 }
 
 /** What the workspace is to remember of it, to be written before anything is started. Pure. */
-export function stateOf({ stored, platform, sandbox, ports }: Decision): State {
-  return { ...stored, engine: platform.engine, sandbox, ports };
+export function stateOf({ stored, usable, platform, sandbox, ports }: Decision): State {
+  return { ...stored, engine: platform.engine, engineAt: usable?.at ?? stored.engineAt, sandbox, ports };
 }
 
 /**

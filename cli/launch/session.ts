@@ -75,7 +75,7 @@ export async function runSession({ asked, ctx, paths, interrupt, show }: Session
     });
   } catch (error) {
     const failure = asAiryError(error);
-    throw engine === null ? failure : await withLog(failure, await loadEngine(engine, io), paths.root);
+    throw engine === null ? failure : await withLog(failure, await loadEngine(engine, io, await readState(paths)), paths.root);
   } finally {
     patience.release();
     await written;

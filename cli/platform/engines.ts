@@ -1,13 +1,18 @@
 /** Engine name -> Platform, loaded only when it is used. */
 import path from "node:path";
+import type { State } from "../config/state.ts";
+import type { EngineName } from "../events.ts";
 import type { Io } from "../io/io.ts";
 import type { Platform } from "./platform.ts";
-import type { EngineName } from "../events.ts";
 
-export async function loadEngine(name: EngineName, io: Io): Promise<Platform> {
+/**
+ * @param state where the workspace's messages are, for an engine that there can be several of; null before there are any.
+ * @param adopt the user's word that another one is to be used from now on.
+ */
+export async function loadEngine(name: EngineName, io: Io, state: Pick<State, "engineAt"> | null, adopt = false): Promise<Platform> {
   if (name === "docker") {
     const { createCompose } = await import("./compose/compose.ts");
-    return createCompose({ env: io.env, uid: io.uid, os: io.os, distDir: path.dirname(io.script) });
+    return createCompose({ ...io, distDir: path.dirname(io.script), at: state?.engineAt ?? null, adopt });
   }
   const { createEmbedded } = await import("./embedded/embedded.ts");
   return createEmbedded({

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Emit, EngineName, ServiceStatus } from "../events.ts";
 import type { AiryError } from "../errors.ts";
+import type { EngineAt } from "../docker/engine.ts";
 
 const port = z.int().min(1).max(65_535);
 
@@ -29,11 +30,18 @@ export const specSchema = z.object({
 
 export type PlatformSpec = z.output<typeof specSchema>;
 
+/** The services that run, in the order in which they are shown. */
+export function servicesOf(sandbox: boolean): string[] {
+  return sandbox ? ["postgres", "platform", "edge", "facebook"] : ["postgres", "platform"];
+}
+
 export interface Usable {
   usable: true;
   detail: string;
   /** Images that have to be pulled or built before anything can start. */
   lacks: string[];
+  /** Which engine it is, where there can be several. */
+  at: EngineAt | null;
 }
 
 export interface Platform {
@@ -48,7 +56,10 @@ export interface Platform {
   down(workspace: string, emit: Emit): Promise<void>;
   /** Stops the services and deletes their data. */
   destroy(workspace: string, emit: Emit): Promise<void>;
+  /** What is there; a service that should be and is not is missing in it. */
   status(workspace: string): Promise<ServiceStatus[]>;
+  /** Yields whenever a service may have changed: the names of those that were started since. Ends with the signal. */
+  changes(workspace: string, signal: AbortSignal): AsyncIterable<string[]>;
   /** Log lines, oldest first. */
   logs(workspace: string, options: { service: string | null; tail: number; follow: boolean; signal: AbortSignal }): AsyncIterable<LogLine>;
 }

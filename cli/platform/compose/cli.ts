@@ -1,19 +1,26 @@
 /** `docker compose` as a program: version, configuration hashes, up, down. */
+import path from "node:path";
 import { holderOf, holderText } from "../../checks/ports.ts";
 import { run, type RunResult } from "../../io/spawn.ts";
 import { AiryError, fail } from "../../errors.ts";
 import { lastLine } from "./image.ts";
 import type { Project } from "./project.ts";
 
-const oldest = [2, 20] as const;
+/** All paths are absolute, and the folder that this process was started in may be gone. */
+const cwd = path.parse(process.execPath).root;
+
+/** `start_interval` of health checks came with it. */
+const oldest = [2, 20, 2] as const;
 
 /** Throws COMPOSE_MISSING, COMPOSE_TOO_OLD. */
 export async function requireCompose(): Promise<string> {
   const result = await run("docker", ["compose", "version", "--short"], { timeoutMs: 10_000 });
   if (result.exitCode !== 0) fail("COMPOSE_MISSING", { reason: lastLine(result.stderr) || "docker compose version gave no answer." });
   const found = result.stdout.trim().replace(/^v/, "");
-  const [major = 0, minor = 0] = found.split(".").map(Number);
-  if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) fail("COMPOSE_TOO_OLD", { found, needed: oldest.join(".") });
+  // Distributions append to the third number.
+  const numbers = found.split(".").map((part) => Number.parseInt(part, 10) || 0);
+  const older = oldest.findIndex((number, i) => (numbers[i] ?? 0) !== number);
+  if (older >= 0 && (numbers[older] ?? 0) < (oldest[older] ?? 0)) fail("COMPOSE_TOO_OLD", { found, needed: oldest.join(".") });
   return found;
 }
 
@@ -29,9 +36,9 @@ export async function configHashes(project: Project): Promise<Map<string, string
   );
 }
 
-/** Creates and starts what is not up to date. All images are there. Throws PORT_TAKEN, COMPOSE_FAILED. */
-export async function composeUp(project: Project, signal: AbortSignal): Promise<void> {
-  const args = ["up", "--detach", "--no-build", "--pull", "never", "--remove-orphans"];
+/** Creates and starts what is not up to date, all services unless the arguments name some. All images are there. Throws PORT_TAKEN, COMPOSE_FAILED. */
+export async function composeUp(project: Project, signal: AbortSignal, more: readonly string[] = []): Promise<void> {
+  const args = ["up", "--detach", "--no-build", "--pull", "never", "--remove-orphans", ...more];
   const result = await compose(project, args, signal);
   signal.throwIfAborted();
   if (result.exitCode !== 0) throw await upError(result.stderr);
@@ -41,18 +48,24 @@ export async function composeUp(project: Project, signal: AbortSignal): Promise<
 export async function composeDown(name: string, options: { volumes: boolean }): Promise<void> {
   const args = ["compose", "--project-name", name, "down", "--remove-orphans"];
   if (options.volumes) args.push("--volumes");
-  const result = await run("docker", args);
+  const result = await run("docker", args, { cwd });
   if (result.exitCode !== 0) fail("COMPOSE_FAILED", { command: "down", reason: lastLine(result.stderr) });
 }
 
 function compose(project: Project, args: string[], signal?: AbortSignal): Promise<RunResult> {
   const all = ["compose", "--project-name", project.name, ...project.args, ...args];
-  return run("docker", all, { env: project.env, ...(signal && { signal }) });
+  return run("docker", all, { cwd, env: project.env, ...(signal && { signal }) });
 }
+
+/** Where only part of this machine's folders can be mounted: Docker Desktop, colima, docker from a snap. */
+const hidden = /mounts denied|bind source path does not exist|not shared from the host/i;
 
 async function upError(stderr: string): Promise<AiryError> {
   const taken = /\d+\.\d+\.\d+\.\d+:(\d+)\b[^\n]*(?:already allocated|already in use)/.exec(stderr)?.[1];
-  if (taken === undefined) return new AiryError("COMPOSE_FAILED", { command: "up", reason: lastLine(stderr) });
+  if (taken === undefined) {
+    const hint = hidden.test(stderr) ? " This engine sees only some of this machine's folders, often the home folder alone." : "";
+    return new AiryError("COMPOSE_FAILED", { command: "up", reason: `${lastLine(stderr)}${hint}` });
+  }
   const holder = await holderOf(Number(taken));
   return new AiryError("PORT_TAKEN", { port: Number(taken), holder: holder && holderText(holder) });
 }

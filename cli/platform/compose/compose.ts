@@ -1,122 +1,217 @@
-/** Engine "docker": the services in containers, driven through docker compose, watched through the engine's socket. */
+/** Engine "docker": the services in containers, driven through docker compose, watched through the engine's events. */
 import { rm } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
+import { namesBefore } from "../../config/marks.ts";
+import { readSelf, takeName } from "../../config/workspace.ts";
+import { connectEngine, requireSame, type Engine, type EngineAt } from "../../docker/engine.ts";
+import { AiryError, asAiryError, fail, whyOf, withDetails } from "../../errors.ts";
+import type { Emit, ServiceStatus } from "../../events.ts";
 import type { Io } from "../../io/io.ts";
 import { joinSignals } from "../../io/signals.ts";
-import type { Emit } from "../../events.ts";
-import { AiryError, fail, whyOf } from "../../errors.ts";
-import type { Platform } from "../platform.ts";
+import { readLogs, savedLogs } from "../embedded/logs.ts";
+import type { LogLine, Platform, PlatformSpec, Usable } from "../platform.ts";
 import { composeDown, composeUp, configHashes, requireCompose } from "./cli.ts";
-import { listContainers } from "./containers.ts";
-import { connectEngine, type Engine } from "./engine.ts";
-import { build, imagesOf, isPresent, pull, removeOldImages, whyUnavailable, type ImageSet, type Package } from "./image.ts";
-import { projectLogs } from "./logs.ts";
-import { dockerDir, projectName, writeProject, type Project } from "./project.ts";
-import { createReporter, watchUntilHealthy } from "./watch.ts";
+import { execute, listContainers, observeContainers, type Container } from "./containers.ts";
+import { build, imagesOf, isPresent, removeOldImages, whyUnavailable, type ImageSet, type Package } from "./image.ts";
+import { followLogs, keepLogs, projectLogs } from "./logs.ts";
+import { dockerDir, projectName, readPassword, writeProject, type Project } from "./project.ts";
+import { pull } from "./pull.ts";
+import { createReporter, watchChanges, watchUntilHealthy } from "./watch.ts";
 
-export interface ComposeOptions extends Pick<Io, "env" | "uid" | "os"> {
+export interface ComposeOptions extends Pick<Io, "env" | "uid" | "os" | "cwd" | "now"> {
   /** Folder of the bundle, absolute; `compose/` of the package is beside it. */
   distDir: string;
+  /** The engine in which this workspace's containers and messages are; null before there are any. */
+  at: EngineAt | null;
+  /** The user's word that what an earlier workspace in this folder left in docker is to be used. */
+  adopt: boolean;
 }
 
-export function createCompose({ env, uid, os, distDir }: ComposeOptions): Platform {
-  const pack: Package = { distDir, composeDir: path.join(distDir, "../compose") };
+/** An engine that went away is looked for again after this long. */
+const RETRY_MS = 5000;
 
-  return {
-    engine: "docker",
+export function createCompose(options: ComposeOptions): Platform {
+  return new Compose(options);
+}
 
-    async facts() {
-      try {
-        const [engine, version, images] = await Promise.all([connectEngine(os), requireCompose(), imagesOf(pack, env)]);
-        const lacks: string[] = [];
-        for (const image of await neededImages(engine, images)) {
-          if (await isPresent(engine, image)) continue;
-          const reason = await whyUnavailable(engine, image);
-          if (reason !== null) fail("IMAGE_PULL_FAILED", { image, reason });
-          lacks.push(image);
-        }
-        if (images.build && !(await isPresent(engine, images.own))) lacks.push(`${images.own} (built here)`);
-        return { usable: true, detail: `docker ${engine.version}, compose ${version}`, lacks };
-      } catch (error) {
-        if (!(error instanceof AiryError)) throw error;
-        return { usable: false, reason: `${error.message} ${whyOf(error)}`, error };
-      }
-    },
+class Compose implements Platform {
+  readonly engine = "docker";
+  readonly #options: ComposeOptions;
+  readonly #package: Package;
+  readonly #passed = new Set<string>();
+  #connected: Promise<Engine> | null = null;
 
-    async fetch(workspace, emit, signal) {
-      const [engine, images] = await Promise.all([connectEngine(os), imagesOf(pack, env)]);
-      await provideImages(engine, workspace, images, emit, signal);
-    },
+  constructor(options: ComposeOptions) {
+    this.#options = options;
+    this.#package = { distDir: options.distDir, composeDir: path.join(options.distDir, "../compose") };
+  }
 
-    async up(spec, emit, signal) {
-      const [engine, , images] = await Promise.all([connectEngine(os), requireCompose(), imagesOf(pack, env)]);
-      const project = await writeProject({
-        spec,
-        images,
-        user: userOf(engine, uid),
-        composeDir: pack.composeDir,
-        startInterval: Number(engine.version.split(".")[0]) >= 25,
+  async facts(): ReturnType<Platform["facts"]> {
+    try {
+      return await this.#use(async (engine) => {
+        const [version, images] = await Promise.all([requireCompose(), this.#images()]);
+        const detail = `${engine.kind} ${engine.version}, compose ${version}`;
+        const at = { id: engine.id, endpoint: engine.endpoint };
+        return { usable: true, detail, lacks: await lacking(engine, images), at } satisfies Usable;
       });
+    } catch (error) {
+      if (!(error instanceof AiryError)) throw error;
+      return { usable: false, reason: `${error.message} ${whyOf(error)}`, error };
+    }
+  }
+
+  async fetch(workspace: string, emit: Emit, signal: AbortSignal): Promise<void> {
+    await this.#use(async (engine) => this.#provideImages(engine, workspace, await this.#images(), emit, signal));
+  }
+
+  async up(spec: PlatformSpec, emit: Emit, signal: AbortSignal): Promise<void> {
+    await this.#use(async (engine) => {
+      const [images] = await Promise.all([this.#images(), requireCompose()]);
+      await this.#requireOwnData(engine, spec.workspace);
+      const known = await readPassword(spec.workspace);
+      const { composeDir } = this.#package;
+      const project = await writeProject({ spec, images, user: userOf(engine, this.#options.uid), engine, composeDir });
       const expected = await configHashes(project);
       if (await isUpToDate(engine, project, expected, emit)) return;
-      const provide = (): Promise<void> => provideImages(engine, spec.workspace, images, emit, signal);
+      const provide = (): Promise<void> => this.#provideImages(engine, spec.workspace, images, emit, signal);
       await provide();
-      try {
+      await mend(engine, project, expected);
+      const begin = async (): Promise<void> => {
+        // The data outlived the secrets: its server, which trusts who asks from inside, is told the new password.
+        if (known !== spec.secrets.databasePassword && (await hasData(engine, project.name))) await renewPassword(engine, project, signal);
         await start(engine, project, expected, emit, signal);
+      };
+      try {
+        await begin();
       } catch (error) {
         // In between, the `destroy` of another workspace may have removed our image, which nothing used yet.
         if (signal.aborted || (await isPresent(engine, images.own))) throw error;
         await provide();
-        await start(engine, project, expected, emit, signal);
+        await begin();
       }
-    },
+      if (images.build) await removeOldImages(engine, images.own);
+    });
+  }
 
-    async down(workspace, emit) {
-      await stop(await connectEngine(os), projectName(workspace), emit, false);
-    },
+  async down(workspace: string, emit: Emit): Promise<void> {
+    await this.#use(async (engine) => {
+      const name = await projectName(workspace);
+      await keepLogs(engine, name, workspace).catch(() => undefined);
+      await stop(engine, name, emit, false);
+    });
+  }
 
-    async destroy(workspace, emit) {
-      const engine = await connectEngine(os);
-      await stop(engine, projectName(workspace), emit, true);
+  async destroy(workspace: string, emit: Emit): Promise<void> {
+    await this.#use(async (engine) => {
+      await stop(engine, await projectName(workspace), emit, true);
       await removeOldImages(engine, null);
       await rm(dockerDir(workspace), { recursive: true, force: true });
-    },
-
-    async status(workspace) {
-      return (await listContainers(await connectEngine(os), projectName(workspace))).map(({ status }) => status);
-    },
-
-    async *logs(workspace, logOptions) {
-      yield* projectLogs(await connectEngine(os), projectName(workspace), logOptions);
-    },
-  };
-
-  /** What has to be here or at its registry before `up` can work. */
-  async function neededImages(engine: Engine, images: ImageSet): Promise<string[]> {
-    if (!images.build) return [images.postgres, images.own];
-    return (await isPresent(engine, images.own)) ? [images.postgres] : [images.postgres, images.node];
+    });
   }
 
-  async function provideImages(engine: Engine, workspace: string, images: ImageSet, emit: Emit, signal: AbortSignal): Promise<void> {
-    for (const image of await neededImages(engine, images)) {
-      if (await isPresent(engine, image)) continue;
-      const name = image === images.postgres ? "postgres" : "platform";
-      const report = (line: string): void => {
-        emit({ type: "service", service: { name, state: "created", health: "none" }, detail: `pulling ${image}: ${line}` });
-      };
-      report("asking the registry");
-      await pull(image, signal, report);
-    }
-    if (!images.build || (await isPresent(engine, images.own))) return;
-    emit({
-      type: "service",
-      service: { name: "platform", state: "created", health: "none" },
-      detail: `building the image ${images.own}`,
+  async status(workspace: string): Promise<ServiceStatus[]> {
+    return this.#use(async (engine) => {
+      const containers = await observeContainers(engine, await projectName(workspace), this.#passed);
+      return containers.map(({ status }) => status);
     });
-    await build(pack, images, path.join(dockerDir(workspace), "image"), signal);
+  }
+
+  async *changes(workspace: string, signal: AbortSignal): AsyncGenerator<string[]> {
+    yield* watchChanges(() => this.#connect(), await projectName(workspace), signal, RETRY_MS);
+  }
+
+  async *logs(workspace: string, options: Parameters<Platform["logs"]>[1]): AsyncGenerator<LogLine> {
+    const saved = await savedLogs(workspace);
+    const wanted = saved.filter((service) => options.service === null || options.service === service);
+    const name = await projectName(workspace);
+    const read = await this.#use((engine) => projectLogs(engine, name, options)).catch((error: unknown) => ({ failed: error }));
+    const live = Array.isArray(read) ? read : [];
+    const gone = wanted.filter((service) => !live.some((line) => line.service === service));
+    yield* readLogs(workspace, gone, { ...options, follow: false });
+    for (const { service, at, line } of live) yield { service, at, line };
+    if ("failed" in read) throw read.failed;
+    if (options.follow) yield* followLogs(await this.#connect(), name, options);
+  }
+
+  #images(): Promise<ImageSet> {
+    return imagesOf(this.#package, this.#options.env);
+  }
+
+  /** Throws as connectEngine does, and ENGINE_ELSEWHERE. */
+  async #connect(): Promise<Engine> {
+    this.#connected ??= connectEngine(this.#options);
+    try {
+      const engine = await this.#connected;
+      if (!this.#options.adopt) requireSame(engine, this.#options.at);
+      return engine;
+    } catch (error) {
+      this.#connected = null;
+      throw error;
+    }
+  }
+
+  /** What fails because of the engine is told with whether another engine could do instead, and the next question looks for it anew. */
+  async #use<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+    try {
+      return await work(await this.#connect());
+    } catch (error) {
+      const failure = asAiryError(error);
+      if (failure.code === "DOCKER_DOWN" || failure.code === "DOCKER_DENIED") this.#connected = null;
+      if (error instanceof AiryError && this.#options.at !== null) throw withDetails(error, { bound: true });
+      throw error;
+    }
+  }
+
+  /** Throws DATA_OF_BEFORE when an earlier workspace in this folder has left messages, unless the user wants them. */
+  async #requireOwnData(engine: Engine, workspace: string): Promise<void> {
+    const self = await readSelf(workspace);
+    if (!self || (await hasData(engine, await projectName(workspace)))) return;
+    for (const name of await namesBefore(this.#options.env, workspace, self)) {
+      if (!(await hasData(engine, `airy-${name}`))) continue;
+      if (!this.#options.adopt) fail("DATA_OF_BEFORE", { dir: workspace, project: `airy-${name}`, volume: volumeOf(`airy-${name}`) });
+      await takeName(workspace, name, this.#options);
+      return;
+    }
+  }
+
+  async #provideImages(engine: Engine, workspace: string, images: ImageSet, emit: Emit, signal: AbortSignal): Promise<void> {
+    await Promise.all(
+      (await absent(engine, images)).map(async (image) => {
+        const name = image === images.postgres ? "postgres" : "platform";
+        const report = (text: string): void => {
+          emit({ type: "service", service: { name, state: "created", health: "none" }, detail: `pulling ${image}: ${text}` });
+        };
+        report("asking the registry");
+        await pull(engine, image, signal, report);
+      }),
+    );
+    if (!images.build || (await isPresent(engine, images.own))) return;
+    const service = { name: "platform", state: "created", health: "none" } as const;
+    emit({ type: "service", service, detail: `building the image ${images.own}` });
+    await build(this.#package, images, path.join(dockerDir(workspace), "image"), signal);
     await removeOldImages(engine, images.own);
   }
+}
+
+/** What has to be pulled before `up` can work. */
+async function absent(engine: Engine, images: ImageSet): Promise<string[]> {
+  const hasOwn = await isPresent(engine, images.own);
+  const needed = images.build ? [images.postgres, ...(hasOwn ? [] : [images.node])] : [images.postgres, images.own];
+  const present = await Promise.all(needed.map((image) => isPresent(engine, image)));
+  return needed.filter((_, i) => !present[i]);
+}
+
+/** What has to be made or pulled. Throws IMAGE_PULL_FAILED where that cannot work. */
+async function lacking(engine: Engine, images: ImageSet): Promise<string[]> {
+  const lacks = await absent(engine, images);
+  await Promise.all(
+    lacks.map(async (image) => {
+      const reason = await whyUnavailable(engine, image);
+      if (reason !== null) fail("IMAGE_PULL_FAILED", { image, reason });
+    }),
+  );
+  return images.build && !(await isPresent(engine, images.own)) ? [...lacks, `${images.own} (built here)`] : lacks;
 }
 
 async function start(
@@ -128,9 +223,9 @@ async function start(
 ): Promise<void> {
   const over = new AbortController();
   const either = joinSignals([signal, over.signal]);
-  const started = composeUp(project, either.signal);
+  let started: Promise<void> = Promise.resolve();
   try {
-    await watchUntilHealthy({ engine, project: project.name, expected, emit, signal }, started);
+    await watchUntilHealthy({ engine, project: project.name, expected, emit, signal }, () => (started = composeUp(project, either.signal)));
   } finally {
     over.abort(); // a service crashed: compose need not wait for it any longer
     await started.catch(() => undefined);
@@ -140,7 +235,7 @@ async function start(
 
 /** Whether exactly the expected services run, healthy and with the expected configuration: then compose has nothing to do. */
 async function isUpToDate(engine: Engine, project: Project, expected: ReadonlyMap<string, string>, emit: Emit): Promise<boolean> {
-  const containers = await listContainers(engine, project.name);
+  const containers = await observeContainers(engine, project.name);
   const fine = containers.filter(
     ({ service, status, configHash }) => status.state === "running" && status.health === "healthy" && expected.get(service) === configHash,
   );
@@ -149,9 +244,51 @@ async function isUpToDate(engine: Engine, project: Project, expected: ReadonlyMa
   return true;
 }
 
+/** Compose leaves a container alone whose configuration is right, however it fares. */
+async function mend(engine: Engine, project: Project, expected: ReadonlyMap<string, string>): Promise<void> {
+  const containers = await observeContainers(engine, project.name);
+  await Promise.all(
+    containers.filter(({ service, configHash }) => expected.get(service) === configHash).map((one) => mendOne(engine, one)),
+  );
+}
+
+async function mendOne(engine: Engine, { id, paused, status }: Container): Promise<void> {
+  if (paused) await engine.ask((docker, abortSignal) => docker.getContainer(id).unpause({ abortSignal }));
+  else if (status.health === "unhealthy") {
+    await engine.ask((docker, abortSignal) => docker.getContainer(id).restart({ abortSignal }), { timeoutMs: 60_000 });
+  }
+}
+
+/** Without a password in anybody's arguments: the server's own program reads it from the file that the container has anyway. */
+async function renewPassword(engine: Engine, project: Project, signal: AbortSignal): Promise<void> {
+  // Made anew: the running one sees the password's file as it was when it was mounted.
+  await composeUp(project, signal, ["--force-recreate", "postgres"]);
+  const sql = "printf '%s\\n' '\\set password `cat /run/secrets/database-password`' \"alter role airy password :'password';\"";
+  for (;;) {
+    signal.throwIfAborted();
+    const postgres = (await observeContainers(engine, project.name)).find(({ service }) => service === "postgres");
+    if (postgres?.status.health === "healthy") {
+      const { exitCode, output } = await execute(engine, postgres.id, ["sh", "-c", `${sql} | psql -qU airy -d airy -v ON_ERROR_STOP=1`]);
+      if (exitCode === 0) return;
+      const reason = `Its password could not be set anew: ${output.replaceAll(/[^\x20-\x7e]+/g, " ").trim()}`;
+      fail("SERVICE_UNHEALTHY", { service: "postgres", reason });
+    }
+    if (postgres?.exitCode !== null && postgres !== undefined) return; // told by whoever starts the services
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
 /** The files are readable by their owner alone. Where the engine runs as that user, the user is root in the containers. */
 function userOf(engine: Engine, uid: number | null): string {
   return engine.rootless || uid === null ? "0:0" : `${uid}:${uid}`;
+}
+
+function volumeOf(project: string): string {
+  return `${project}_postgres`;
+}
+
+async function hasData(engine: Engine, project: string): Promise<boolean> {
+  return (await engine.ask((docker, abortSignal) => docker.getVolume(volumeOf(project)).inspect({ abortSignal }))) !== null;
 }
 
 const volumesSchema = z.object({ Volumes: z.array(z.object({ Name: z.string() })).nullish() });
@@ -168,7 +305,7 @@ async function stop(engine: Engine, project: string, emit: Emit, andDelete: bool
 }
 
 async function listVolumes(engine: Engine, project: string): Promise<string[]> {
-  const filters = encodeURIComponent(JSON.stringify({ label: [`com.docker.compose.project=${project}`] }));
-  const { Volumes } = volumesSchema.parse(JSON.parse(String(await engine.get(`/volumes?filters=${filters}`))));
+  const filters = { label: [`com.docker.compose.project=${project}`] };
+  const { Volumes } = volumesSchema.parse(await engine.ask((docker, abortSignal) => docker.listVolumes({ filters, abortSignal })));
   return (Volumes ?? []).map(({ Name }) => Name);
 }

@@ -8,7 +8,7 @@ import { z } from "zod";
 import type { Io } from "../../io/io.ts";
 import { run } from "../../io/spawn.ts";
 import { fail } from "../../errors.ts";
-import type { Engine } from "./engine.ts";
+import { messageOf, type Engine } from "../../docker/engine.ts";
 
 export interface ImageSet {
   /** Official image that ours is built on. */
@@ -37,8 +37,15 @@ export async function imagesOf(pack: Package, env: Io["env"]): Promise<ImageSet>
 }
 
 export async function isPresent(engine: Engine, image: string): Promise<boolean> {
-  return (await engine.get(`/images/${pathOf(image)}/json`)) !== null;
+  return (await idOf(engine, image)) !== null;
 }
+
+async function idOf(engine: Engine, image: string): Promise<string | null> {
+  return (await engine.ask((docker) => docker.getImage(image).inspect()))?.Id ?? null;
+}
+
+/** How registries say that they want a login. */
+export const REFUSED = /unauthorized|denied|authentication/i;
 
 /**
  * Whether the image is here, or the engine finds it at its registry. A registry that wants a login counts as yes: the engine is asked
@@ -47,20 +54,13 @@ export async function isPresent(engine: Engine, image: string): Promise<boolean>
 export async function whyUnavailable(engine: Engine, image: string): Promise<string | null> {
   if (await isPresent(engine, image)) return null;
   try {
-    const found = await engine.get(`/distribution/${pathOf(image)}/json`, { timeoutMs: 8000 });
+    const found = await engine.ask((docker) => docker.getImage(image).distribution(), { timeoutMs: 8000 });
     return found ? null : `there is no image ${image}`;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return /unauthorized|denied|authentication/i.test(reason) ? null : reason;
+    const reason = messageOf(error);
+    // Not every engine can be asked (podman 4 cannot); then the pull has to show it.
+    return REFUSED.test(reason) || /not (implemented|supported)/i.test(reason) ? null : reason;
   }
-}
-
-/** Throws IMAGE_PULL_FAILED. */
-export async function pull(image: string, signal: AbortSignal, onLine: (line: string) => void): Promise<void> {
-  const result = await run("docker", ["pull", image], { signal, onLine: (line) => onLine(line.trim()) });
-  signal.throwIfAborted();
-  if (result.exitCode === 0) return;
-  fail("IMAGE_PULL_FAILED", { image, reason: lastLine(result.stderr) || "docker pull failed." });
 }
 
 /**
@@ -95,14 +95,20 @@ async function stageContext(pack: Package, dir: string): Promise<void> {
   if (compiled) await cp(compiled, path.join(dir, "node_modules", addon));
 }
 
-/** Images of ours of other builds that no container uses. The engine refuses to remove one in use. */
+const listed = z.array(z.object({ Id: z.string() }));
+
+/**
+ * Images of ours of other builds that no container uses. The engine refuses to remove one in use. The one that is kept is known by its id:
+ * podman shows other names than those that were given.
+ */
 export async function removeOldImages(engine: Engine, keep: string | null): Promise<void> {
-  const filters = encodeURIComponent(JSON.stringify({ label: ["co.airy.image=airy-up"] }));
-  const schema = z.array(z.object({ Id: z.string(), RepoTags: z.array(z.string()).nullish() }));
-  const images = schema.parse(JSON.parse(String(await engine.get(`/images/json?filters=${filters}`))));
-  for (const image of images) {
-    if (keep !== null && image.RepoTags?.includes(keep)) continue;
-    await engine.remove(`/images/${image.Id}`).catch(() => undefined);
+  const kept = keep === null ? null : await idOf(engine, keep);
+  if (keep !== null && kept === null) return;
+  const filters = { label: ["co.airy.image=airy-up"] };
+  const images = listed.parse(await engine.ask((docker, abortSignal) => docker.listImages({ filters, abortSignal })));
+  for (const { Id } of images) {
+    if (Id === kept) continue;
+    await engine.ask((docker, abortSignal) => docker.getImage(Id).remove({ abortSignal }), { timeoutMs: 30_000 }).catch(() => undefined);
   }
 }
 
@@ -128,8 +134,4 @@ function parseEnvFile(text: string): Record<string, string | undefined> {
 
 export function lastLine(text: string): string {
   return text.trim().split("\n").at(-1)?.trim() ?? "";
-}
-
-function pathOf(image: string): string {
-  return image.split("/").map(encodeURIComponent).join("/");
 }

@@ -1,6 +1,9 @@
 /** The compose project of a workspace: its name, its files in `.airy/docker`, and the variables of compose.yaml. */
 import { createHash } from "node:crypto";
 import path from "node:path";
+import { pathHash } from "../../config/paths.ts";
+import { readSelf } from "../../config/workspace.ts";
+import type { Engine } from "../../docker/engine.ts";
 import { makePrivateDir, readText, writeAtomic } from "../../io/files.ts";
 import { fail } from "../../errors.ts";
 import type { PlatformSpec } from "../platform.ts";
@@ -22,13 +25,12 @@ export interface ProjectOptions {
   user: string;
   /** The folder `compose` of the package. */
   composeDir: string;
-  /** Engine 25 and later can check often at the start and seldom afterwards. */
-  startInterval: boolean;
+  engine: Engine;
 }
 
-/** `airy-` and 8 hex digits that follow from the path. */
-export function projectName(workspace: string): string {
-  return `airy-${createHash("sha256").update(workspace).digest("hex").slice(0, 8)}`;
+/** `airy-` and the 8 hex digits by which the workspace is known; those of its path where it does not say who it is. */
+export async function projectName(workspace: string): Promise<string> {
+  return `airy-${(await readSelf(workspace))?.name ?? pathHash(workspace)}`;
 }
 
 export function dockerDir(workspace: string): string {
@@ -54,7 +56,7 @@ export async function writeProject(options: ProjectOptions): Promise<Project> {
     AIRY_FACEBOOK_PORT: String(ports.facebook),
   };
   await makePrivateDir(dir);
-  await write(path.join(dir, "database-password"), spec.secrets.databasePassword);
+  await write(passwordFile(spec.workspace), spec.secrets.databasePassword);
   for (const [service, config] of Object.entries(configs)) {
     const text = JSON.stringify(config, null, 2);
     await write(path.join(dir, `${service}.json`), text);
@@ -62,13 +64,31 @@ export async function writeProject(options: ProjectOptions): Promise<Project> {
   }
   const files = [path.join(composeDir, "basic/compose.yaml")];
   if (spec.sandbox) files.push(path.join(composeDir, "sandbox/compose.yaml"));
-  if (options.startInterval) {
-    const healthcheck = { interval: "15s", start_interval: "300ms" };
-    const override = path.join(dir, "start-interval.json");
-    await write(override, JSON.stringify({ services: Object.fromEntries(services.map((name) => [name, { healthcheck }])) }));
-    files.push(override);
+  const override = overrideOf(options.engine);
+  if (override) {
+    const file = path.join(dir, "engine.json");
+    await write(file, JSON.stringify({ services: Object.fromEntries(services.map((name) => [name, override])) }));
+    files.push(file);
   }
-  return { name: projectName(spec.workspace), args: files.flatMap((file) => ["-f", file]), env };
+  return { name: await projectName(spec.workspace), args: files.flatMap((file) => ["-f", file]), env };
+}
+
+/** What every service is told where the engine is of this kind; null: nothing. */
+function overrideOf({ kind, version, userns }: Engine): object | null {
+  // From version 25 on the engine can check often at the start and seldom afterwards.
+  const often = kind === "docker" && Number(version.split(".")[0]) >= 25;
+  if (!often && !userns) return null;
+  // With remapped users nobody in a container could read our files, whoever owns them.
+  return { ...(often && { healthcheck: { start_interval: "300ms" } }), ...(userns && { userns_mode: "host" }) };
+}
+
+/** The password that the containers were given last; null before there were any. */
+export async function readPassword(workspace: string): Promise<string | null> {
+  return readText(passwordFile(workspace));
+}
+
+function passwordFile(workspace: string): string {
+  return path.join(dockerDir(workspace), "database-password");
 }
 
 type Configs = { [N in ServiceName]?: ServiceConfig<N> };

@@ -1,14 +1,18 @@
-/** Watches the containers of a project while they start: says how each gets on, and notices a crash at once. */
+/** Watches the containers of a project: while they start, until all are healthy or one has failed; and later, for what changes. */
 import { setTimeout as delay } from "node:timers/promises";
-import { z } from "zod";
+import type { Engine } from "../../docker/engine.ts";
+import { listenToContainers, type ContainerEvent } from "../../docker/events.ts";
 import type { Emit } from "../../events.ts";
 import { AiryError } from "../../errors.ts";
-import { listContainers, type Container } from "./containers.ts";
-import type { Engine } from "./engine.ts";
+import { observeContainers, type Container } from "./containers.ts";
 import { logTail } from "./logs.ts";
 
-/** A crash has to be seen before the engine's restart policy hides it: its first restart comes after 100 ms. */
-const pollMs = 80;
+/** How often a container that the engine has not checked yet is checked by us. */
+const checkMs = 200;
+/** Nothing is missed with events; this is for engines whose events have gaps. */
+const restMs = 5000;
+/** Events that come together are looked at together. */
+const gatherMs = 20;
 const tailLines = 20;
 
 export interface WatchOptions {
@@ -21,35 +25,122 @@ export interface WatchOptions {
 }
 
 /**
- * Resolves when `started` has and every expected service is healthy.
- * Throws SERVICE_EXITED and SERVICE_UNHEALTHY with the last log lines, what `started` rejects with, or the signal's reason.
+ * Resolves when `start` has and every expected service is healthy. `start` is called once nothing is missed any more.
+ * Throws SERVICE_EXITED and SERVICE_UNHEALTHY with the last log lines, what `start` rejects with, or the signal's reason.
  */
-export async function watchUntilHealthy(options: WatchOptions, started: Promise<void>): Promise<void> {
+export async function watchUntilHealthy(options: WatchOptions, start: () => Promise<void>): Promise<void> {
   const { engine, project, expected, signal } = options;
-  const progress: { compose: "running" | "done" | { failed: unknown } } = { compose: "running" };
-  started.then(
-    () => (progress.compose = "done"),
-    (error: unknown) => (progress.compose = { failed: error }),
-  );
+  const ours = (found: { service: string; configHash: string }): boolean => expected.get(found.service) === found.configHash;
+  const bell = createBell();
+  let crashed: ContainerEvent | null = null;
+  const stop = await listenToContainers(engine, project, {
+    onEvent: (event) => {
+      // Seen here, before the engine's restart policy hides it.
+      if (event.action === "die" && event.exitCode !== 0 && ours(event)) crashed ??= event;
+      bell.ring();
+    },
+    onEnd: bell.ring,
+  });
+  signal.addEventListener("abort", bell.ring);
+  let compose: "running" | "done" | { failed: unknown } = "running";
+  void start()
+    .then(
+      () => (compose = "done"),
+      (error: unknown) => (compose = { failed: error }),
+    )
+    .finally(bell.ring);
+  const progress = (): typeof compose => compose;
   const reporter = createReporter(options.emit);
-  const alive = new Set<string>();
-  for (;;) {
-    signal.throwIfAborted();
-    const { compose } = progress; // read before the list: what it shows is then at least as new
-    const containers = (await listContainers(engine, project)).filter((c) => expected.get(c.service) === c.configHash);
-    reporter(containers);
-    for (const container of containers) {
-      if (container.status.state !== "exited") alive.add(container.id);
-      // One that was found exited may be from an earlier start; compose starts it again.
-      const ours = alive.has(container.id) || compose === "done";
-      if (ours && container.exitCode !== null && (container.exitCode !== 0 || compose === "done")) throw await exited(engine, container);
-      if (container.status.health === "unhealthy") throw await unhealthy(engine, container);
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const before = progress(); // read before the list: what it shows is then at least as new
+      const containers = (await observeContainers(engine, project)).filter(ours);
+      reporter(containers);
+      const dead = crashed as ContainerEvent | null;
+      if (dead) throw await exited(engine, dead);
+      const failed = containers.find(({ exitCode }) => exitCode !== null);
+      if (before === "done" && failed) throw await exited(engine, failed);
+      const sick = containers.find(({ status }) => status.health === "unhealthy");
+      if (sick) throw await unhealthy(engine, sick);
+      if (typeof before === "object") throw before.failed;
+      const healthy = containers.filter(({ status }) => status.state === "running" && status.health === "healthy");
+      if (before === "done" && healthy.length === expected.size) return;
+      await bell.rung(containers.some(({ status }) => status.health === "starting") ? checkMs : restMs);
     }
-    if (typeof compose === "object") throw compose.failed;
-    const healthy = containers.filter(({ status }) => status.state === "running" && status.health === "healthy");
-    if (compose === "done" && healthy.length === expected.size) return;
-    await delay(pollMs);
+  } finally {
+    stop();
+    signal.removeEventListener("abort", bell.ring);
   }
+}
+
+/**
+ * Yields whenever something about the containers may have changed: the services that were started since the last time. Goes on when the engine
+ * goes and comes back; `connect` gets a new one.
+ */
+export async function* watchChanges(
+  connect: () => Promise<Engine>,
+  project: string,
+  signal: AbortSignal,
+  retryMs: number,
+): AsyncGenerator<string[]> {
+  const bell = createBell();
+  signal.addEventListener("abort", bell.ring);
+  while (!signal.aborted) {
+    const stream = { open: true };
+    const started = new Set<string>();
+    const stop = await connect()
+      .then((engine) =>
+        listenToContainers(engine, project, {
+          onEvent: (event) => {
+            if (event.action === "start") started.add(event.service);
+            bell.ring();
+          },
+          onEnd: () => {
+            stream.open = false;
+            bell.ring();
+          },
+        }),
+      )
+      .catch(() => null);
+    if (!stop) stream.open = false;
+    yield [];
+    while (!signal.aborted && stream.open) {
+      await bell.rung(null);
+      const names = [...started];
+      started.clear();
+      if (!signal.aborted) yield names;
+    }
+    stop?.();
+    if (!stop) await delay(retryMs, undefined, { signal }).catch(() => {});
+  }
+  signal.removeEventListener("abort", bell.ring);
+}
+
+/** Wakes one waiter; what rings while nobody waits is not lost. */
+function createBell(): { ring: () => void; rung: (timeoutMs: number | null) => Promise<void> } {
+  let waiting: (() => void) | null = null;
+  let rang = false;
+  return {
+    ring: () => {
+      rang = true;
+      waiting?.();
+    },
+    async rung(timeoutMs) {
+      if (!rang) {
+        await new Promise<void>((resolve) => {
+          const timer = timeoutMs === null ? undefined : setTimeout(resolve, timeoutMs);
+          waiting = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+        waiting = null;
+      }
+      if (rang) await delay(gatherMs);
+      rang = false;
+    },
+  };
 }
 
 /** Emits what has changed since the last call. */
@@ -65,16 +156,13 @@ export function createReporter(emit: Emit): (containers: readonly Container[]) =
   };
 }
 
-async function exited(engine: Engine, container: Container): Promise<AiryError> {
-  const log = await logTail(engine, container, tailLines);
-  return new AiryError("SERVICE_EXITED", { service: container.service, exitCode: container.exitCode, log });
+async function exited(engine: Engine, container: Pick<Container, "id" | "service" | "exitCode">): Promise<AiryError> {
+  const { service, exitCode } = container;
+  return new AiryError("SERVICE_EXITED", { service, exitCode, log: await logTail(engine, container, tailLines) });
 }
 
-const inspectSchema = z.object({ State: z.object({ Health: z.object({ Log: z.array(z.object({ Output: z.string() })) }).nullish() }) });
-
 async function unhealthy(engine: Engine, container: Container): Promise<AiryError> {
-  const log = await logTail(engine, container, tailLines);
-  const inspected = inspectSchema.safeParse(JSON.parse(String(await engine.get(`/containers/${container.id}/json`))));
-  const said = inspected.data?.State.Health?.Log.at(-1)?.Output.trim();
-  return new AiryError("SERVICE_UNHEALTHY", { service: container.service, reason: `Its health check says: ${said || "nothing"}`, log });
+  const { service, paused, healthOutput } = container;
+  const reason = paused ? "Somebody has paused its container." : `Its health check says: ${healthOutput ?? "nothing"}`;
+  return new AiryError("SERVICE_UNHEALTHY", { service, reason, log: await logTail(engine, container, tailLines) });
 }

@@ -2,9 +2,10 @@
  * Engine "embedded": the platform's services without docker. They run inside the background agent process, so `up` is called there and
  * `down` there stops them. Called from another process, after that one has ended, `down`, `destroy`, `status` and `logs` work from files.
  */
-import { readFile, readdir, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { makePrivateDir } from "../../io/files.ts";
 import { createHttpClient } from "../../io/http.ts";
 import type { Emit, ServiceStatus } from "../../events.ts";
@@ -12,7 +13,7 @@ import { asAiryError, fail, whyOf } from "../../errors.ts";
 import type { Platform } from "../platform.ts";
 import { findNative, mendBinaries, tryPrograms } from "./binaries.ts";
 import { besideBase } from "./footing.ts";
-import { readLogs } from "./logs.ts";
+import { readLogs, savedLogs } from "./logs.ts";
 import { findPostmaster, stopPostmaster } from "./postmaster.ts";
 import type { Host } from "./postgres.ts";
 import { readRecord, removeRecord, writeRecord, type StackRecord } from "./record.ts";
@@ -21,6 +22,7 @@ import type { RunningStack } from "./stack.ts";
 
 /** Milliseconds a running service gets to answer when it is asked how it is. */
 const answerWithinMs = 1000;
+const lookAgainMs = 5000;
 
 export interface EmbeddedOptions {
   host: Host;
@@ -52,7 +54,7 @@ export function createEmbedded({ host, pid, webDir }: EmbeddedOptions): Platform
 
     async facts() {
       try {
-        return { usable: true, detail: `Postgres ${await ownVersion(host)} of airy's own`, lacks: [] };
+        return { usable: true, detail: `Postgres ${await ownVersion(host)} of airy's own`, lacks: [], at: null };
       } catch (error) {
         const missing = asAiryError(error);
         return { usable: false, reason: whyOf(missing), error: missing };
@@ -90,10 +92,16 @@ export function createEmbedded({ host, pid, webDir }: EmbeddedOptions): Platform
       return running ? running.stack.status() : fromFiles(workspace);
     },
 
+    // The services say themselves how they fare; this is for what they do not notice.
+    async *changes(_, signal) {
+      while (!signal.aborted) {
+        yield [];
+        await delay(lookAgainMs, undefined, { signal }).catch(() => {});
+      }
+    },
+
     async *logs(workspace, options) {
-      const names = await readdir(path.join(workspace, ".airy", "logs")).catch(() => []);
-      const services = names.filter((name) => name.endsWith(".log")).map((name) => name.slice(0, -".log".length));
-      const wanted = services.filter((service) => options.service === null || service === options.service);
+      const wanted = (await savedLogs(workspace)).filter((service) => options.service === null || service === options.service);
       yield* readLogs(workspace, wanted, options);
     },
   };

@@ -1,6 +1,6 @@
 /** The services' log files, `.airy/logs/<service>.log`: each line begins with its time. */
 import { closeSync, fstatSync, mkdirSync, renameSync, statSync, writeSync } from "node:fs";
-import { open, stat } from "node:fs/promises";
+import { open, readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { openAppend } from "../../io/files.ts";
@@ -17,6 +17,13 @@ export interface LogFile {
 
 export function logFileOf(workspace: string, service: string): string {
   return path.join(workspace, ".airy", "logs", `${service}.log`);
+}
+
+/** The services whose log is on disk. */
+export async function savedLogs(workspace: string): Promise<string[]> {
+  const names = await readdir(path.join(workspace, ".airy", "logs")).catch(() => []);
+  const services = names.filter((name) => name.endsWith(".log")).map((name) => name.slice(0, -".log".length));
+  return services.filter((service) => service !== "agent");
 }
 
 /** Opens a service's log for appending; each line is written at once, so that nothing is missing after a kill. */

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { buildStatus, offlineStatus, type StatusInput } from "../../../cli/agent/status.ts";
+import { buildStatus, lookAtServices, offlineStatus, type StatusInput } from "../../../cli/agent/status.ts";
+import { AiryError } from "../../../cli/errors.ts";
 import type { ServiceStatus, WebhookState } from "../../../cli/events.ts";
 import { openTunnel } from "../../support/dashboard-events.ts";
 
@@ -11,6 +12,7 @@ const good: StatusInput = {
   sandbox: true,
   platformPort: 4200,
   services: [service("running", "healthy")],
+  problems: [],
   tunnel: openTunnel,
   webhooks: [webhook("active")],
   controlPort: 4300,
@@ -24,6 +26,7 @@ test.each<[string, Partial<StatusInput>, string]>([
   ["still starting", { ready: false }, "degraded"],
   ["no service at all", { services: [] }, "degraded"],
   ["an unhealthy service", { services: [service("running", "healthy"), service("running", "unhealthy")] }, "degraded"],
+  ["a service that is gone", { services: [service("running", "healthy"), service("missing", "none")] }, "degraded"],
   ["a service that stopped", { services: [service("exited", "none")] }, "degraded"],
   ["a tunnel that waits", { tunnel: { ...openTunnel, state: "waiting" } }, "degraded"],
   ["no tunnel yet", { tunnel: null }, "degraded"],
@@ -40,11 +43,32 @@ test.each<[string, Partial<StatusInput>, string]>([
 });
 
 test("without the agent process containers that run are a degradation, and none is stopped", () => {
-  const input = { engine: "docker" as const, sandbox: false, platformPort: 4200 };
+  const input = { engine: "docker" as const, sandbox: false, platformPort: 4200, problems: [] };
   expect(offlineStatus({ ...input, services: [service("running", "healthy")] })).toMatchObject({
     state: "degraded",
     tunnel: null,
     control: { url: null },
   });
   expect(offlineStatus({ ...input, services: [service("exited", "none")] })).toMatchObject({ state: "stopped", platform: { url: null } });
+});
+
+test("every service that should be there is, if only as missing; an engine that does not say is a problem, not an empty list", async () => {
+  const answering = { status: async () => [service("running", "healthy")] };
+  expect(await lookAtServices(answering, "/", ["postgres", "platform"])).toEqual({
+    services: [service("running", "healthy"), { name: "postgres", state: "missing", health: "none" }],
+    problems: [],
+  });
+  const down = { status: () => Promise.reject(new AiryError("DOCKER_DOWN", { reason: "nobody listens" })) };
+  const seen = await lookAtServices(down, "/", ["postgres"]);
+  expect(seen).toEqual({ services: [], problems: [{ code: "DOCKER_DOWN", message: expect.stringContaining("nobody listens") }] });
+  expect(offlineStatus({ engine: "docker", sandbox: true, platformPort: 1, ...seen })).toMatchObject({
+    state: "degraded",
+    problems: seen.problems,
+  });
+  expect(
+    offlineStatus({ engine: "docker", sandbox: true, platformPort: 1, services: [service("missing", "none")], problems: [] }),
+  ).toMatchObject({
+    state: "stopped",
+    platform: { services: [] },
+  });
 });

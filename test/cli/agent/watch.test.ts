@@ -1,7 +1,13 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
+import os from "node:os";
+import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { watchServices, watchWebhooks } from "../../../cli/agent/watch.ts";
+import { writeRecord, type AgentRecord } from "../../../cli/agent/record.ts";
+import { watchRecord, watchServices, watchWebhooks } from "../../../cli/agent/watch.ts";
+import { workspacePaths } from "../../../cli/config/paths.ts";
+import { AiryError } from "../../../cli/errors.ts";
 import { createHttpClient } from "../../../cli/io/http.ts";
 import type { AiryEventBody, ServiceStatus } from "../../../cli/events.ts";
 import type { Platform } from "../../../cli/platform/platform.ts";
@@ -76,15 +82,50 @@ test("without a source there is nothing to do but to wait for the end", async ()
   expect(events).toEqual([]);
 });
 
-test("a service that changes is reported once for each change", async () => {
-  const states: ServiceStatus["health"][] = ["healthy", "healthy", "unhealthy", "unhealthy", "healthy"];
-  let asked = 0;
-  const platform = {
-    status: async () => [{ name: "platform", state: "running", health: states[Math.min(asked++, states.length - 1)]! }],
-  } as unknown as Platform;
-  const watching = watchServices({ platform, workspace: "/", emit, signal: controller.signal, everyMs: 1 });
-  await expect.poll(() => asked).toBeGreaterThan(6);
-  controller.abort();
+test("a service that changes or goes is reported once for each change, one that was started is told, an engine that is away is a warning", async () => {
+  const running = (health: ServiceStatus["health"]): ServiceStatus[] => [{ name: "platform", state: "running", health }];
+  const down = new AiryError("DOCKER_DOWN", { reason: "nobody listens" });
+  const seen = [running("healthy"), running("healthy"), running("unhealthy"), [], down, down, running("healthy")];
+  const started: string[] = [];
+  const platform: Pick<Platform, "status" | "changes"> = {
+    status: async () => {
+      const next = seen.shift();
+      if (next instanceof AiryError) throw next;
+      return next ?? [];
+    },
+    async *changes() {
+      while (seen.length > 0) yield seen.length === 1 ? ["platform"] : [];
+    },
+  };
+  const onStarted = async (service: string): Promise<void> => void started.push(service);
+  await watchServices({ platform, workspace: "/", expected: ["platform"], emit, signal: controller.signal, onStarted });
+  expect(events.map((event) => (event.type === "service" ? `${event.service.state} ${event.service.health}` : event.type))).toEqual([
+    "running unhealthy",
+    "missing none",
+    "warning",
+    "running healthy",
+  ]);
+  expect(started).toEqual(["platform"]);
+});
+
+test("a process whose record is gone, or somebody else's, is told", async () => {
+  const paths = workspacePaths(mkdtempSync(path.join(os.tmpdir(), "airy-record-")));
+  mkdirSync(paths.dir);
+  const record: AgentRecord = {
+    version: 1,
+    pid: 1,
+    started: "",
+    port: 1,
+    token: "",
+    build: "",
+    startId: "mine",
+    config: "",
+    phase: "ready",
+  };
+  await writeRecord(paths, record);
+  const watching = watchRecord(paths, "mine", controller.signal, 5);
+  expect(await Promise.race([watching.then(() => "told"), new Promise((resolve) => setTimeout(resolve, 50, "quiet"))])).toBe("quiet");
+  rmSync(paths.dir, { recursive: true });
   await watching;
-  expect(events.map((event) => event.type === "service" && event.service.health)).toEqual(["unhealthy", "healthy"]);
+  rmSync(paths.root, { recursive: true });
 });

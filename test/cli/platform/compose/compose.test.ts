@@ -28,7 +28,7 @@ describe.skipIf(!hasDocker)("the docker engine", () => {
 
   beforeAll(async () => {
     spec = await makeSpec();
-    project = projectName(spec.workspace);
+    project = await projectName(spec.workspace);
     await up();
   }, 3 * minutes);
 
@@ -38,7 +38,12 @@ describe.skipIf(!hasDocker)("the docker engine", () => {
   }, minutes);
 
   test("can be used, and says with what", async () => {
-    expect(await engine.facts()).toEqual({ usable: true, detail: expect.stringMatching(/^docker \d.*, compose 2\.\d+|compose [3-9]/) });
+    expect(await engine.facts()).toEqual({
+      usable: true,
+      detail: expect.stringMatching(/^docker \d.*, compose 2\.\d+|compose [3-9]/),
+      lacks: [],
+      at: { id: docker("info", "--format", "{{.ID}}"), endpoint: expect.stringContaining("docker.sock") },
+    });
   });
 
   test("says how each service got on, and that all are healthy", async () => {
@@ -107,7 +112,8 @@ describe.skipIf(!hasDocker)("the docker engine", () => {
       const first = startedAt();
       process.kill(Number(docker("inspect", "--format", "{{.State.Pid}}", before)), "SIGKILL");
       await expect.poll(startedAt, { timeout: 20_000 }).not.toBe(first);
-      await expect.poll(() => engine.status(spec.workspace), { timeout: 30_000 }).toEqual(allHealthy);
+      const status = allHealthy.map((service) => (service.name === "platform" ? { ...service, restarts: 1 } : service));
+      await expect.poll(() => engine.status(spec.workspace), { timeout: 30_000 }).toEqual(status);
     },
     minutes,
   );
@@ -127,21 +133,60 @@ describe.skipIf(!hasDocker)("the docker engine", () => {
   test(
     "says with which words a service exited, keeps it for inspection, and picks up from there",
     async () => {
-      const wrong = up({ secrets: { ...spec.secrets, databasePassword: "canary-wrong-password" } });
+      const wrong = up({ sandbox: { ...spec.sandbox!, edgeHostKey: "canary-no-key" } });
       const error = await wrong.then(
         () => null,
         (reason: unknown) => reason,
       );
       expect(error).toBeInstanceOf(AiryError);
-      expect(error).toMatchObject({ code: "SERVICE_EXITED", details: { service: "platform" } });
+      expect(error).toMatchObject({ code: "SERVICE_EXITED", details: { service: "edge" } });
       const { exitCode, log } = (error as AiryError).details;
       expect(exitCode).toBeGreaterThan(0);
-      expect((log as string[]).join("\n")).toMatch(/password/i);
+      expect((log as string[]).join("\n")).toMatch(/host key/i);
       expect((log as string[]).length).toBeLessThanOrEqual(20);
-      expect(docker("ps", "-a", "--filter", `name=^${project}-platform-1$`, "--format", "{{.Names}}")).toBe(`${project}-platform-1`);
+      expect(docker("ps", "-a", "--filter", `name=^${project}-edge-1$`, "--format", "{{.Names}}")).toBe(`${project}-edge-1`);
 
       await up();
       expect(await engine.status(spec.workspace)).toEqual(allHealthy);
+    },
+    2 * minutes,
+  );
+
+  test(
+    "a password that is new while the data is old is set in the database, and nothing is lost",
+    async () => {
+      psql("create table kept (text text); insert into kept values ('message')");
+      await up({ secrets: { ...spec.secrets, databasePassword: "canary-new-password" } });
+      expect(psql("select text from kept")).toBe("message");
+      await up();
+    },
+    2 * minutes,
+  );
+
+  test(
+    "brings back what was removed, paused or is unhealthy, and says when it changes",
+    async () => {
+      const stop = new AbortController();
+      const changes = engine.changes(spec.workspace, stop.signal)[Symbol.asyncIterator]();
+      await changes.next();
+      const started = new Set<string>();
+      const reading = (async () => {
+        for (let next = await changes.next(); !next.done; next = await changes.next()) for (const name of next.value) started.add(name);
+      })();
+      docker("rm", "--force", `${project}-postgres-1`);
+      expect((await engine.status(spec.workspace)).map(({ name }) => name)).not.toContain("postgres");
+      await up();
+      expect(await engine.status(spec.workspace)).toEqual(allHealthy);
+      await expect.poll(() => [...started], { timeout: 10_000 }).toContain("postgres");
+
+      docker("pause", `${project}-platform-1`);
+      expect((await engine.status(spec.workspace)).find(({ name }) => name === "platform")?.health).toBe("unhealthy");
+      await up();
+      docker("stop", `${project}-facebook-1`);
+      await up();
+      expect(await engine.status(spec.workspace)).toEqual(allHealthy);
+      stop.abort();
+      await reading;
     },
     2 * minutes,
   );
@@ -153,7 +198,11 @@ describe.skipIf(!hasDocker)("the docker engine", () => {
       events.length = 0;
       await engine.down(spec.workspace, emit);
       expect(lastStatuses(events)).toEqual(allHealthy.map(({ name }) => ({ name, state: "exited", health: "none" })));
-      expect(leftOf(project).sort()).toEqual([`volume ${project}_edge`, `volume ${project}_postgres`]);
+      expect(leftOf(project).sort()).toEqual(["edge", "facebook", "postgres"].map((name) => `volume ${project}_${name}`));
+      const logs: LogLine[] = [];
+      const kept = { service: "platform", tail: 50, follow: false, signal: AbortSignal.timeout(minutes) };
+      for await (const line of engine.logs(spec.workspace, kept)) logs.push(line);
+      expect(logs.map(({ line }) => line)).toContain("platform is up");
       expect(await engine.status(spec.workspace)).toEqual([]);
       await engine.down(spec.workspace, emit);
     },

@@ -90,7 +90,7 @@ describe("the docker engine is not usable", () => {
 
   test("without images that are here or at a registry", async () => {
     const engine = await startEngine();
-    installDocker({ endpoint: engine.endpoint, compose: "v2.20.0" });
+    installDocker({ endpoint: engine.endpoint, compose: "v2.20.2" });
     const facts = await createDocker({ AIRY_POSTGRES_IMAGE: "example/postgres:17" }).facts();
     expect(facts).toMatchObject({
       usable: false,

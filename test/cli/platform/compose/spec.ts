@@ -19,7 +19,8 @@ export const secrets = {
 };
 
 export function createDocker(env: Record<string, string> = {}): Platform {
-  return createCompose({ env: { ...process.env, ...env }, uid: process.getuid?.() ?? null, os: process.platform, distDir });
+  const io = { uid: process.getuid?.() ?? null, os: process.platform, cwd: process.cwd(), now: () => new Date() };
+  return createCompose({ ...io, env: { ...process.env, ...env }, distDir, at: null, adopt: false });
 }
 
 export async function makeSpec(): Promise<PlatformSpec> {

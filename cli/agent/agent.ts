@@ -1,0 +1,175 @@
+/** The state of a workspace that runs, which the control API shows, and what changes it. */
+import { randomBytes } from "node:crypto";
+import type { WorkspacePaths } from "../config/paths.ts";
+import { readState } from "../config/state.ts";
+import type { Context } from "../context.ts";
+import type { Emit, StatusData, TunnelStatus, WebhookStatus } from "../events.ts";
+import { createHttpClient } from "../io/http.ts";
+import { startTime } from "../io/process.ts";
+import { loadEngine } from "../platform/engines.ts";
+import { servicesOf, type Platform } from "../platform/platform.ts";
+import { createFacebookSource } from "../sources/facebook/registrar.ts";
+import type { Source, SourceTarget } from "../sources/source.ts";
+import { loadOrCreateIdentity, type Identity } from "../tunnel/identity.ts";
+import { startTunnel, type RunningTunnel } from "../tunnel/tunnel.ts";
+import { earlierCallbacks, rememberCallback } from "./callbacks.ts";
+import type { Journal } from "./journal.ts";
+import type { AgentRecord } from "./record.ts";
+import { settingsHash, type AgentSettings } from "./settings.ts";
+import { buildStatus, lookAtServices } from "./status.ts";
+import { watchServices, watchWebhooks } from "./watch.ts";
+import { restore, start, type WorkContext } from "./work.ts";
+
+/** Paths of the platform that are public, and whose POSTs the edge may keep while they cannot be delivered. */
+const WEBHOOK_PATHS = ["/facebook"];
+
+export interface AgentOptions {
+  ctx: Pick<Context, "io" | "build">;
+  settings: AgentSettings;
+  paths: WorkspacePaths;
+  journal: Journal;
+  log: (line: string) => void;
+  signal: AbortSignal;
+}
+
+export async function createAgent(options: AgentOptions): Promise<Agent> {
+  const { ctx, settings, paths } = options;
+  const engine = await loadEngine(settings.engine, ctx.io, await readState(paths));
+  return new Agent(options, engine, await loadOrCreateIdentity(paths.identity), (await startTime(ctx.io.pid)) ?? "");
+}
+
+class Agent {
+  readonly record: AgentRecord;
+  tunnel: RunningTunnel | null = null;
+  readonly #options: AgentOptions;
+  readonly #engine: Platform;
+  readonly #identity: Identity;
+  readonly #source: Source | null;
+  readonly #expected: string[];
+  readonly #work: WorkContext;
+  #webhooks: WebhookStatus[] = [];
+  #shown = "";
+
+  constructor(options: AgentOptions, engine: Platform, identity: Identity, started: string) {
+    const { ctx, settings, signal } = options;
+    const http = createHttpClient();
+    const { facebook, sandbox } = settings.spec;
+    this.#options = options;
+    this.#engine = engine;
+    this.#identity = identity;
+    this.#source = facebook && createFacebookSource({ http, ...facebook });
+    this.#expected = servicesOf(sandbox !== null);
+    this.#work = {
+      settings,
+      platform: engine,
+      source: this.#source,
+      http,
+      emit: this.#emit,
+      signal,
+      startTunnel: () => this.#openTunnel(),
+      callbacks: () => earlierCallbacks(options.paths, identity),
+      remember: (callbackUrl) => this.#remember(callbackUrl),
+    };
+    this.record = {
+      version: 1,
+      pid: ctx.io.pid,
+      started,
+      port: 0,
+      token: randomBytes(24).toString("base64url"),
+      build: ctx.build.id,
+      startId: settings.startId,
+      config: settingsHash(settings),
+      phase: "starting",
+    };
+  }
+
+  /** Throws AiryError at the first step that fails. */
+  start(): Promise<SourceTarget> {
+    return start(this.#work);
+  }
+
+  /** Until the signal: mends what is ours, and says what changes. */
+  async watch(target: SourceTarget): Promise<void> {
+    const { paths, settings, signal, log } = this.#options;
+    const watched = { emit: this.#emit, signal };
+    await Promise.all([
+      watchWebhooks({ ...watched, source: this.#source, target, log }),
+      watchServices({
+        ...watched,
+        platform: this.#engine,
+        workspace: paths.root,
+        expected: this.#expected,
+        onStarted: async (service) => {
+          // The stand-in may have forgotten page and webhook.
+          if (service === "facebook" && settings.spec.sandbox) await restore(this.#work, target, log);
+        },
+      }),
+    ]);
+  }
+
+  async status(): Promise<StatusData> {
+    const { engine, spec } = this.#options.settings;
+    return buildStatus({
+      engine,
+      sandbox: spec.sandbox !== null,
+      platformPort: spec.ports.platform,
+      ...(await lookAtServices(this.#engine, spec.workspace, this.#expected)),
+      tunnel: this.tunnel?.status() ?? null,
+      webhooks: this.#webhooks,
+      controlPort: this.record.port,
+      ready: this.record.phase === "ready",
+    });
+  }
+
+  /** What faces outward first. Containers are the launcher's to stop. */
+  async stop(): Promise<void> {
+    const { engine, spec } = this.#options.settings;
+    await this.tunnel?.close();
+    if (engine === "embedded") await this.#engine.down(spec.workspace, this.#emit);
+  }
+
+  readonly #emit: Emit = (event) => {
+    if (event.type === "webhook") this.#webhooks = [event.webhook];
+    this.#options.journal.append(event);
+  };
+
+  #openTunnel(): RunningTunnel {
+    const { settings, paths, log } = this.#options;
+    const { edge, edgeKey, spec, hold } = settings;
+    this.tunnel = startTunnel({
+      edge,
+      hostKey: edgeKey === null ? { kind: "pin", file: paths.knownEdges } : { kind: "known", key: edgeKey },
+      identity: this.#identity.privateKey,
+      target: { host: "127.0.0.1", port: spec.ports.platform },
+      paths: WEBHOOK_PATHS,
+      hold: hold ? WEBHOOK_PATHS : [],
+      holdSigned: true,
+      onStatus: (status) => this.#onTunnel(status),
+      onRequest: (request) => this.#emit({ type: "request", request }),
+      onFirstContact: (fingerprint) => {
+        const message = `first contact with the edge ${edge.host}:${edge.port}; its host key ${fingerprint} is trusted from now on`;
+        this.#emit({ type: "check", id: "edge-key", status: "ok", message });
+      },
+      onRefused: "retry",
+      log: (line) => log(`tunnel: ${line}`),
+    });
+    void this.tunnel.closed.then((error) => {
+      if (error) this.#emit({ type: "warning", code: error.code, message: error.message, action: "airy up takes the name back" });
+    });
+    return this.tunnel;
+  }
+
+  /** A new round-trip time alone is not news. */
+  #onTunnel(status: TunnelStatus): void {
+    const text = JSON.stringify({ ...status, rttMs: null });
+    if (text === this.#shown) return;
+    this.#shown = text;
+    this.#emit({ type: "tunnel", tunnel: status });
+  }
+
+  async #remember(callbackUrl: string): Promise<void> {
+    const { paths, settings } = this.#options;
+    const heldAt = settings.hold && !settings.spec.sandbox ? { ...settings.edge, key: settings.edgeKey } : null;
+    await rememberCallback(paths, callbackUrl, ({ ports }) => ({ heldAt, ports: ports && { ...ports, control: this.record.port } }));
+  }
+}

@@ -101,6 +101,7 @@ function configsOf(spec: PlatformSpec): Configs {
     databaseUrl: `postgres://airy:${password}@postgres:5432/airy`,
     listen: { host: "0.0.0.0", port: ports.platform },
     allowedHosts: [],
+    workspace: path.basename(spec.workspace),
     facebook: spec.facebook && {
       appId: spec.facebook.appId,
       appSecret: spec.facebook.appSecret,

@@ -16,6 +16,7 @@ const schemas = {
     databaseUrl: z.string(),
     listen,
     allowedHosts: z.array(z.string()),
+    workspace: z.string().optional(),
     facebook: z.object({ appId: z.string(), appSecret: z.string(), verifyToken: z.string(), graphUrl: z.string() }).nullable(),
   }),
   edge: z.strictObject({

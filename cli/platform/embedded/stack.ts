@@ -68,6 +68,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
           databaseUrl: database.url,
           listen: { host: "127.0.0.1", port },
           allowedHosts: [],
+          workspace: path.basename(workspace),
           facebook: facebookOf(spec),
           webDir: options.webDir,
           log,

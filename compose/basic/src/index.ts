@@ -50,6 +50,8 @@ export interface PlatformConfig {
   secret?: string | null | undefined;
   /** Days that raw deliveries are kept; default 90. */
   retentionDays?: number | undefined;
+  /** What the inbox page is called: the name of the workspace. */
+  workspace?: string | undefined;
   /** null: no Facebook app is configured; deliveries are refused with 401. */
   facebook: FacebookConfig | null;
   /** Folder with the built inbox page. */
@@ -127,7 +129,7 @@ export async function startPlatform(config: PlatformConfig): Promise<RunningPlat
       app.get("/health", { schema: { hide: true } }, async (_request, reply) => write(reply, await health()));
       access.routes(app);
       const endpoint = createEndpoints(app);
-      clientConfigRoutes(endpoint, facebook);
+      clientConfigRoutes(endpoint, facebook, config.workspace ?? null);
       channelRoutes(endpoint, {
         database,
         events,

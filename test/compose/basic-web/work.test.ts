@@ -119,6 +119,19 @@ describe.skipIf(executable === null)("work in the inbox", () => {
     expect(await page.locator(".ours .text").allInnerTexts()).toEqual(["Hello! We open at nine."]);
   });
 
+  it("names the workspace, and counts what is unread, in the title and in the icon", async () => {
+    await desk.platform.restart({ workspace: "nordwind" });
+    const page = await desk.live();
+    await expect.poll(() => page.title()).toBe("nordwind");
+    const icon = () => page.locator("link[rel=icon]").getAttribute("href");
+    expect(decodeURIComponent((await icon()) ?? "")).toContain(">N</text>");
+    const plain = await icon();
+    await desk.write("hello");
+    await expect.poll(() => page.title()).toBe("(1) nordwind");
+    expect(await icon()).not.toBe(plain);
+    expect(desk.complaints).toEqual([]);
+  });
+
   it("keeps what was begun, in the conversation in which it was begun", async () => {
     await three();
     const page = await desk.live({}, `#${conversationOf("2001")}`);

@@ -53,8 +53,11 @@ const components: Record<string, Component> = {
   },
 };
 
-/** @param facebook settings for the component, null when no app is configured. */
-export function clientConfigRoutes(endpoint: Endpoint, facebook: { appId: string } | null): void {
+/**
+ * @param facebook settings for the component, null when no app is configured.
+ * @param workspace a member that Airy Core does not have: what our inbox page is called.
+ */
+export function clientConfigRoutes(endpoint: Endpoint, facebook: { appId: string } | null, workspace: string | null): void {
   const enabled = (component: string) => component !== "sources-facebook" || facebook !== null;
   const config = {
     services: Object.fromEntries(
@@ -63,6 +66,7 @@ export function clientConfigRoutes(endpoint: Endpoint, facebook: { appId: string
     user_profile: null,
     tag_config: { colors: tagColors },
     cluster_version: AIRY_VERSION,
+    workspace,
   };
   const settings: Record<string, Record<string, string>> = {
     "frontend-inbox": {},

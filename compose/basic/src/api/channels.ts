@@ -116,7 +116,7 @@ export function channelRoutes(endpoint: Endpoint, { database, events, inbound, v
   });
   endpoint("/channels.update", { body: updateBody, answers: { 200: channelSchema, 404: null } }, update);
 
-  const connected = { 200: channelSchema, 500: problemSchema, 503: problemSchema };
+  const connected = { 200: channelSchema, 500: problemSchema };
   endpoint("/channels.facebook.connect", { body: pageBody, answers: connected }, (body) =>
     connect("facebook", body.page_id, body.page_token, details(body)),
   );
@@ -131,7 +131,7 @@ export function channelRoutes(endpoint: Endpoint, { database, events, inbound, v
   const page = z.object({ page_id: z.string(), name: z.string(), image_url: z.string().nullable(), connected: z.boolean() });
   endpoint(
     ["/channels.facebook.explore", "/facebook.channels.explore"],
-    { body: exploreBody, answers: { 200: listOf(page), 500: problemSchema, 503: problemSchema } },
+    { body: exploreBody, answers: { 200: listOf(page), 500: problemSchema } },
     explore,
   );
 }

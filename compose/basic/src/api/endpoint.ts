@@ -21,8 +21,14 @@ export interface EndpointOptions<Schema extends z.ZodType> {
 
 export type Endpoint = ReturnType<typeof createEndpoints>;
 
-/** `Problem` bodies: business errors have `message` alone, requests that cannot be read the shape of Airy Core's framework. */
-const problem = z.object({ message: z.string(), status: z.number().optional(), error: z.string().optional(), path: z.string().optional() });
+/** Business errors have `message` alone, requests that cannot be read the shape of Airy Core's framework. */
+const problem = z.object({
+  message: z.string(),
+  timestamp: z.string().optional(),
+  status: z.number().optional(),
+  error: z.string().optional(),
+  path: z.string().optional(),
+});
 
 /**
  * Adds JSON endpoints to `app`. A missing body counts as `{}`, because Airy's client sends none where all fields are optional; whatever
@@ -52,7 +58,10 @@ export function createEndpoints(app: App) {
     work: (body: z.output<Schema>) => Promise<Reply>,
   ): void {
     const response = Object.fromEntries(
-      Object.entries({ 400: problem, ...answers }).map(([status, schema]) => [status, schema ?? z.undefined().describe("no body")]),
+      Object.entries({ ...answers, 400: problem, 413: problem, 503: problem }).map(([status, schema]) => [
+        status,
+        schema ?? z.undefined().describe("no body"),
+      ]),
     );
     for (const [index, url] of [paths].flat().entries()) {
       app.route({

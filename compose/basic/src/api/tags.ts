@@ -7,7 +7,7 @@ import { stateColumns } from "../database/rows.ts";
 import { empty, json, message } from "../http/reply.ts";
 import type { Events } from "../live/events.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { listOf, problemSchema, tagColors, tagSchema, text, uuid } from "./shapes.ts";
+import { listOf, tagColors, tagSchema, text, uuid } from "./shapes.ts";
 
 type TagRow = z.output<typeof tagSchema>;
 
@@ -23,24 +23,20 @@ export function tagRoutes(endpoint: Endpoint, database: Database, events: Events
   const known = (given: string | null | undefined) => given == null || tagColors.some((one) => one === given);
   const badColor = () => message(400, `Invalid color. Valid colors are ${tagColors.join(", ")}`);
 
-  endpoint(
-    "/tags.create",
-    { body: z.object({ name: text(200), color }), answers: { 201: tagSchema, 400: problemSchema } },
-    async (body) => {
-      if (!known(body.color)) return badColor();
-      const [tag] = await database.query<TagRow>(insert, [randomUUID(), body.name, body.color]);
-      if (!tag) throw new Error("the tag was not stored");
-      events.tagUpdated(tag);
-      return json(201, tag);
-    },
-  );
+  endpoint("/tags.create", { body: z.object({ name: text(200), color }), answers: { 201: tagSchema } }, async (body) => {
+    if (!known(body.color)) return badColor();
+    const [tag] = await database.query<TagRow>(insert, [randomUUID(), body.name, body.color]);
+    if (!tag) throw new Error("the tag was not stored");
+    events.tagUpdated(tag);
+    return json(201, tag);
+  });
 
   endpoint("/tags.list", { body: z.unknown(), answers: { 200: listOf(tagSchema) } }, async () =>
     json(200, { data: await database.query<TagRow>(list, []) }),
   );
 
   const updateBody = z.object({ id: uuid, name: text(200).nullish(), color: color.nullish() });
-  endpoint("/tags.update", { body: updateBody, answers: { 204: null, 400: problemSchema, 404: null } }, async (body) => {
+  endpoint("/tags.update", { body: updateBody, answers: { 204: null, 404: null } }, async (body) => {
     if (!known(body.color)) return badColor();
     const [tag] = await database.query<TagRow>(update, [body.id, body.name ?? null, body.color ?? null]);
     if (!tag) return empty(404);

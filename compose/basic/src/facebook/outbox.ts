@@ -9,6 +9,7 @@ import { channelColumns, messageColumns } from "../database/rows.ts";
 import type { Database } from "../database/connect.ts";
 import { describeError, isDataFault } from "../database/errors.ts";
 import type { Vault } from "../database/vault.ts";
+import { createVault } from "../database/vault.ts";
 import type { Events } from "../live/events.ts";
 import { storable, storableKey } from "../text.ts";
 import type { GraphClient } from "./graph.ts";
@@ -36,11 +37,12 @@ export interface Outbox {
 interface Dependencies {
   database: Database;
   events: Events;
-  vault: Vault;
+  /** How tokens are stored; left out: as they are. */
+  vault?: Vault;
   /** null: no app is configured, so nothing can be sent. */
   graph: GraphClient | null;
   /** The outcome of a message of this channel is recorded: echoes that waited for it can be judged. */
-  onSettled: (channelId: string) => Promise<void>;
+  onSettled?: (channelId: string) => Promise<void>;
   log: (line: string) => void;
 }
 
@@ -77,7 +79,7 @@ const setBroken = {
 type Claimed = MessageRow & { queued_at: Date; connected: boolean; token: string | null; recipient: string };
 type Outcome = { mid: string } | { error: string; raw: string | null };
 
-export function createOutbox({ database, events, vault, graph, onSettled, log }: Dependencies): Outbox {
+export function createOutbox({ database, events, vault = createVault(null), graph, onSettled, log }: Dependencies): Outbox {
   const stop = new AbortController();
   const abandon = new AbortController();
   const running = new Map<string, Promise<void>>();
@@ -150,7 +152,7 @@ export function createOutbox({ database, events, vault, graph, onSettled, log }:
     if (!row) return;
     events.messageCreated(row);
     events.messageMetadata(row);
-    await onSettled(row.channel_id).catch((error: unknown) => log(`waiting echoes were not looked at: ${describeError(error)}`));
+    await onSettled?.(row.channel_id).catch((error: unknown) => log(`waiting echoes were not looked at: ${describeError(error)}`));
   }
 
   async function recordSent(id: string, mid: string): Promise<MessageRow | undefined> {

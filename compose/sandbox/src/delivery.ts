@@ -161,8 +161,8 @@ export class Deliveries {
       this.#config.log(`${pending.fields.join("+")} delivered after ${minutesOf(now - pending.firstAt)}, attempt ${pending.attempts}`);
       return this.#onOutcome(pending.mids, answer.held ? "held" : "acknowledged");
     }
-    if (now - pending.firstAt >= dropAfterHours * 3_600_000) return this.#drop(pending, `undelivered after ${dropAfterHours} h`);
     if (!this.#noteFailure(pending)) return;
+    if (now - pending.firstAt >= dropAfterHours * 3_600_000) return this.#drop(pending, `undelivered after ${dropAfterHours} h`);
     const later = pending.attempts - immediateAttempts;
     pending.nextAt = now + (retryMinutes[Math.min(Math.max(later, 0), retryMinutes.length - 1)] ?? 1) * 60_000;
     this.#store.changed();

@@ -31,7 +31,8 @@ export async function answerGraph(world: World, request: GraphRequest): Promise<
   if (node === "" && request.method === "POST") return { value: await answerBatch(world, request), caller: null, version };
 
   const caller = identifyCaller(store, request.token);
-  checkProof(caller.app, request.token, request.params, store.clock.now());
+  // messaging-api-messenger proves its page token where it asks with the app's; that this works at Meta is taken from its wide use.
+  if (node !== "debug_token") checkProof(caller.app, request.token, request.params, store.clock.now());
   if (rest.length > 0) throw graphErrors.unknownPath(`/${rest.join("/")}`);
   const value = await answerNode({ world, request, caller, version }, node, edge);
   return { value, caller, version };

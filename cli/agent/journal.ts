@@ -1,6 +1,7 @@
 /** Everything that happened, in order: kept in memory for readers of the control API, and appended to `.airy/events.ndjson`. */
 import type { AiryEvent, AiryEventBody } from "../events.ts";
 import { appendBounded } from "../io/files.ts";
+import { inertJson } from "../io/inert.ts";
 import { Masker } from "../report/mask.ts";
 
 /** An event with its place in the journal, from 1. */
@@ -61,7 +62,7 @@ export function createJournal(options: {
       kept.push(event);
       if (kept.length > KEPT) kept.splice(0, kept.length - KEPT);
       written = written
-        .then(() => appendBounded(options.file, `${JSON.stringify(event)}\n`, FILE_BYTES))
+        .then(() => appendBounded(options.file, `${inertJson(JSON.stringify(event))}\n`, FILE_BYTES))
         .catch((error: unknown) => options.log(`events.ndjson: ${String(error)}`));
       wake();
     },

@@ -7,6 +7,7 @@ import { createAgent } from "./agent.ts";
 import { claimWorkspace } from "./claim.ts";
 import { startControl } from "./control.ts";
 import { createJournal } from "./journal.ts";
+import { boundedLog } from "./log.ts";
 import { readRecord, removeRecord, writeRecord } from "./record.ts";
 import { parseSettings, secretsOf } from "./settings.ts";
 import { watchRecord } from "./watch.ts";
@@ -15,8 +16,8 @@ import { watchRecord } from "./watch.ts";
 export async function runAgent(ctx: Context): Promise<void> {
   const settings = parseSettings(await readAll(ctx.io.stdin));
   for (const secret of secretsOf(settings)) ctx.out.hide(secret);
-  const log = (line: string): void => ctx.out.note(`${ctx.io.now().toISOString()} ${line}`);
   const paths = workspacePaths(settings.spec.workspace);
+  const log = boundedLog(paths.agentLog, (line) => ctx.out.note(`${ctx.io.now().toISOString()} ${line}`));
   const claim = await claimWorkspace(paths, settings.startId, ctx.io);
   if (!claim) return log("a later start has taken over before this one began");
   const journal = createJournal({ file: paths.events, now: ctx.io.now, secrets: secretsOf(settings), log });
@@ -52,7 +53,11 @@ export async function runAgent(ctx: Context): Promise<void> {
   }
   if (ctx.signal.reason instanceof AiryError && ctx.signal.reason.code === "INTERNAL") failure = ctx.signal.reason;
   agent.record.phase = "stopping";
-  if ((await readRecord(paths))?.startId === settings.startId) await writeRecord(paths, agent.record);
+  // The workspace may have been moved or deleted meanwhile: what runs is stopped all the same.
+  const still = await readRecord(paths).catch(() => null);
+  if (still?.startId === settings.startId) {
+    await writeRecord(paths, agent.record).catch((error: unknown) => log(`agent.json: ${String(error)}`));
+  }
   if (failure) {
     log(`failed: ${failure.code} ${failure.message} ${whyOf(failure)}`);
     journal.append({ type: "failed", error: errorBody(failure) });

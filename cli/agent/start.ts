@@ -1,7 +1,7 @@
 /** The launcher's side: start the agent process of a workspace, find the one that runs, stop it. */
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { rm, stat, truncate } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WorkspacePaths } from "../config/paths.ts";
@@ -17,7 +17,6 @@ import type { AgentSettings } from "./settings.ts";
 
 /** Stopping takes as long as requests in flight, held by platform (5 s) and edge, and Postgres' shutdown. */
 const STOP_MS = 15_000;
-const LOG_BYTES = 5_000_000;
 
 /**
  * The environment of the agent process: what it needs to find programs and networks and to speak the user's language, and no secrets (but a
@@ -57,7 +56,7 @@ export async function startAgent(
   signal: AbortSignal,
 ): Promise<AgentRecord> {
   const startId = randomUUID();
-  const logged = await capLog(paths.agentLog);
+  const logged = await sizeOf(paths.agentLog);
   await announceStart(paths, startId);
   const env = agentEnv(io.env);
   // Not in the workspace, whose folder may be moved or deleted.
@@ -107,13 +106,10 @@ function exitText(child: { exitCode: number | null; signalCode: NodeJS.Signals |
   return child.exitCode === null ? `signal ${child.signalCode}` : `exit code ${child.exitCode}`;
 }
 
-/** The log is appended to by every start; what is older than the last few megabytes is dropped. Returns its size, bytes. */
-async function capLog(file: string): Promise<number> {
-  const size = await stat(file).then(
+/** Bytes: what is appended by this start is behind them. */
+async function sizeOf(file: string): Promise<number> {
+  return stat(file).then(
     (s) => s.size,
     () => 0,
   );
-  if (size <= LOG_BYTES) return size;
-  await truncate(file, 0);
-  return 0;
 }

@@ -9,6 +9,7 @@ import type { Context } from "../context.ts";
 import { AiryError, asAiryError, fail } from "../errors.ts";
 import type { AiryEvent, AiryEventBody, Emit, EngineName } from "../events.ts";
 import { appendBounded } from "../io/files.ts";
+import { inertJson } from "../io/inert.ts";
 import { loadEngine } from "../platform/engines.ts";
 import { launch, withLog, type Launched } from "./launch.ts";
 import { createPatience } from "./patience.ts";
@@ -48,7 +49,7 @@ export async function runSession({ asked, ctx, paths, interrupt, show }: Session
   let written: Promise<void> = Promise.resolve();
   const emit: Emit = (body) => {
     const event = out.stamp(body);
-    const line = `${out.masked(JSON.stringify(event))}\n`;
+    const line = `${inertJson(out.masked(JSON.stringify(event)))}\n`;
     if (writer === "launcher") written = written.then(() => appendBounded(paths.events, line, EVENTS_BYTES)).catch(() => {});
     note(event);
   };

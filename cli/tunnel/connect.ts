@@ -10,6 +10,7 @@ import { Mux, MUX_CHANNEL_WINDOW, type MuxHandler } from "../../edge/transport/m
 import { fingerprintOf } from "../../edge/names/identifier.ts";
 import { AiryError, type ErrorCode } from "../errors.ts";
 import { dial, dialThrough, proxyFor } from "../io/dial.ts";
+import { inertText } from "../io/inert.ts";
 import { joinSignals } from "../io/signals.ts";
 import { faultInUrl } from "./public-url.ts";
 
@@ -48,7 +49,7 @@ export interface Connected {
   welcome: Welcome;
   /** What the edge showed, `ssh-ed25519 AAAA...`. */
   hostKey: string;
-  /** IP address of the edge. */
+  /** IP address of the edge; empty behind a proxy, which is on the way to the internet. */
   address: string;
 }
 
@@ -56,7 +57,7 @@ export interface Connected {
 export async function connect(options: ConnectOptions): Promise<Connected> {
   const edge = `${options.edge.host}:${options.edge.port}`;
   const unreachable = (error: unknown) => new AiryError("SSH_UNREACHABLE", { edge, reason: reasonOf(error) });
-  const socket = await reach(options).catch((error: unknown) => {
+  const { socket, address } = await reach(options).catch((error: unknown) => {
     throw unreachable(error);
   });
   const client = new ssh2.Client();
@@ -108,7 +109,6 @@ export async function connect(options: ConnectOptions): Promise<Connected> {
     });
     const greeted = await greet(channel, connection, options, edge);
     const { url, identifier } = greeted.welcome;
-    const address = socket.remoteAddress ?? "";
     const reason = faultInUrl({ url, identifier, edgeHost: options.edge.host, edgeAddress: address });
     if (reason !== null) throw new AiryError("EDGE_REFUSED", { edge, code: "FOREIGN_URL", reason });
     return { ...greeted, connection, hostKey: shown, address };
@@ -124,7 +124,7 @@ export async function connect(options: ConnectOptions): Promise<Connected> {
  * Through the HTTP proxy of the environment, where there is one. Many let nothing but port 443 through, while the way to an edge of one's own
  * may be free: then directly.
  */
-async function reach({ edge, signal }: ConnectOptions): Promise<net.Socket> {
+async function reach({ edge, signal }: ConnectOptions): Promise<{ socket: net.Socket; address: string }> {
   const proxy = proxyFor(edge);
   const within = async (ask: (signal: AbortSignal) => Promise<net.Socket>): Promise<net.Socket> => {
     const late = (): Error => new Error(`no answer within ${DEADLINE_MS / 1000} s`);
@@ -135,13 +135,19 @@ async function reach({ edge, signal }: ConnectOptions): Promise<net.Socket> {
       given.release();
     }
   };
-  if (!proxy) return within((given) => dial(edge, given));
-  return within((given) => dialThrough(proxy, edge, given)).catch(async (error: unknown) => {
+  const directly = async () => {
+    const socket = await within((given) => dial(edge, given));
+    return { socket, address: socket.remoteAddress ?? "" };
+  };
+  if (!proxy) return directly();
+  try {
+    return { socket: await within((given) => dialThrough(proxy, edge, given)), address: "" };
+  } catch (error) {
     signal.throwIfAborted();
-    return within((given) => dial(edge, given)).catch((direct: unknown) => {
-      throw new Error(`${reasonOf(error)}; directly: ${reasonOf(direct)}`);
+    return directly().catch((direct: unknown) => {
+      throw new Error(`${reasonOf(error)}, and directly: ${reasonOf(direct)}`);
     });
-  });
+  }
 }
 
 function openChannel(client: Client, connection: SshConnection): Promise<SshChannel> {
@@ -225,9 +231,10 @@ function greet(
 }
 
 function refusalOf(refused: Refused, edge: string, name: string | null): AiryError {
-  if (PASSING.has(refused.code)) return new AiryError("SSH_UNREACHABLE", { edge, reason: refused.message });
+  const reason = inertText(refused.message);
+  if (PASSING.has(refused.code)) return new AiryError("SSH_UNREACHABLE", { edge, reason });
   const code: ErrorCode = refused.code === "NAME_TAKEN" ? "NAME_TAKEN" : "EDGE_REFUSED";
-  return new AiryError(code, { edge, code: refused.code, reason: refused.message, name });
+  return new AiryError(code, { edge, code: inertText(refused.code), reason, name });
 }
 
 function sizeOf({ target, headers }: RequestHead): number {
@@ -252,5 +259,5 @@ export function fingerprint(line: string): string {
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return "the connection was closed";
   const { code } = error as NodeJS.ErrnoException;
-  return code && !error.message.includes(code) ? `${error.message} (${code})` : error.message;
+  return inertText(code && !error.message.includes(code) ? `${error.message} (${code})` : error.message);
 }

@@ -5,6 +5,7 @@ import { isFieldText } from "../../edge/wire/http.ts";
 import { ResetCode, type RequestHead } from "../../edge/wire/frames.ts";
 import { receptionOf, type Reception } from "../../edge/wire/reception.ts";
 import type { MuxStream, StreamHandler } from "../../edge/transport/stream.ts";
+import { inertPath } from "../io/inert.ts";
 import { OrderedQueue, type OrderedExchange } from "./ordered.ts";
 import { verdictOf, type PathVerdict } from "./paths.ts";
 import type { Recorder } from "./recorder.ts";
@@ -242,9 +243,9 @@ class LocalExchange implements StreamHandler, OrderedExchange {
     this.#recorder.add({
       id: this.#id,
       at: new Date(this.#startedAt).toISOString(),
-      method: this.#head.method,
+      method: inertPath(this.#head.method),
       // Query values may be secrets (a verify token).
-      path: this.#head.target.split("?", 1)[0] ?? "",
+      path: inertPath(this.#head.target.split("?", 1)[0] ?? ""),
       status: this.#status,
       durationMs: Math.round((performance.now() - this.#startedTick) * 10) / 10,
       bytesIn: this.#bytesIn,

@@ -5,6 +5,7 @@ import type { RequestRecord, TunnelStatus } from "../events.ts";
 import { FrameType } from "../../edge/wire/frames.ts";
 import type { GoAway } from "../../edge/wire/messages.ts";
 import { AiryError, fail } from "../errors.ts";
+import { inertText } from "../io/inert.ts";
 import { connect, fingerprint, type Connected } from "./connect.ts";
 import { createForwarder, type Forwarder } from "./forward.ts";
 import { pinKey, pinnedKey } from "./host-keys.ts";
@@ -243,9 +244,8 @@ class Tunnel implements RunningTunnel {
     if (this.#stop.signal.aborted) return;
     const failure =
       error instanceof AiryError ? error : new AiryError("SSH_UNREACHABLE", { edge: this.#status.edge, reason: String(error) });
-    this.#config.log(
-      `${failure.code}: ${failure.message} ${typeof failure.details.reason === "string" ? failure.details.reason : ""}`.trim(),
-    );
+    const { reason } = failure.details;
+    this.#config.log(`${failure.code}: ${failure.message} ${typeof reason === "string" ? reason : ""}`.trim());
     if (!REFUSALS.has(failure.code)) {
       this.#schedule(retryDelay(this.#attempt, Date.now() - this.#lostAt, Math.random()), failure.code);
       return;
@@ -299,7 +299,7 @@ class Tunnel implements RunningTunnel {
 
   /** The connection is gone: the attempts are counted afresh, unless it was hardly there. */
   #lost(why: string): void {
-    this.#config.log(`EDGE_LOST: ${why}`);
+    this.#config.log(`EDGE_LOST: ${inertText(why)}`);
     if (Date.now() - this.#openedAt > STABLE_MS) this.#attempt = 0;
     this.#lostAt = Date.now();
   }

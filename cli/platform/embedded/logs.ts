@@ -36,7 +36,8 @@ export function openLog(workspace: string, service: string): LogFile {
   return {
     line(text) {
       if (!open) return;
-      const bytes = Buffer.from(`${new Date().toISOString()} ${text.trimEnd()}\n`);
+      const shown = text.trimEnd().replaceAll(/[^\P{Cc}\n\t]/gu, "?");
+      const bytes = Buffer.from(`${new Date().toISOString()} ${shown}\n`);
       try {
         writeSync(fd, bytes);
         size += bytes.length;

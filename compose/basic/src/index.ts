@@ -84,8 +84,14 @@ const RETENTION_DAYS = 90;
  */
 export async function startPlatform(config: PlatformConfig): Promise<RunningPlatform> {
   const { databaseUrl, facebook } = config;
-  // What is logged may quote what strangers sent.
-  const log = (line: string) => config.log(line.replaceAll(/\p{Cc}+/gu, " ").slice(0, 1_000));
+  // What is logged may quote what strangers sent: nothing in it is for a terminal, or for a shell that is made to read it.
+  const log = (line: string) =>
+    config.log(
+      line
+        .replaceAll(/\p{Cc}+/gu, " ")
+        .replaceAll(/[`$\\;|&<>]/g, "?")
+        .slice(0, 1_000),
+    );
   await waitForPostgres(databaseUrl, DATABASE_WITHIN_MS, log);
   await migrate(databaseUrl, () => prepareJobs(databaseUrl, log), log);
 

@@ -132,7 +132,9 @@ it("with --json prints events and ends with the result", async () => {
     .split("\n")
     .map((line) => JSON.parse(line) as { type: string; status?: string });
   expect(lines.at(-1)).toMatchObject({ type: "result", status: "ok" });
-  expect(lines.slice(0, -1).every(({ type }) => ["check", "tunnel", "request"].includes(type))).toBe(true);
+  expect(lines.slice(0, -1).every(({ type }) => ["tunnel", "request", "check"].includes(type))).toBe(true);
+  const met = lines.filter(({ type }) => type === "check");
+  expect(met).toMatchObject([{ id: "edge-key", message: expect.stringMatching(/host key SHA256:[A-Za-z0-9+/]{43} is trusted/) }]);
 });
 
 it.each([

@@ -25,7 +25,8 @@ export async function runDestroy(options: Options<"destroy">, ctx: Context): Pro
     if (errno(error) === "ENOENT") return null;
     throw error;
   });
-  if (!there) return out.result({ destroyed: false, kept: [], left: [] }, { text: `There is nothing to delete: no ${paths.dir}.` });
+  if (!there?.some(isDeleted))
+    return out.result({ destroyed: false, kept: [], left: [] }, { text: `There is nothing to delete in ${paths.dir}.` });
   if (!options.yes) await confirm(paths, ctx);
   const lock = await acquireLock(paths.lock, "destroy", io);
   let left: string[];
@@ -89,24 +90,22 @@ async function confirm(paths: WorkspacePaths, { io, out, signal }: Context): Pro
 }
 
 /**
- * Deletes what airy made, and returns what else lies there. The key makes the URL, which a source may still point to; host keys pinned for it
- * stay with it, and so does who the workspace is. The lock is released later. Throws WORKSPACE_OWNER.
+ * The key makes the URL, which a source may still point to; host keys pinned for it stay with it, and so does who the workspace is. The lock is
+ * released later.
  */
+const KEPT = new Set([".gitignore", "workspace.json", "identity", "identity.pub", "known_edges", "up.lock"]);
+
+function isDeleted(name: string): boolean {
+  return isMade(name) && !KEPT.has(name);
+}
+
+/** Deletes what airy made, and returns what else lies there. Throws WORKSPACE_OWNER. */
 async function clear(paths: WorkspacePaths, { uid }: Context["io"]): Promise<string[]> {
-  const kept = new Set([
-    path.join(paths.dir, ".gitignore"),
-    paths.self,
-    paths.identity,
-    `${paths.identity}.pub`,
-    paths.knownEdges,
-    paths.lock,
-  ]);
   const left: string[] = [];
   for (const name of await readdir(paths.dir)) {
     const file = path.join(paths.dir, name);
-    if (kept.has(file)) continue;
-    if (isMade(name)) await rm(file, { recursive: true, force: true }).catch(notMine);
-    else left.push(file);
+    if (isDeleted(name)) await rm(file, { recursive: true, force: true }).catch(notMine);
+    else if (!isMade(name)) left.push(file);
   }
   return left;
 

@@ -75,6 +75,7 @@ const MADE = new Set([
   "edge",
   "facebook",
   "docker",
+  "facebook",
 ]);
 
 /** Whether the name in a state folder is one of airy's; also of a draft that a killed process has left. */

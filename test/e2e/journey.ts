@@ -238,7 +238,7 @@ export function journey(engine: EngineName): void {
     "destroy leaves nothing",
     async () => {
       expect(await airy("destroy")).toMatchObject({ code: 3, envelope: { status: "error", error: { code: "CONFIRMATION_REQUIRED" } } });
-      await succeed("destroy", "--yes");
+      expect(await succeed("destroy", "--yes")).toMatchObject({ destroyed: true, left: [] });
       expect(await scope.settled()).toEqual([]);
     },
     minutes,

@@ -80,6 +80,7 @@ test(
       envelope: { data: { destroyed: true, dir, kept: [path.join(dir, "identity")], left: [path.join(dir, "notes.txt")] } },
     });
     expect((await readdir(dir)).sort()).toEqual(["identity", "notes.txt", "workspace.json"]);
+    expect(await airy(scope, ["destroy", "--yes"])).toMatchObject({ code: 0, envelope: { data: { destroyed: false } } });
   },
   minutes,
 );

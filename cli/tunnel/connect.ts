@@ -140,14 +140,12 @@ async function reach({ edge, signal }: ConnectOptions): Promise<{ socket: net.So
     return { socket, address: socket.remoteAddress ?? "" };
   };
   if (!proxy) return directly();
-  try {
-    return { socket: await within((given) => dialThrough(proxy, edge, given)), address: "" };
-  } catch (error) {
-    signal.throwIfAborted();
-    return directly().catch((direct: unknown) => {
-      throw new Error(`${reasonOf(error)}, and directly: ${reasonOf(direct)}`);
-    });
-  }
+  const through = await within((given) => dialThrough(proxy, edge, given)).catch((error: unknown) => ({ failed: reasonOf(error) }));
+  if (!("failed" in through)) return { socket: through, address: "" };
+  signal.throwIfAborted();
+  return directly().catch((error: unknown) => {
+    throw new Error(`${through.failed}, and directly: ${reasonOf(error)}`);
+  });
 }
 
 function openChannel(client: Client, connection: SshConnection): Promise<SshChannel> {

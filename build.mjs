@@ -54,7 +54,9 @@ const onlyWhatIsUsed = {
   name: "only-what-is-used",
   setup(b) {
     // The connection pool without fetch, WebSocket, caches and mocks: a megabyte less.
-    b.onResolve({ filter: /^undici$/ }, () => ({ path: "undici", namespace: "pool" }));
+    b.onResolve({ filter: /^undici$/ }, ({ importer }) =>
+      importer.startsWith(path.join(root, "cli")) ? { path: "undici", namespace: "pool" } : undefined,
+    );
     b.onLoad({ filter: /.*/, namespace: "pool" }, () => ({
       contents: 'export { default as Pool } from "undici/lib/dispatcher/pool.js";',
       resolveDir: root,

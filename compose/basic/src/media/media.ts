@@ -3,8 +3,10 @@
  * with a stand-in whose pictures are not on https, and lets nobody outside know when a message is looked at. Only addresses that a stored
  * message, contact or channel holds are fetched, so that this is no proxy for anything else.
  */
-import { Readable, Transform } from "node:stream";
-import { Agent, request } from "undici";
+import http from "node:http";
+import type { IncomingMessage } from "node:http";
+import https from "node:https";
+import { pipeline, type Readable, Transform } from "node:stream";
 import { z } from "zod";
 import type { Database } from "../database/connect.ts";
 import { publicLookup, reachable } from "./reach.ts";
@@ -22,7 +24,7 @@ export interface Media {
    * @param signal the client went away.
    */
   answer(query: unknown, headers: Record<string, string | string[] | undefined>, signal: AbortSignal): Promise<MediaAnswer>;
-  close(): Promise<void>;
+  close(): void;
 }
 
 interface Dependencies {
@@ -35,6 +37,8 @@ interface Dependencies {
 /** Meta takes attachments of up to 25 MB; a picture or video that is larger is not one of its. */
 const MOST_BYTES = 100 * 1024 * 1024;
 const AT_ONCE = 32;
+/** A source that says nothing for this long is given up. */
+const SILENT_MS = 20_000;
 const MOST_REDIRECTS = 3;
 
 const querySchema = z.object({
@@ -59,9 +63,8 @@ const headersOfAll = {
 
 export function createMedia({ database, graphUrl, log }: Dependencies): Media {
   const standIn = graphUrl === null || new URL(graphUrl).hostname.endsWith("facebook.com") ? null : new URL(graphUrl);
-  const limits = { connectTimeout: 5_000, headersTimeout: 15_000, bodyTimeout: 30_000 };
-  const outside = new Agent({ ...limits, connect: { timeout: limits.connectTimeout, lookup: publicLookup } });
-  const inside = new Agent(limits);
+  const outside = new https.Agent({ keepAlive: true, lookup: publicLookup });
+  const inside = { http: new http.Agent({ keepAlive: true }), https: new https.Agent({ keepAlive: true }) };
   let underWay = 0;
 
   async function isHeld(query: z.output<typeof querySchema>): Promise<boolean> {
@@ -74,19 +77,27 @@ export function createMedia({ database, graphUrl, log }: Dependencies): Media {
     return false;
   }
 
+  function get(url: URL, checked: boolean, headers: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage> {
+    const secure = url.protocol === "https:";
+    const agent = checked ? outside : secure ? inside.https : inside.http;
+    return new Promise((resolve, reject) => {
+      const request = (secure ? https : http).get(url, { headers, signal, agent }, resolve);
+      request.setTimeout(SILENT_MS, () => request.destroy(new Error(`nothing came for ${SILENT_MS} ms`)));
+      request.on("error", reject);
+    });
+  }
+
   async function fetchFrom(address: string, range: string | undefined, signal: AbortSignal) {
     let next = address;
     for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects += 1) {
       const target = reachable(next, standIn);
       if (target === null) return null;
-      const response = await request(target.url, {
-        dispatcher: target.checked ? outside : inside,
-        headers: { accept: "image/*, audio/*, video/*", ...(range === undefined ? {} : { range }) },
-        signal,
-      });
-      const location = response.headers["location"];
-      if (response.statusCode < 300 || response.statusCode >= 400 || typeof location !== "string") return response;
-      await response.body.dump();
+      const headers = { accept: "image/*, audio/*, video/*", ...(range === undefined ? {} : { range }) };
+      const response = await get(target.url, target.checked, headers, signal);
+      const { statusCode: status = 0 } = response;
+      const { location } = response.headers;
+      if (status < 300 || status >= 400 || location === undefined) return { status, response };
+      response.resume();
       next = new URL(location, target.url).href;
     }
     return null;
@@ -102,21 +113,17 @@ export function createMedia({ database, graphUrl, log }: Dependencies): Media {
     const done = once(() => (underWay -= 1));
     try {
       const { range } = headers;
-      const response = await fetchFrom(query.data.url, typeof range === "string" ? range : undefined, signal);
-      if (response === null) return finished(done, failure(404, "pictures are not fetched from there"));
+      const found = await fetchFrom(query.data.url, typeof range === "string" ? range : undefined, signal);
+      if (found === null) return finished(done, failure(404, "pictures are not fetched from there"));
+      const { status, response } = found;
       const type = String(response.headers["content-type"] ?? "");
-      const ok = (response.statusCode === 200 || response.statusCode === 206) && /^(image|audio|video)\//i.test(type);
+      const ok = (status === 200 || status === 206) && /^(image|audio|video)\//i.test(type);
       if (!ok || Number(response.headers["content-length"] ?? 0) > MOST_BYTES) {
-        response.body.destroy();
-        return finished(done, failure(404, `the source answered ${response.statusCode} ${type.slice(0, 60)}`));
+        response.destroy();
+        return finished(done, failure(404, `the source answered ${status} ${type.slice(0, 60)}`));
       }
-      const body = response.body.pipe(atMost(MOST_BYTES));
-      response.body.on("error", (error) => body.destroy(error));
-      body.on("close", () => {
-        response.body.destroy();
-        done();
-      });
-      return { status: response.statusCode, headers: { ...headersOfAll, ...passedOn(response.headers) }, body };
+      const body = pipeline(response, atMost(MOST_BYTES), done);
+      return { status, headers: { ...headersOfAll, ...passedOn(response.headers) }, body };
     } catch (error) {
       done();
       if (!signal.aborted) log(`a picture could not be fetched: ${error instanceof Error ? error.message : String(error)}`);
@@ -126,8 +133,8 @@ export function createMedia({ database, graphUrl, log }: Dependencies): Media {
 
   return {
     answer,
-    async close() {
-      await Promise.all([outside.destroy(), inside.destroy()]);
+    close() {
+      for (const agent of [outside, inside.http, inside.https]) agent.destroy();
     },
   };
 }

@@ -232,6 +232,8 @@ function settle(drain: Drain, id: string, seen: Outcome, actions: DrainAction[])
   const settled = first && (queue === "onward" || webhook === "setAside") ? one.position : drain.settled;
   const answered: Drain = {
     ...drain,
+    // Nothing more is sent on a connection that is gone, whether we have been told that it is or not.
+    line: outcome === "lost" && drain.line?.id === one.line ? null : drain.line,
     settled,
     frontier: drain.pass === "forward" ? settled : drain.frontier,
     refused: drain.refused || outcome === "refused",

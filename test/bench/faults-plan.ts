@@ -204,6 +204,56 @@ export const faults: readonly Fault[] = [
     },
   },
   {
+    name: "service answers 500, then 502, in mid-drain",
+    stage: { service: "receiver", takesMs: 3 },
+    run: async (stage, sender, { haste }, part) => {
+      await part(0.1);
+      await stage.agent.end("SIGKILL");
+      await part(0.6);
+      await stage.agent.start();
+      await moreArrivals(stage, 50);
+      if (missing(sender, await stage.arrivals()).length === 0) throw new Error("the drain was over before the service failed");
+      for (let mood = 0; mood < 3; mood += 1) {
+        stage.service.signal("SIGUSR2");
+        if (mood < 2) await wait(Math.max(3_000, 30_000 * haste));
+      }
+    },
+  },
+  {
+    name: "live webhooks while a backlog drains",
+    stage: { service: "receiver", takesMs: 8 },
+    run: async (stage, sender, _pace, part) => {
+      await part(0.05);
+      await stage.agent.end("SIGKILL");
+      await part(0.5);
+      await stage.agent.start();
+      await part(0.7);
+      if (missing(sender, await stage.arrivals()).length === 0) throw new Error("the drain was over before more was sent");
+    },
+  },
+  {
+    name: "1,000 forgeries in front",
+    stage: receiver,
+    run: async ({ agent, forge }, _sender, _pace, part) => {
+      await part(0.2);
+      await agent.end("SIGKILL");
+      await forge(1_000);
+      await part(0.5);
+      await agent.start();
+    },
+  },
+  {
+    name: "agent asleep for longer than its session",
+    stage: receiver,
+    run: async ({ agent, edge }, _sender, { haste }, part) => {
+      await part(0.2);
+      agent.signal("SIGSTOP");
+      await said(edge, "lost");
+      await wait(30_000 * haste);
+      agent.signal("SIGCONT");
+    },
+  },
+  {
     name: "all killed at once",
     stage: receiver,
     run: async ({ edge, agent, service }, _sender, _pace, part) => {
@@ -274,6 +324,12 @@ async function moreArrivals(stage: Stage, more: number): Promise<void> {
   const target = (await stage.arrivals()).length + more;
   for (const end = Date.now() + 30_000; Date.now() < end; await wait(10)) if ((await stage.arrivals()).length >= target) return;
   throw new Error("nothing is delivered");
+}
+
+/** Until it has said this. */
+async function said(part: Part, text: string): Promise<void> {
+  for (const end = Date.now() + 60_000; Date.now() < end; await wait(50)) if (part.tail.includes(text)) return;
+  throw new Error(`nothing was said of "${text}"`);
 }
 
 /** Until the edge has answered 503 to every lane's webhook, and nothing is acknowledged for a moment. */

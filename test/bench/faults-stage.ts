@@ -1,6 +1,7 @@
 /** The stage of one fault: edge, agent and local service, each a process of its own that can be killed, stopped and started again. */
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import http from "node:http";
 import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rm, stat, symlink } from "node:fs/promises";
 import os from "node:os";
@@ -59,6 +60,8 @@ export interface Stage {
   /** How the link is cut: "namespace" or "relay". */
   linkKind: string;
   hole(open: boolean): Promise<void>;
+  /** Strangers' POSTs, well-formed and with a signature that is none. Resolves when all are acknowledged. */
+  forge(count: number): Promise<void>;
   send(options: { count: number; rate: number; lanes: number }): MetaSender;
   arrivals(): Promise<Arrival[]>;
   tails(): string;
@@ -170,6 +173,7 @@ export async function openStage(bundle: Bundle, options: StageOptions): Promise<
           lanes,
           body: (n) => messageDelivery(PAGE, n, `m_${n}`, options.padding),
         }),
+      forge: (count) => forge(httpPort, host, count),
       arrivals: () => (platform ? platform.arrivals() : readArrivals(journal)),
       tails: () => [`edge: ${edge.tail}`, `agent: ${agent.tail.slice(-1500)}`, `service: ${service.tail}`].join("\n"),
       close,
@@ -178,6 +182,23 @@ export async function openStage(bundle: Bundle, options: StageOptions): Promise<
     await close();
     throw error;
   }
+}
+
+async function forge(port: number, host: string, count: number): Promise<void> {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
+  const headers = { host, "x-hub-signature-256": `sha256=${"0".repeat(64)}` };
+  const one = (n: number) =>
+    new Promise<void>((resolve, reject) => {
+      const request = http.request({ host: "127.0.0.1", port, method: "POST", path: "/facebook", agent, headers });
+      request.on("error", reject);
+      request.on("response", (response) => {
+        response.resume();
+        response.on("end", () => (response.statusCode === 200 ? resolve() : reject(new Error(`a forgery got ${response.statusCode}`))));
+      });
+      request.end(JSON.stringify({ forged: n }));
+    });
+  await Promise.all(Array.from({ length: count }, (_, n) => one(n)));
+  agent.destroy();
 }
 
 interface Link {

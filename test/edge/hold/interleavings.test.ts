@@ -34,7 +34,7 @@ async function live(seed: number, moods: readonly Mood[]): Promise<World> {
   let edge = new Edge(store);
   let process = new OrderedQueue();
   let line: Line | null = null;
-  let sending = true;
+  const sender = { sends: true };
   let expired = false;
 
   const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -88,11 +88,11 @@ async function live(seed: number, moods: readonly Mood[]): Promise<World> {
   };
 
   const lane = async (number: number): Promise<void> => {
-    for (let n = 0; sending; n++) {
+    for (let n = 0; sender.sends; n++) {
       const body = `lane${number} ${n} ${"x".repeat(chance(3) === 0 ? 3_000 : 10)}`;
       // The sender repeats until it is acknowledged.
       while ((await edge.post(body, chance)) !== 200) {
-        if (!sending) return;
+        if (!sender.sends) return;
         await pause(100 + chance(500));
       }
       acknowledged.push(body);
@@ -100,7 +100,7 @@ async function live(seed: number, moods: readonly Mood[]): Promise<World> {
     }
   };
   const stranger = async (): Promise<void> => {
-    for (let n = 0; sending; n++) {
+    for (let n = 0; sender.sends; n++) {
       await edge.post(`forged ${n}`, chance);
       await pause(chance(3_000));
     }
@@ -112,7 +112,7 @@ async function live(seed: number, moods: readonly Mood[]): Promise<World> {
     await vi.advanceTimersByTimeAsync(chance(4_000));
   }
   // All is well again.
-  sending = false;
+  sender.sends = false;
   store.failing = false;
   service.mood = "good";
   lose(true);
@@ -148,8 +148,7 @@ function expectKept({ store, service, acknowledged, maySetAside }: World): void 
  * may still accept what it was sent before.
  */
 function firstArrivals({ service, store }: World): number[][] {
-  const setAside = new Set(store.bodies("dead"));
-  const inOrder = [...new Set(service.accepted)].filter((body) => !setAside.has(body));
+  const inOrder = [...new Set(service.accepted)].filter((body) => !store.everSetAside.has(body));
   const firsts = inOrder.map((body) => /^lane(\d+) (\d+) /.exec(body));
   return Array.from({ length: LANES }, (_, lane) =>
     firsts.filter((found) => Number(found?.[1]) === lane).map((found) => Number(found?.[2])),

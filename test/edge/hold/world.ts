@@ -28,6 +28,8 @@ interface Kept extends HeldEntry {
 export class MemoryStore implements HoldStore {
   readonly newDeliveryId: () => string;
   failing = false;
+  /** Bodies; the edge may be killed before it is on the disk that they were. */
+  readonly everSetAside = new Set<string>();
   readonly #chance: Chance;
   #kept: Kept[] = [];
   #disk = new Map<string, Kept>();
@@ -81,6 +83,7 @@ export class MemoryStore implements HoldStore {
   async moveToDead(_name: string, deliveryId: string, reason: string): Promise<void> {
     await this.#change(deliveryId, (entry) => {
       entry.dead ??= reason;
+      this.everSetAside.add(entry.body.toString());
       return () => this.#disk.set(deliveryId, { ...entry });
     });
   }

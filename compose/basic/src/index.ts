@@ -12,6 +12,7 @@ import { templateRoutes } from "./api/templates.ts";
 import { webhookRoutes as outboundRoutes } from "./api/webhooks.ts";
 import { openDatabase, waitForPostgres } from "./database/connect.ts";
 import { migrate } from "./database/migrate.ts";
+import { describeError } from "./database/errors.ts";
 import { createVault } from "./database/vault.ts";
 import { createEarlyMessages } from "./facebook/early.ts";
 import { createGraphClient } from "./facebook/graph.ts";
@@ -33,6 +34,10 @@ import { createEvents } from "./live/events.ts";
 import { createLiveSockets } from "./live/websocket.ts";
 import { createMedia } from "./media/media.ts";
 import { mediaRoutes } from "./media/routes.ts";
+import { reprocess } from "./maintenance/reprocess.ts";
+import type { Reprocessing } from "./maintenance/reprocess.ts";
+import { startRetention } from "./maintenance/retention.ts";
+import { maintenanceRoutes } from "./maintenance/routes.ts";
 import { createWebhookTask } from "./outbound/webhook-task.ts";
 
 export interface PlatformConfig {
@@ -128,6 +133,8 @@ export async function startPlatform(config: PlatformConfig): Promise<RunningPlat
 
     const media = createMedia({ database, graphUrl: facebook?.graphUrl ?? null, log });
     closing.push(() => media.close());
+    const stopped = new AbortController();
+    const reprocessing = { database, appId: facebook?.appId ?? "", onConversations: () => count.changed(), log };
     const access = createAccess(config.apiToken ?? null);
     const routes = (app: App): void => {
       const counters = webhookRoutes(app, { facebook, inbound, log });
@@ -151,6 +158,7 @@ export async function startPlatform(config: PlatformConfig): Promise<RunningPlat
       templateRoutes(endpoint, database);
       metadataRoutes(endpoint, database, events);
       outboundRoutes(endpoint, database, vault);
+      maintenanceRoutes(app, { ...reprocessing, vault, signal: stopped.signal });
       mediaRoutes(app, media);
     };
 
@@ -179,9 +187,29 @@ export async function startPlatform(config: PlatformConfig): Promise<RunningPlat
     // The sockets say goodbye meanwhile: an open one would keep the server.
     closing.push(() => Promise.all([server.close(CLOSE_WITHIN_MS), sockets.close()]));
     sending.resume(leftOver);
+    const retention = startRetention(database, config.retentionDays ?? RETENTION_DAYS, log);
+    closing.push(() => retention.close());
+    const rereading = readAgain(reprocessing, stopped.signal);
+    closing.push(() => {
+      stopped.abort();
+      return rereading;
+    });
     return { port: server.port, close: closeAll };
   } catch (error) {
     await closeAll();
     throw error;
+  }
+}
+
+/** What an earlier reader left a note on; after that there is nothing of it left. */
+async function readAgain(options: Reprocessing, signal: AbortSignal): Promise<void> {
+  try {
+    const run = reprocess(options, false, signal);
+    let step = await run.next();
+    while (!step.done) step = await run.next();
+    const { deliveries, created, changed } = step.value;
+    if (deliveries > 0) options.log(`${deliveries} earlier deliveries were read again: ${created} messages more, ${changed} changed`);
+  } catch (error) {
+    options.log(`earlier deliveries could not be read again: ${describeError(error)}`);
   }
 }

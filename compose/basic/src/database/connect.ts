@@ -17,6 +17,8 @@ export interface Database {
   query<Row extends QueryResultRow>(statement: Statement, values: unknown[]): Promise<Row[]>;
   /** Commits when `work` returns, rolls back when it throws. */
   transaction<T>(work: (client: PoolClient) => Promise<T>): Promise<T>;
+  /** Reads within one transaction that sees the database as it is at its begin. */
+  snapshot<T>(read: (client: PoolClient) => AsyncGenerator<T>): AsyncGenerator<T>;
   close(): Promise<void>;
 }
 
@@ -62,6 +64,23 @@ export function openDatabase(databaseUrl: string, log: (line: string) => void): 
         throw error;
       } finally {
         client.off("error", ignore);
+      }
+    },
+    async *snapshot(read) {
+      const client = await pool.connect();
+      const ignore = () => {};
+      client.on("error", ignore);
+      let whole = false;
+      try {
+        await client.query("begin isolation level repeatable read read only");
+        await client.query("set local statement_timeout = 0");
+        await client.query("set local idle_in_transaction_session_timeout = '10min'");
+        yield* read(client);
+        await client.query("commit");
+        whole = true;
+      } finally {
+        client.off("error", ignore);
+        client.release(!whole);
       }
     },
     close() {

@@ -184,7 +184,7 @@ export function createInbound({ database, events, appId, kinds, onNewConversatio
 }
 
 /** Statements that met another transaction in the wrong order are repeated. */
-async function repeatable<T>(work: () => Promise<T>): Promise<T> {
+export async function repeatable<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await work();

@@ -161,10 +161,13 @@ export const catalogue = {
     retryable: false,
     what: (d) => `The workspace ${d.dir} belongs to another user.`,
     why: (d) => `airy was run there by the user with uid ${d.owner}${d.owner === 0 ? ", perhaps by sudo" : ""}; this is uid ${d.uid}.`,
-    actions: (d) => [
-      d.owner === 0 ? "sudo airy down" : `As the user with uid ${d.owner}: airy down`,
-      `Then, in ${d.dir}: sudo chown -R ${d.uid} airy.yaml .airy`,
-    ],
+    actions: (d) =>
+      d.uid === 0
+        ? [`Run airy as the user with uid ${d.owner}, without sudo`]
+        : [
+            d.owner === 0 ? "sudo airy down" : `As the user with uid ${d.owner}: airy down`,
+            `Then, in ${d.dir}: sudo chown -R ${d.uid} airy.yaml .airy`,
+          ],
   }),
   WORKSPACE_UNSUITABLE: entry<{ dir: string; reason: string }>({
     category: "config",

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { accessSync, constants } from "node:fs";
 import { makeProbeKey, startProbe, type ProbeKey } from "./admin/probe.ts";
 import { startAdmin, type RunningAdmin } from "./admin/server.ts";
+import { checkData } from "./check.ts";
 import { parseDomain, type EdgeConfig } from "./config.ts";
 import { EdgeError, type RefusalCode } from "./errors.ts";
 import { openHold, type Hold } from "./hold/hold.ts";
@@ -21,7 +22,7 @@ import { TunnelRegistry, type Client } from "./tunnels/registry.ts";
 import type { Tunnel } from "./tunnels/tunnel.ts";
 import type { Call, Hello } from "./wire/messages.ts";
 
-export { EdgeError };
+export { checkData, EdgeError };
 export type { EdgeConfig };
 
 /** How long a request waits for a tunnel that is between two connections. */

@@ -3,7 +3,7 @@
  * the lists of keys again.
  */
 import path from "node:path";
-import { EdgeError, startEdge } from "../../edge/index.ts";
+import { checkData, EdgeError, startEdge } from "../../edge/index.ts";
 import { lookAtCrypto } from "../checks/crypto.ts";
 import { fail } from "../errors.ts";
 import type { Context } from "../context.ts";
@@ -12,6 +12,8 @@ import { commands, type Options } from "./table.ts";
 
 export async function runEdge(options: Options<"edge">, ctx: Context): Promise<void> {
   const { io, out } = ctx;
+  const dataDir = path.resolve(io.cwd, options.data ?? "airy-edge");
+  if (options.checkData) return check(dataDir, ctx);
   if (!options.domain) return fail("INVALID_ARGUMENT", { command: "edge", reason: "--domain is missing: names are <identifier>.DOMAIN" });
   refuseEmptyVariables(io.env);
   const slow = lookAtCrypto();
@@ -22,7 +24,7 @@ export async function runEdge(options: Options<"edge">, ctx: Context): Promise<v
     ssh: parseListen(options.ssh ?? "127.0.0.1:2222", "--ssh"),
     http: parseListen(options.http ?? "127.0.0.1:8080", "--http"),
     admin: options.admin ? parseListen(options.admin, "--admin") : null,
-    dataDir: path.resolve(io.cwd, options.data ?? "airy-edge"),
+    dataDir,
     hostKey: null,
     access: {
       authorizedKeys: options.authorizedKeys ? path.resolve(io.cwd, options.authorizedKeys) : null,
@@ -30,10 +32,7 @@ export async function runEdge(options: Options<"edge">, ctx: Context): Promise<v
     },
     publicPort: options.publicPort ?? null,
     log,
-  }).catch((error: unknown) => {
-    if (error instanceof EdgeError) return fail("EDGE_START", { code: error.code, reason: error.message });
-    throw error;
-  });
+  }).catch(failed);
   const data = { sshPort: edge.sshPort, httpPort: edge.httpPort, adminPort: edge.adminPort, hostKey: edge.hostKey };
   out.item({ type: "listening", ...data });
   ctx.onHangup(() => {
@@ -47,6 +46,18 @@ export async function runEdge(options: Options<"edge">, ctx: Context): Promise<v
   out.note("stopping: requests in flight have 30 s to finish; a second signal ends at once");
   await edge.close();
   out.result(data);
+}
+
+function failed(error: unknown): never {
+  if (error instanceof EdgeError) return fail("EDGE_START", { code: error.code, reason: error.message });
+  throw error;
+}
+
+/** `--check-data`: exit code 31 when something is damaged, as `airy status` says that something is degraded. */
+async function check(dataDir: string, { out }: Context): Promise<void> {
+  const result = await checkData(dataDir).catch(failed);
+  const text = result.damaged.length === 0 ? "Nothing is damaged." : result.damaged.join("\n");
+  out.result(result, { text, exit: result.damaged.length === 0 ? 0 : 31 });
 }
 
 /**

@@ -221,6 +221,7 @@ export const commands = {
         value: "N",
         description: "port in the URLs that clients are told (default: the HTTP listener's)",
       },
+      { name: "check-data", kind: "flag", description: "say what is damaged in the data folder, change nothing, and end" },
       json,
     ],
     examples: [["airy edge --domain tunnel.example.com --ssh :22 --http :80 --data /var/lib/airy-edge", "an edge of your own"]],

@@ -78,6 +78,7 @@ async function metrics({ presence, ingress, ssh, hold }: AdminOptions): Promise<
     ["airy_edge_held_bytes", "gauge", "Bytes of held webhooks, dead letters included.", held.bytes],
     ["airy_edge_dead_letters", "gauge", "Webhooks set aside.", held.dead],
     ["airy_edge_held_acknowledged_total", "counter", "Webhooks acknowledged after they were stored.", held.acknowledged],
+    ["airy_edge_damaged_places", "gauge", "Places on disk that were found damaged at the start; the log says which.", hold.damaged],
     ["process_resident_memory_bytes", "gauge", "Resident memory.", process.memoryUsage.rss()],
   ];
   return rows.map(([name, type, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`).join("");

@@ -1,11 +1,13 @@
 /** Holding as the rest of the edge sees it: which requests it takes over, which tunnels drain, what is waiting. */
 import type { IncomingMessage } from "node:http";
+import path from "node:path";
 import type { Presence } from "../tunnels/presence.ts";
 import type { Tunnel } from "../tunnels/tunnel.ts";
 import type { Status } from "../wire/messages.ts";
 import { Drainer } from "./drainer.ts";
 import type { DeadLetter, HoldStats, HoldStore } from "./hold-store.ts";
 import { holdable, type HoldRules } from "./policy.ts";
+import { damageText, type Damaged } from "../store/log/salvage.ts";
 import { openRules, type Rules } from "./rules.ts";
 import { openHoldStore } from "./store.ts";
 import type { UnreadAnswers } from "./unread.ts";
@@ -46,11 +48,17 @@ export interface HoldContext {
   unreadAnswers: () => UnreadAnswers;
 }
 
-/** Throws EDGE_DATA, EDGE_DATA_LOCKED or HOLD_CORRUPT. */
+/** Throws EDGE_DATA or HOLD_CORRUPT. What is damaged is set aside, said in the log, and counted. */
 export async function openHold(options: HoldOptions): Promise<Hold> {
-  const store = openHoldStore({ dataDir: options.dataDir });
+  let damaged = 0;
+  const report = (folder: string) => (found: Damaged[]) => {
+    damaged += found.length;
+    for (const each of found) options.log(`damage: ${damageText(folder, each)}`);
+    options.log(`damage: the damaged files are kept in ${path.join(options.dataDir, folder, "damaged")}; everything else is in use`);
+  };
+  const store = openHoldStore({ dataDir: options.dataDir, onDamage: report("hold") });
   try {
-    return new Hold(store, openRules(options.dataDir), options);
+    return new Hold(store, openRules(options.dataDir, undefined, report("rules")), options, damaged);
   } catch (error) {
     await store.close();
     throw error;
@@ -58,6 +66,7 @@ export async function openHold(options: HoldOptions): Promise<Hold> {
 }
 
 export class Hold {
+  readonly damaged: number;
   readonly #store: HoldStore;
   readonly #rules: Rules;
   readonly #options: HoldOptions;
@@ -66,7 +75,9 @@ export class Hold {
   readonly #sweeping: NodeJS.Timeout;
   #acknowledged = 0;
 
-  constructor(store: HoldStore, rules: Rules, options: HoldOptions) {
+  /** @param damaged places on disk that were found damaged when the store was opened. */
+  constructor(store: HoldStore, rules: Rules, options: HoldOptions, damaged: number) {
+    this.damaged = damaged;
     this.#store = store;
     this.#rules = rules;
     this.#options = options;

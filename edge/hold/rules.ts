@@ -4,6 +4,7 @@ import { z } from "zod";
 import { EdgeError } from "../errors.ts";
 import { steadyClock } from "../store/clock.ts";
 import { openDurable, type Change, type Durable } from "../store/durable.ts";
+import type { Damaged } from "../store/log/salvage.ts";
 import type { HoldRules } from "./policy.ts";
 
 const DAY = 24 * 60 * 60 * 1000;
@@ -24,13 +25,15 @@ interface Kept {
   usedAt: number;
 }
 
-/** Throws EDGE_DATA or EDGE_DATA_LOCKED. */
-export function openRules(dataDir: string, now: () => number = steadyClock()): Rules {
+/** Throws EDGE_DATA. */
+export function openRules(dataDir: string, now: () => number = steadyClock(), onDamage: (damaged: Damaged[]) => void = () => {}): Rules {
   const durable = openDurable({
     dir: path.join(dataDir, "rules"),
     corrupt: "EDGE_DATA",
     failed: "EDGE_DATA",
     deadlineMs: 5_000,
+    // A client says its rules whenever it connects.
+    onDamage,
   });
   try {
     return new Rules(durable, now);

@@ -7,6 +7,7 @@ import { getHeapStatistics } from "node:v8";
 import { EdgeError } from "../errors.ts";
 import { steadyClock } from "../store/clock.ts";
 import { openDurable, type Change, type Durable } from "../store/durable.ts";
+import type { Damaged } from "../store/log/salvage.ts";
 import { deliveryIds } from "./delivery-id.ts";
 import {
   bytesKey,
@@ -48,6 +49,8 @@ export interface HoldStoreOptions {
   deadAgeMs?: number;
   /** Milliseconds since 1970, for ages. Default: a clock that does not jump. */
   now?: () => number;
+  /** What was found damaged on disk. It costs the webhooks that it touches: they are dead letters, or gone where not even that is left. */
+  onDamage?: (damaged: Damaged[]) => void;
 }
 
 function entriesInHeap(): number {
@@ -55,8 +58,8 @@ function entriesInHeap(): number {
 }
 
 /**
- * Opens the store in `dataDir`. Throws EDGE_DATA_LOCKED while another edge has it open, EDGE_DATA when the folder cannot be used, and
- * HOLD_CORRUPT when what is there cannot be read; then nothing is changed.
+ * Opens the store in `dataDir`, which nobody else may have open. Throws EDGE_DATA when the folder cannot be used, and HOLD_CORRUPT when what is there
+ * cannot be read at all.
  */
 export function openHoldStore(options: HoldStoreOptions): LocalHoldStore {
   const durable = openDurable({
@@ -64,6 +67,7 @@ export function openHoldStore(options: HoldStoreOptions): LocalHoldStore {
     corrupt: "HOLD_CORRUPT",
     failed: "HOLD_IO",
     deadlineMs: DEADLINE_MS,
+    onDamage: options.onDamage ?? (() => {}),
   });
   try {
     return new LocalHoldStore(durable, options);
@@ -261,6 +265,27 @@ export class LocalHoldStore implements HoldStore {
       record.queuedAt = Math.min(record.queuedAt, now);
       if (record.dead) record.dead.at = Math.min(record.dead.at, now);
       this.#queues.add({ record, pending: null });
+    }
+    this.#setDamagedAside(now);
+  }
+
+  /** A webhook of which one half is damaged: its owner sees it among the dead letters, and can send it again where that is the small half. */
+  #setDamagedAside(now: number): void {
+    for (const [, { queue }] of this.#queues.all()) {
+      for (const held of queue.values()) {
+        const { identifier, id } = held.record;
+        if (!this.#durable.has(bytesKey(identifier, id))) this.#queues.setAside(held, "DAMAGED", now);
+      }
+    }
+    for (const key of this.#durable.keys()) {
+      const [kind, identifier = "", id = ""] = key.split("/");
+      if (kind !== "bytes" || this.#queues.find(identifier, id)) continue;
+      const bytes = (this.#durable.get(key)?.length ?? 0) + ENTRY_OVERHEAD;
+      const position = this.#queues.nextPosition();
+      const dead = { reason: "DAMAGED", at: now };
+      const known = { identifier, id, position, bytes, source: "", receivedAt: now, queuedAt: now, attempts: 0, dead };
+      this.#queues.add({ record: known, pending: null });
+      this.#durable.write([rewriting(known)]).catch(() => {});
     }
   }
 

@@ -53,26 +53,26 @@ export function openClaims(dataDir: string, now: () => number = steadyClock()): 
 }
 
 export class Claims implements Names {
-  private readonly durable: Durable;
-  private readonly now: () => number;
-  private readonly claims = new Map<string, Claim>();
+  readonly #durable: Durable;
+  readonly #now: () => number;
+  readonly #claims = new Map<string, Claim>();
   /** How many names each key has, those being written included. */
-  private readonly perKey = new Map<string, number>();
+  readonly #perKey = new Map<string, number>();
   /** Being written; nobody else gets these, and nobody is told that they exist. */
-  private readonly pending = new Map<string, { fingerprint: string; written: Promise<void> }>();
+  readonly #pending = new Map<string, { fingerprint: string; written: Promise<void> }>();
   /** `lastSeen` as it is on disk. */
-  private readonly writtenSeen = new Map<string, number>();
+  readonly #writtenSeen = new Map<string, number>();
 
   constructor(durable: Durable, now: () => number) {
-    this.durable = durable;
-    this.now = now;
+    this.#durable = durable;
+    this.#now = now;
     for (const { key, value } of durable.entries()) {
       const claim = parse(value);
       if (!claim) throw new EdgeError("EDGE_DATA", `The claim to ${key} cannot be read.`);
       // A clock that was ahead when this was written must not keep the name for longer.
-      this.claims.set(key, { ...claim, lastSeen: Math.min(claim.lastSeen, now()) });
-      this.writtenSeen.set(key, claim.lastSeen);
-      this.count(claim.fingerprint, 1);
+      this.#claims.set(key, { ...claim, lastSeen: Math.min(claim.lastSeen, now()) });
+      this.#writtenSeen.set(key, claim.lastSeen);
+      this.#count(claim.fingerprint, 1);
     }
   }
 
@@ -84,12 +84,12 @@ export class Claims implements Names {
     const fingerprint = fingerprintOf(keyBlob);
     const fault = wanted === null ? null : faultInName(wanted);
     if (fault) return { ok: false, reason: fault };
-    const name = wanted ?? this.derivedName(keyBlob, fingerprint);
-    if (name === null || !this.isFree(name, fingerprint)) return { ok: false, reason: "NAME_TAKEN" };
-    const own = (this.pending.get(name) ?? this.claims.get(name))?.fingerprint === fingerprint;
-    if (!own && (this.perKey.get(fingerprint) ?? 0) >= NAMES_PER_KEY) return { ok: false, reason: "TOO_MANY_NAMES" };
+    const name = wanted ?? this.#derivedName(keyBlob, fingerprint);
+    if (name === null || !this.#isFree(name, fingerprint)) return { ok: false, reason: "NAME_TAKEN" };
+    const own = (this.#pending.get(name) ?? this.#claims.get(name))?.fingerprint === fingerprint;
+    if (!own && (this.#perKey.get(fingerprint) ?? 0) >= NAMES_PER_KEY) return { ok: false, reason: "TOO_MANY_NAMES" };
     try {
-      await this.take(name, fingerprint);
+      await this.#take(name, fingerprint);
       return { ok: true, name };
     } catch {
       return { ok: false, reason: "EDGE_FAILED" };
@@ -98,78 +98,78 @@ export class Claims implements Names {
 
   /** Whether the name is claimed. For every request that comes in: a look into a map. */
   isKnown(name: string): boolean {
-    return this.claims.has(name);
+    return this.#claims.has(name);
   }
 
   owner(name: string): Claim | null {
-    return this.claims.get(name) ?? null;
+    return this.#claims.get(name) ?? null;
   }
 
   /** Every claim, in no particular order. */
   all(): Iterable<[string, Claim]> {
-    return this.claims;
+    return this.#claims;
   }
 
   /** The name is in use now. Cheap; on disk at most an hour later, or at {@link close}. */
   touch(name: string): void {
-    const claim = this.claims.get(name);
+    const claim = this.#claims.get(name);
     if (!claim) return;
-    claim.lastSeen = this.now();
-    if (claim.lastSeen - (this.writtenSeen.get(name) ?? 0) >= TOUCH_EVERY_MS) this.writeSeen(name, claim);
+    claim.lastSeen = this.#now();
+    if (claim.lastSeen - (this.#writtenSeen.get(name) ?? 0) >= TOUCH_EVERY_MS) this.#writeSeen(name, claim);
   }
 
   /** Writes when names were last in use, and lets go of the folder. */
   async close(): Promise<void> {
-    for (const [name, claim] of this.claims) if (claim.lastSeen !== this.writtenSeen.get(name)) this.writeSeen(name, claim);
-    await this.durable.close();
+    for (const [name, claim] of this.#claims) if (claim.lastSeen !== this.#writtenSeen.get(name)) this.#writeSeen(name, claim);
+    await this.#durable.close();
   }
 
-  private derivedName(keyBlob: Uint8Array, fingerprint: string): string | null {
+  #derivedName(keyBlob: Uint8Array, fingerprint: string): string | null {
     const candidates: string[] = [];
     for (let length = IDENTIFIER_LENGTH; length <= LONGEST_IDENTIFIER; length++) candidates.push(identifierOf(keyBlob, length));
-    const own = candidates.find((name) => (this.claims.get(name) ?? this.pending.get(name))?.fingerprint === fingerprint);
-    return own ?? candidates.find((name) => !faultInName(name) && this.isFree(name, fingerprint)) ?? null;
+    const own = candidates.find((name) => (this.#claims.get(name) ?? this.#pending.get(name))?.fingerprint === fingerprint);
+    return own ?? candidates.find((name) => !faultInName(name) && this.#isFree(name, fingerprint)) ?? null;
   }
 
-  private isFree(name: string, fingerprint: string): boolean {
-    const pending = this.pending.get(name);
+  #isFree(name: string, fingerprint: string): boolean {
+    const pending = this.#pending.get(name);
     if (pending) return pending.fingerprint === fingerprint;
-    const claim = this.claims.get(name);
-    return !claim || claim.fingerprint === fingerprint || this.now() - claim.lastSeen >= RECYCLE_AFTER_MS;
+    const claim = this.#claims.get(name);
+    return !claim || claim.fingerprint === fingerprint || this.#now() - claim.lastSeen >= RECYCLE_AFTER_MS;
   }
 
-  private async take(name: string, fingerprint: string): Promise<void> {
-    const underWay = this.pending.get(name);
+  async #take(name: string, fingerprint: string): Promise<void> {
+    const underWay = this.#pending.get(name);
     if (underWay) return underWay.written;
-    if (this.claims.get(name)?.fingerprint === fingerprint) return this.touch(name);
-    const claim: Claim = { fingerprint, claimedAt: this.now(), lastSeen: this.now() };
-    const before = this.claims.get(name);
-    const written = this.durable.write([{ key: name, value: encode(claim) }], [{ key: name, value: before ? encode(before) : null }]);
-    this.pending.set(name, { fingerprint, written });
-    this.count(fingerprint, 1);
+    if (this.#claims.get(name)?.fingerprint === fingerprint) return this.touch(name);
+    const claim: Claim = { fingerprint, claimedAt: this.#now(), lastSeen: this.#now() };
+    const before = this.#claims.get(name);
+    const written = this.#durable.write([{ key: name, value: encode(claim) }], [{ key: name, value: before ? encode(before) : null }]);
+    this.#pending.set(name, { fingerprint, written });
+    this.#count(fingerprint, 1);
     try {
       await written;
-      if (before) this.count(before.fingerprint, -1);
-      this.claims.set(name, claim);
-      this.writtenSeen.set(name, claim.lastSeen);
+      if (before) this.#count(before.fingerprint, -1);
+      this.#claims.set(name, claim);
+      this.#writtenSeen.set(name, claim.lastSeen);
     } catch (error) {
-      this.count(fingerprint, -1);
+      this.#count(fingerprint, -1);
       throw error;
     } finally {
-      this.pending.delete(name);
+      this.#pending.delete(name);
     }
   }
 
-  private count(fingerprint: string, by: number): void {
-    const count = (this.perKey.get(fingerprint) ?? 0) + by;
-    if (count > 0) this.perKey.set(fingerprint, count);
-    else this.perKey.delete(fingerprint);
+  #count(fingerprint: string, by: number): void {
+    const count = (this.#perKey.get(fingerprint) ?? 0) + by;
+    if (count > 0) this.#perKey.set(fingerprint, count);
+    else this.#perKey.delete(fingerprint);
   }
 
-  private writeSeen(name: string, claim: Claim): void {
-    this.writtenSeen.set(name, claim.lastSeen);
+  #writeSeen(name: string, claim: Claim): void {
+    this.#writtenSeen.set(name, claim.lastSeen);
     // Tried again by itself when it fails.
-    this.durable.write([{ key: name, value: encode(claim) }]).catch(() => {});
+    this.#durable.write([{ key: name, value: encode(claim) }]).catch(() => {});
   }
 }
 

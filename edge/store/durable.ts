@@ -7,6 +7,7 @@ import { EdgeError, type FailureCode } from "../errors.ts";
 import { makeFolder } from "./folder.ts";
 import { Log } from "./log/log.ts";
 import { Damage } from "./log/replay.ts";
+import { inspect, repair, type Damaged } from "./log/salvage.ts";
 
 /** `value` null removes. */
 export interface Change {
@@ -23,6 +24,8 @@ export interface DurableOptions {
   failed: FailureCode;
   /** A write that is not durable after so many milliseconds is rejected. */
   deadlineMs: number;
+  /** Given: damage costs what is damaged, and is reported here. Otherwise a damaged store is not opened. */
+  onDamage?: (damaged: Damaged[]) => void;
 }
 
 interface Job {
@@ -33,7 +36,7 @@ interface Job {
   resolve: () => void;
   reject: (error: EdgeError) => void;
   /** The promise has rejected already. */
-  given: boolean;
+  rejected: boolean;
 }
 
 /** After a failure the next attempt waits so long. */
@@ -48,45 +51,63 @@ const BATCH_BYTES = 16 * 1024 * 1024;
 export function openDurable(options: DurableOptions): Durable {
   prepareFolder(options.dir);
   try {
-    return new Durable(options, new Log(options.dir));
+    return new Durable(options, openLog(options));
   } catch (cause) {
     const { message } = cause as Error;
     throw cause instanceof Damage ? new EdgeError(options.corrupt, `${message}.`) : new EdgeError("EDGE_DATA", message, { cause });
   }
 }
 
+function openLog({ dir, onDamage }: DurableOptions): Log {
+  try {
+    return new Log(dir);
+  } catch (error) {
+    if (!(error instanceof Damage) || !onDamage) throw error;
+    const salvage = inspect(dir);
+    repair(dir, salvage);
+    const log = new Log(dir);
+    onDamage(salvage.damaged);
+    return log;
+  }
+}
+
 export class Durable {
-  private readonly options: DurableOptions;
-  private readonly log: Log;
-  private readonly waiting: Job[] = [];
-  private underWay: Promise<void> | null = null;
-  private retry: NodeJS.Timeout | null = null;
-  private closing = false;
+  readonly #options: DurableOptions;
+  readonly #log: Log;
+  readonly #waiting: Job[] = [];
+  #committing: Promise<void> | null = null;
+  #retry: NodeJS.Timeout | null = null;
+  #closing = false;
 
   constructor(options: DurableOptions, log: Log) {
-    this.options = options;
-    this.log = log;
+    this.#options = options;
+    this.#log = log;
   }
 
   keys(): Iterable<string> {
-    return this.log.keys();
+    return this.#log.keys();
   }
 
   /** Every key and value, to be taken in right after opening. */
   *entries(): Iterable<{ key: string; value: Buffer }> {
     for (const key of this.keys()) {
       const value = this.get(key);
-      if (!value) throw new EdgeError(this.options.corrupt, `${key} cannot be read.`);
+      if (!value) throw new EdgeError(this.#options.corrupt, `${key} cannot be read.`);
       yield { key, value };
     }
+  }
+
+  /** Whether there is a durable value. */
+  has(key: string): boolean {
+    return this.#log.has(key);
   }
 
   /** A durable value; undefined when there is none, or when it is damaged. Throws the `failed` code when it cannot be read. */
   get(key: string): Buffer | undefined {
     try {
-      return this.log.get(key);
+      return this.#log.get(key);
     } catch (cause) {
-      throw new EdgeError(this.options.failed, (cause as Error).message, { cause });
+      throw new EdgeError(this.#options.failed, (cause as Error).message, { cause });
     }
   }
 
@@ -97,136 +118,136 @@ export class Durable {
    */
   write(changes: Change[], undo: Change[] | null = null): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.closing) return reject(new EdgeError(this.options.failed, "The store is closed."));
-      const job: Job = { changes, undo, timer: null, resolve, reject, given: false };
-      job.timer = setTimeout(() => this.giveUp(job), this.options.deadlineMs);
-      this.waiting.push(job);
-      if (!this.underWay && !this.retry) queueMicrotask(() => this.start());
+      if (this.#closing) return reject(new EdgeError(this.#options.failed, "The store is closed."));
+      const job: Job = { changes, undo, timer: null, resolve, reject, rejected: false };
+      job.timer = setTimeout(() => this.#onDeadline(job), this.#options.deadlineMs);
+      this.#waiting.push(job);
+      if (!this.#committing && !this.#retry) queueMicrotask(() => this.#start());
     });
   }
 
   /** Writes what is waiting, as far as that works in time, and lets go of the folder. */
   async close(): Promise<void> {
-    if (this.closing) return;
-    this.closing = true;
-    const end = Date.now() + this.options.deadlineMs;
-    while ((this.waiting.length > 0 || this.underWay) && Date.now() < end) {
-      this.start();
-      await Promise.race([this.underWay, new Promise((done) => setTimeout(done, 100))]);
+    if (this.#closing) return;
+    this.#closing = true;
+    const end = Date.now() + this.#options.deadlineMs;
+    while ((this.#waiting.length > 0 || this.#committing) && Date.now() < end) {
+      this.#start();
+      await Promise.race([this.#committing, new Promise((done) => setTimeout(done, 100))]);
     }
-    if (this.retry) clearTimeout(this.retry);
-    for (const job of this.waiting.splice(0)) this.refuse(job, "The store was closed first.");
+    if (this.#retry) clearTimeout(this.#retry);
+    for (const job of this.#waiting.splice(0)) this.#refuse(job, "The store was closed first.");
     // A sync that hangs in the kernel cannot be waited for.
-    if (!this.underWay) await this.log.close();
+    if (!this.#committing) await this.#log.close();
   }
 
   /** The deadline of a job has passed. One that may leave nothing behind is dropped, unless its commit has begun. */
-  private giveUp(job: Job): void {
-    this.refuse(job, `No sync within ${this.options.deadlineMs} ms.`);
-    const at = job.undo ? this.waiting.indexOf(job) : -1;
-    if (at >= 0) this.waiting.splice(at, 1);
+  #onDeadline(job: Job): void {
+    this.#refuse(job, `No sync within ${this.#options.deadlineMs} ms.`);
+    const at = job.undo ? this.#waiting.indexOf(job) : -1;
+    if (at >= 0) this.#waiting.splice(at, 1);
   }
 
-  private refuse(job: Job, detail: string, cause?: unknown): void {
+  #refuse(job: Job, detail: string, cause?: unknown): void {
     if (job.timer) clearTimeout(job.timer);
-    job.given = true;
-    job.reject(new EdgeError(this.options.failed, detail, { cause }));
+    job.rejected = true;
+    job.reject(new EdgeError(this.#options.failed, detail, { cause }));
   }
 
-  private start(): void {
-    if (this.underWay || this.waiting.length === 0) return;
-    if (this.retry) clearTimeout(this.retry);
-    this.retry = null;
-    this.underWay = this.commitAll().finally(() => {
-      this.underWay = null;
-      if (this.waiting.length > 0 && !this.retry && !this.closing) this.start();
+  #start(): void {
+    if (this.#committing || this.#waiting.length === 0) return;
+    if (this.#retry) clearTimeout(this.#retry);
+    this.#retry = null;
+    this.#committing = this.#commitAll().finally(() => {
+      this.#committing = null;
+      if (this.#waiting.length > 0 && !this.#retry && !this.#closing) this.#start();
     });
   }
 
-  private async commitAll(): Promise<void> {
-    while (this.waiting.length > 0) {
-      let batch = this.takeBatch();
+  async #commitAll(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      let batch = this.#takeBatch();
       try {
-        batch = await this.fitting(batch);
-        if (batch.length > 0) await this.log.commit(batch.flatMap((job) => job.changes));
-        this.finish(batch);
+        batch = await this.#admit(batch);
+        if (batch.length > 0) await this.#log.commit(batch.flatMap((job) => job.changes));
+        this.#finish(batch);
       } catch (error) {
-        this.fail(batch, error as Error);
+        this.#fail(batch, error as Error);
         return;
       }
-      await this.tidy();
+      await this.#compact();
     }
   }
 
   /** Never in the way of what waits; a failure shows at the next write. */
-  private async tidy(): Promise<void> {
+  async #compact(): Promise<void> {
     try {
-      while (await this.log.tidy(this.waiting.length === 0)) if (this.waiting.length > 0) return;
+      while (await this.#log.compact(this.#waiting.length === 0)) if (this.#waiting.length > 0) return;
     } catch {
       return;
     }
   }
 
-  private takeBatch(): Job[] {
+  #takeBatch(): Job[] {
     let bytes = 0;
     let jobs = 0;
-    for (const job of this.waiting) {
+    for (const job of this.#waiting) {
       if (jobs > 0 && (jobs >= BATCH_JOBS || bytes >= BATCH_BYTES)) break;
       jobs++;
       bytes += Log.sizeOf(job.changes);
     }
-    return this.waiting.splice(0, jobs);
+    return this.#waiting.splice(0, jobs);
   }
 
-  private async fitting(batch: Job[]): Promise<Job[]> {
+  async #admit(batch: Job[]): Promise<Job[]> {
     try {
-      await this.log.takeRoom(batch.reduce((sum, job) => sum + Log.sizeOf(job.changes), 0));
+      await this.#log.preallocate(batch.reduce((sum, job) => sum + Log.sizeOf(job.changes), 0));
       return batch;
     } catch (error) {
-      const fitting = this.fittingIntoRest(batch, error as Error);
-      if (fitting.length === 0 && this.waiting.length > 0) throw error;
-      return fitting;
+      const admitted = this.#admitIntoReserve(batch, error as Error);
+      if (admitted.length === 0 && this.#waiting.length > 0) throw error;
+      return admitted;
     }
   }
 
   /** On a full disk: what still fits is written, what may be refused is refused, and the rest (mostly removing, which makes room) waits on. */
-  private fittingIntoRest(batch: Job[], full: Error): Job[] {
-    const fitting: Job[] = [];
+  #admitIntoReserve(batch: Job[], full: Error): Job[] {
+    const admitted: Job[] = [];
     const later: Job[] = [];
     let bytes = 0;
     for (const job of batch.splice(0)) {
       const size = Log.sizeOf(job.changes);
       // Nothing overtakes what has to wait: it may be of the same key.
-      if (later.length === 0 && this.log.hasRoom(bytes + size, job.undo !== null)) {
-        fitting.push(job);
+      if (later.length === 0 && this.#log.fits(bytes + size, job.undo !== null)) {
+        admitted.push(job);
         bytes += size;
       } else if (!job.undo) later.push(job);
-      else if (!job.given) this.refuse(job, full.message, full);
+      else if (!job.rejected) this.#refuse(job, full.message, full);
     }
-    this.waiting.unshift(...later);
-    return fitting;
+    this.#waiting.unshift(...later);
+    return admitted;
   }
 
-  private finish(batch: Job[]): void {
+  #finish(batch: Job[]): void {
     const tooLate: Job[] = [];
     for (const job of batch) {
       if (job.timer) clearTimeout(job.timer);
-      if (job.given && job.undo) tooLate.push(undoing(job.undo));
+      if (job.rejected && job.undo) tooLate.push(undoing(job.undo));
       else job.resolve();
     }
-    this.waiting.unshift(...tooLate);
+    this.#waiting.unshift(...tooLate);
   }
 
   /** Nothing of the batch counts; what has to be written in any case goes before everything else, in the old order. */
-  private fail(batch: Job[], error: Error): void {
-    for (const job of batch) if (job.undo && !job.given) this.refuse(job, error.message, error);
-    this.waiting.unshift(...batch.filter((job) => !job.undo));
-    if (!this.closing) this.retry = setTimeout(() => this.start(), RETRY_MS);
+  #fail(batch: Job[], error: Error): void {
+    for (const job of batch) if (job.undo && !job.rejected) this.#refuse(job, error.message, error);
+    this.#waiting.unshift(...batch.filter((job) => !job.undo));
+    if (!this.#closing) this.#retry = setTimeout(() => this.#start(), RETRY_MS);
   }
 }
 
 function undoing(changes: Change[]): Job {
-  return { changes, undo: null, timer: null, resolve: () => {}, reject: () => {}, given: true };
+  return { changes, undo: null, timer: null, resolve: () => {}, reject: () => {}, rejected: true };
 }
 
 function prepareFolder(dir: string): void {

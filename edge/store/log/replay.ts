@@ -1,7 +1,7 @@
 /** From the files of a log to its index, with every byte that counts checked on the way. */
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { batchesOf, decodeHeader, HEADER_BYTES, type PlacedBatch } from "./format.ts";
+import { batchesOf, decodeHeader, HEADER_BYTES, isBlank, type PlacedBatch, type SegmentHeader } from "./format.ts";
 import { readHead, type HeadState } from "./head.ts";
 
 /** Something that was acknowledged is missing or not as it was written; the message says what. */
@@ -14,19 +14,22 @@ export function segmentFile(dir: string, number: number): string {
 /** What is known of a segment: how far it counts, and what in it does. */
 export class Segment {
   readonly number: number;
+  readonly salt: number;
   /** Offset behind its last batch. */
   end = HEADER_BYTES;
   /** Keys whose value is here. */
   readonly live = new Map<string, { at: number; bytes: number }>();
   liveBytes = 0;
 
-  constructor(number: number) {
+  constructor({ number, salt }: { number: number; salt: number }) {
     this.number = number;
+    this.salt = salt;
   }
 
   apply(batch: PlacedBatch, index: Map<string, Segment>): void {
     for (const { key, removed, at, bytes } of batch.changes) {
-      index.get(key)?.drop(key);
+      const before = index.get(key);
+      if (before) before.#drop(key);
       if (removed) index.delete(key);
       else {
         index.set(key, this);
@@ -37,7 +40,7 @@ export class Segment {
     this.end = batch.end;
   }
 
-  private drop(key: string): void {
+  #drop(key: string): void {
     this.liveBytes -= this.live.get(key)?.bytes ?? 0;
     this.live.delete(key);
   }
@@ -84,7 +87,7 @@ function readSegments(dir: string, numbers: number[], found: Replayed): void {
     if (!present) return;
     if (i === 0) found.sequence = present.previous;
     if (next && next.number !== number + 1) throw new Damage(`${segmentFile(dir, number + 1)} is missing`);
-    const segment = new Segment(number);
+    const segment = new Segment(present);
     found.segments.push(segment);
     for (const batch of batchesOf(present.bytes)) {
       // Not acknowledged, or its commit failed: the following segment says where it goes on.
@@ -95,12 +98,12 @@ function readSegments(dir: string, numbers: number[], found: Replayed): void {
     if (next && found.sequence !== next.previous) {
       throw new Damage(`${segmentFile(dir, number)} is damaged after byte ${segment.end} (batch ${found.sequence} of ${next.previous})`);
     }
-    if (!next) found.reusable = present.bytes.subarray(segment.end).every((byte) => byte === 0);
+    if (!next) found.reusable = isBlank(present.bytes, segment.end);
     present = next;
   }
 }
 
-function load(dir: string, number: number | undefined): { bytes: Buffer; number: number; previous: number } | null {
+function load(dir: string, number: number | undefined): (SegmentHeader & { bytes: Buffer }) | null {
   if (number === undefined) return null;
   const bytes = readFileSync(segmentFile(dir, number));
   const header = decodeHeader(bytes);

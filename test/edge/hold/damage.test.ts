@@ -5,6 +5,7 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { everything } from "./everything.ts";
 import { batchesOf } from "../../../edge/store/log/format.ts";
+import { openDurable } from "../../../edge/store/durable.ts";
 import { openHoldStore } from "../../../edge/hold/store.ts";
 
 let dir: string;
@@ -48,7 +49,7 @@ function expectRefused(what: string): void {
   for (let i = 0; i < 2; i++) {
     let code = "opened";
     try {
-      void openHoldStore({ dataDir: dir }).close();
+      void openDurable({ dir: path.join(dir, "hold"), corrupt: "HOLD_CORRUPT", failed: "HOLD_IO", deadlineMs: 1_000 }).close();
     } catch (error) {
       code = (error as { code: string }).code;
     }
@@ -63,7 +64,7 @@ async function expectWhole(expected: string[]): Promise<void> {
   await store.close();
 }
 
-describe("a store that was damaged is refused, and left as it is", () => {
+describe("a log that was damaged is not taken for a whole one, and left as it is", () => {
   it("at any byte that counts", () => {
     expect(segments().length).toBeGreaterThan(2);
     for (const name of [...segments(), "head"]) {

@@ -30,6 +30,7 @@ const GAP_MS = 5_000;
 /** Requests in flight of one tunnel. */
 const MAX_IN_FLIGHT = 1_000;
 const DRAIN_MS = 30_000;
+const FORGET_EVERY_MS = 60 * 60_000;
 /** How long webhooks wait for their tunnel. */
 const HOLD_HOURS = 36;
 
@@ -149,10 +150,27 @@ class Edge implements RunningEdge {
     this.#undo.push(() => lock.release());
     this.#hostKey = await loadHostKey(hostKey, dataDir);
     this.#access = openAccess(access ?? { authorizedKeys: null, deniedKeys: null }, log);
-    this.#names = openClaims(dataDir);
+    this.#names = openClaims(dataDir, undefined, (name) => this.#hold.purge(name));
     this.#undo.push(() => this.#names.close());
     this.#hold = await openHold({ dataDir, presence: this.#presence, stopping: () => this.#stopping, log });
     this.#undo.push(() => this.#hold.close());
+    const forgetting = setInterval(() => void this.#forget(), FORGET_EVERY_MS);
+    forgetting.unref();
+    this.#undo.push(() => clearInterval(forgetting));
+    await this.#forget();
+  }
+
+  /** Keys cost nothing, and every login claims a name: what nobody uses goes. */
+  async #forget(): Promise<void> {
+    const { log } = this.#config;
+    try {
+      const holding = await this.#hold.names();
+      const forgotten = await this.#names.forgetUnused((name) => holding.has(name) || this.#presence.get(name) !== undefined);
+      if (forgotten.length > 0)
+        log(`${forgotten.length} names forgotten that nobody has used for 90 days: ${forgotten.slice(0, 20).join(" ")}`);
+    } catch (error) {
+      log(`unused names could not be forgotten: ${(error as Error).message}`);
+    }
   }
 
   async #startIngress(): Promise<void> {

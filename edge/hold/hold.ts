@@ -164,6 +164,11 @@ export class Hold {
     return total;
   }
 
+  /** Names for which something is kept: held webhooks, or dead letters. */
+  async names(): Promise<Set<string>> {
+    return new Set(await this.#store.names());
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#sweeping);
     for (const timer of this.#announcing.values()) clearTimeout(timer);
@@ -224,7 +229,7 @@ export class Hold {
         log(`${name}: ${expired} held webhooks expired and were set aside, ${deleted} dead letters deleted`);
         this.#announce(name);
       }
-      const holding = new Set(await this.#store.names());
+      const holding = await this.names();
       for (const [name, drainer] of this.#drainers) {
         if (!drainer.idle || holding.has(name)) continue;
         drainer.close();

@@ -34,10 +34,15 @@ export interface Claim {
 }
 
 /**
- * Opens the claims in `dataDir` (in the folder `names` inside it). `now` gives milliseconds since 1970; by default it does not jump when
- * the clock is set. Throws EDGE_DATA_LOCKED while another edge has it open, EDGE_DATA when it cannot be used or read.
+ * Opens the claims in `dataDir` (in the folder `names` inside it), which nobody else may have open. `now` gives milliseconds since 1970; by
+ * default it does not jump when the clock is set. `onNewOwner` is called before a name goes to a key that did not have it. Throws EDGE_DATA when it
+ * cannot be used or read.
  */
-export function openClaims(dataDir: string, now: () => number = steadyClock()): Claims {
+export function openClaims(
+  dataDir: string,
+  now: () => number = steadyClock(),
+  onNewOwner: (name: string) => Promise<unknown> = () => Promise.resolve(),
+): Claims {
   const durable = openDurable({
     dir: path.join(dataDir, "names"),
     corrupt: "EDGE_DATA",
@@ -45,7 +50,7 @@ export function openClaims(dataDir: string, now: () => number = steadyClock()): 
     deadlineMs: DEADLINE_MS,
   });
   try {
-    return new Claims(durable, now);
+    return new Claims(durable, now, onNewOwner);
   } catch (error) {
     void durable.close();
     throw error;
@@ -55,6 +60,7 @@ export function openClaims(dataDir: string, now: () => number = steadyClock()): 
 export class Claims implements Names {
   readonly #durable: Durable;
   readonly #now: () => number;
+  readonly #onNewOwner: (name: string) => Promise<unknown>;
   readonly #claims = new Map<string, Claim>();
   /** How many names each key has, those being written included. */
   readonly #perKey = new Map<string, number>();
@@ -63,9 +69,10 @@ export class Claims implements Names {
   /** `lastSeen` as it is on disk. */
   readonly #writtenSeen = new Map<string, number>();
 
-  constructor(durable: Durable, now: () => number) {
+  constructor(durable: Durable, now: () => number, onNewOwner: (name: string) => Promise<unknown>) {
     this.#durable = durable;
     this.#now = now;
+    this.#onNewOwner = onNewOwner;
     for (const { key, value } of durable.entries()) {
       const claim = parse(value);
       if (!claim) throw new EdgeError("EDGE_DATA", `The claim to ${key} cannot be read.`);
@@ -118,6 +125,24 @@ export class Claims implements Names {
     if (claim.lastSeen - (this.#writtenSeen.get(name) ?? 0) >= TOUCH_EVERY_MS) this.#writeSeen(name, claim);
   }
 
+  /**
+   * Forgets names that nobody has used for 90 days, in memory and on disk; returns which.
+   * @param inUse whether something else still needs the name.
+   */
+  forgetUnused(inUse: (name: string) => boolean): string[] {
+    const forgotten: string[] = [];
+    for (const [name, claim] of this.#claims) {
+      if (this.#now() - claim.lastSeen < RECYCLE_AFTER_MS || this.#pending.has(name) || inUse(name)) continue;
+      this.#claims.delete(name);
+      this.#writtenSeen.delete(name);
+      this.#count(claim.fingerprint, -1);
+      forgotten.push(name);
+    }
+    // Tried again by itself when it fails.
+    if (forgotten.length > 0) this.#durable.write(forgotten.map((key) => ({ key, value: null }))).catch(() => {});
+    return forgotten;
+  }
+
   /** Writes when names were last in use, and lets go of the folder. */
   async close(): Promise<void> {
     for (const [name, claim] of this.#claims) if (claim.lastSeen !== this.#writtenSeen.get(name)) this.#writeSeen(name, claim);
@@ -144,7 +169,7 @@ export class Claims implements Names {
     if (this.#claims.get(name)?.fingerprint === fingerprint) return this.touch(name);
     const claim: Claim = { fingerprint, claimedAt: this.#now(), lastSeen: this.#now() };
     const before = this.#claims.get(name);
-    const written = this.#durable.write([{ key: name, value: encode(claim) }], [{ key: name, value: before ? encode(before) : null }]);
+    const written = this.#write(name, claim, before);
     this.#pending.set(name, { fingerprint, written });
     this.#count(fingerprint, 1);
     try {
@@ -158,6 +183,12 @@ export class Claims implements Names {
     } finally {
       this.#pending.delete(name);
     }
+  }
+
+  /** What an earlier owner has left behind goes first: nobody inherits that. */
+  async #write(name: string, claim: Claim, before: Claim | undefined): Promise<void> {
+    await this.#onNewOwner(name);
+    await this.#durable.write([{ key: name, value: encode(claim) }], [{ key: name, value: before ? encode(before) : null }]);
   }
 
   #count(fingerprint: string, by: number): void {

@@ -12,5 +12,7 @@ export interface Names {
   isKnown(name: string): boolean | Promise<boolean>;
   /** The name is in use now. */
   touch(name: string): void;
+  /** Forgets names that nobody has used for 90 days and that nothing else needs; says which. */
+  forgetUnused(inUse: (name: string) => boolean): string[] | Promise<string[]>;
   close(): Promise<void>;
 }

@@ -197,14 +197,19 @@ describe.skipIf(!canMount)("a full disk", () => {
     expect(store.names()).toEqual([]);
   });
 
-  it("cannot begin a store, and says so", async () => {
+  it("begins a store that stores nothing until there is room", async () => {
     fill(path.join(disk, "ballast"));
-    expect(() => openHoldStore({ dataDir: disk })).toThrow(expect.objectContaining({ code: "EDGE_DATA" }));
-    rmSync(path.join(disk, "ballast"));
     store = openHoldStore({ dataDir: disk });
+    const webhook = { rawHead: Buffer.from("head"), body: Buffer.alloc(100), source: "x", receivedAt: Date.now() };
+    const first = store.newDeliveryId();
+    expect(await failure(store.append("anna", first, webhook))).toMatchObject({ code: "HOLD_IO" });
+    rmSync(path.join(disk, "ballast"));
+    const second = store.newDeliveryId();
+    await store.append("anna", second, webhook);
     await store.close();
     fill(path.join(disk, "ballast"));
     store = openHoldStore({ dataDir: disk });
+    expect(await store.peek("anna", 0, 9)).toMatchObject([{ deliveryId: second }]);
   });
 });
 

@@ -11,8 +11,8 @@ export interface DataCheck {
 }
 
 /**
- * Looks through the stores of a data folder. Throws EDGE_DATA_LOCKED while an edge uses it, because what is being written looks damaged, and
- * EDGE_DATA when it cannot be read.
+ * Looks through the stores of a data folder. Throws EDGE_DATA_LOCKED while an edge uses it, because what is being written looks damaged,
+ * and EDGE_DATA when it cannot be read.
  */
 export async function checkData(dataDir: string): Promise<DataCheck> {
   if (!existsSync(dataDir)) throw new EdgeError("EDGE_DATA", `${dataDir} does not exist.`);

@@ -1,7 +1,7 @@
 /**
- * Lines of a service to a file descriptor that may be a full disk, a pipe that nobody reads, or one whose reader is gone. The service goes on in all
- * of these: what cannot be written is dropped and counted, and the number said as soon as something can be written again. Node's own stderr writes
- * synchronously, so that a reader that has stopped stops the process, and takes nothing any more after its first error.
+ * Lines of a service to a file descriptor that may be a full disk, a pipe that nobody reads, or one whose reader is gone. The service goes
+ * on in all of these: what cannot be written is dropped and counted, and the number said as soon as something can be written again. Node's
+ * own stderr writes synchronously, so that a reader that has stopped stops the process, and takes nothing any more after its first error.
  */
 import { write } from "node:fs";
 

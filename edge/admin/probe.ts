@@ -92,7 +92,10 @@ export function startProbe(options: ProbeOptions): Probe {
           stream.end();
         },
         onMessage: (type, payload) => {
-          if (type === FrameType.WELCOME) name = Welcome.parse(JSON.parse(payload.toString())).identifier;
+          if (type !== FrameType.WELCOME) return;
+          name = Welcome.parse(JSON.parse(payload.toString())).identifier;
+          // The edge has taken the tunnel in before the next turn; so a fresh edge is ready soon.
+          setImmediate(look);
         },
         onClose: () => current.destroy(),
       },
@@ -135,21 +138,12 @@ export function startProbe(options: ProbeOptions): Probe {
   const timer = setInterval(look, EVERY_MS);
   timer.unref();
   connect();
-  // The first look does not wait for the timer, so that a fresh edge is ready soon.
-  const first = setInterval(() => {
-    if (name === null && !closed) return;
-    clearInterval(first);
-    look();
-  }, 20);
-  first.unref();
-
   return {
     age: () => performance.now() - succeededAt,
     fresh: () => performance.now() - succeededAt < FRESH_MS,
     close: () => {
       closed = true;
       clearInterval(timer);
-      clearInterval(first);
       connection?.destroy();
     },
   };

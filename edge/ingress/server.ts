@@ -230,14 +230,16 @@ class Ingress implements RunningIngress {
     }
   }
 
-  /** Whether an earlier request of this connection waits for its answer: anything else that is written would be taken for a part of that. */
+  /**
+   * Whether an earlier request of this connection waits for its answer: anything else that is written would be taken for a part of that.
+   */
   #isAnswering(socket: Duplex): boolean {
     return this.#latest.get(socket)?.response.writableFinished === false;
   }
 
   /**
-   * A server may ignore Upgrade (RFC 9110 section 7.8): `h2c`, which curl and Java's HttpClient offer, would carry requests past every check.
-   * Node has taken the connection out of HTTP by now; it is put back, and the request read again without that field.
+   * A server may ignore Upgrade (RFC 9110 section 7.8): `h2c`, which curl and Java's HttpClient offer, would carry requests past every
+   * check. Node has taken the connection out of HTTP by now; it is put back, and the request read again without that field.
    */
   #ignoreUpgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
     const { method, url, httpVersion, rawHeaders } = request;

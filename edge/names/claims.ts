@@ -34,9 +34,9 @@ export interface Claim {
 }
 
 /**
- * Opens the claims in `dataDir` (in the folder `names` inside it), which nobody else may have open. `now` gives milliseconds since 1970; by
- * default it does not jump when the clock is set. `onNewOwner` is called before a name goes to a key that did not have it. Throws EDGE_DATA when it
- * cannot be used or read.
+ * Opens the claims in `dataDir` (in the folder `names` inside it), which nobody else may have open. `now` gives milliseconds since 1970;
+ * by default it does not jump when the clock is set. `onNewOwner` is called before a name goes to a key that did not have it. Throws
+ * EDGE_DATA when it cannot be used or read.
  */
 export function openClaims(
   dataDir: string,

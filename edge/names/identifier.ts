@@ -1,4 +1,6 @@
-/** The public name follows from the public key alone, so that the same key has the same URL from every client. Pure; both ends import it. */
+/**
+ * The public name follows from the public key alone, so that the same key has the same URL from every client. Pure; both ends import it.
+ */
 import { createHash } from "node:crypto";
 
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";

@@ -75,7 +75,10 @@ function conditionsOf(options: readonly (readonly [string, string | null])[]): A
   return (address, now) => conditions.every((condition) => condition(address, now));
 }
 
-/** A list of addresses, networks in CIDR form and addresses with `*` and `?`; `!` before one takes it out. There are no names: DNS can be lied to. */
+/**
+ * A list of addresses, networks in CIDR form and addresses with `*` and `?`; `!` before one takes it out. There are no names: DNS can be
+ * lied to.
+ */
 function fromCondition(list: string): AuthorizedKey["admits"] {
   const patterns = list.split(",").map((item) => ({ negated: item.startsWith("!"), matches: addressPattern(item.replace(/^!/, "")) }));
   return (address) => {

@@ -1,7 +1,7 @@
 /** What a plain `ssh -R 80:localhost:3000 <edge>` gets: one forward, and lines of text in its terminal. */
 import type { ServerChannel } from "ssh2";
 import { refusals, type RefusalCode } from "../errors.ts";
-import type { SshConnection } from "../transport/connection.ts";
+import { SSH2_WINDOW, type SshConnection } from "../transport/connection.ts";
 import { ForwardTunnel } from "./forward.ts";
 import type { SshServerOptions } from "./options.ts";
 import type { Tunnel } from "../tunnels/tunnel.ts";
@@ -11,6 +11,11 @@ const MAX_FORWARDS = 32;
 
 /** Bytes in a packet that a client has to take at least (as in transport/channel.ts). */
 const LEAST_PACKET = 1024;
+/**
+ * What a terminal may send in all its life: the window with which ssh2 opens it. Nobody needs more than a Ctrl-C of it, and a client that
+ * streams into it (`ssh ... </dev/zero`) would keep a core busy.
+ */
+const INPUT_BYTES = SSH2_WINDOW;
 /** For a client to show the last words. */
 const LEAVE_MS = 1_000;
 
@@ -86,18 +91,23 @@ export class ForwardSession {
   /** A terminal: says the URL, and ends the connection on Ctrl-C, Ctrl-D or when it is closed. */
   attach(terminal: ServerChannel | undefined): void {
     // ssh2 hands over nothing for a second shell in one session, and loops for ever on a client whose packets may have 0 bytes.
-    const { outgoing } = (terminal ?? {}) as { outgoing?: { packetSize: number } };
-    if (!terminal || !outgoing || outgoing.packetSize < LEAST_PACKET) {
+    const { outgoing, incoming } = (terminal ?? {}) as { outgoing?: { packetSize: number }; incoming?: { window: number } };
+    if (!terminal || !incoming || !outgoing || outgoing.packetSize < LEAST_PACKET) {
       this.#context.connection.destroy(new Error("the client opens a terminal that cannot be written to"));
       return;
     }
+    // ssh2 grants again what was read, up to its own window (lib/Channel.js `windowAdjust`); from this it has nothing to add.
+    incoming.window = Number.POSITIVE_INFINITY;
+    let left = INPUT_BYTES;
     this.#terminal = terminal;
     this.#greeted = false;
     terminal.on("close", () => {
       if (this.#terminal === terminal) this.#terminal = null;
     });
     terminal.on("data", (chunk: Buffer) => {
-      if (chunk.includes(0x03) || chunk.includes(0x04)) this.#leave(0);
+      left -= chunk.length;
+      if (left < 0) this.#context.connection.destroy(new Error("the client sent more than its channel window"));
+      else if (chunk.includes(0x03) || chunk.includes(0x04)) this.#leave(0);
     });
     terminal.on("error", () => {});
     terminal.stdin.resume();

@@ -1,6 +1,6 @@
 /**
- * Bytes under keys whose writes say the truth: a promise that resolves means that they are synced, one that rejects means that the change is
- * not there and will not come back. Writes that are under way at the same time share one sync.
+ * Bytes under keys whose writes say the truth: a promise that resolves means that they are synced, one that rejects means that the change
+ * is not there and will not come back. Writes that are under way at the same time share one sync.
  */
 import { chmodSync } from "node:fs";
 import { EdgeError, type FailureCode } from "../errors.ts";
@@ -30,7 +30,10 @@ export interface DurableOptions {
 
 interface Job {
   changes: Change[];
-  /** Given: written when the promise has rejected for being late, and the changes were written after all. Null: tried again until it is done. */
+  /**
+   * Given: written when the promise has rejected for being late, and the changes were written after all. Null: tried again until it is
+   * done.
+   */
   undo: Change[] | null;
   timer: NodeJS.Timeout | null;
   resolve: () => void;
@@ -210,7 +213,9 @@ export class Durable {
     }
   }
 
-  /** On a full disk: what still fits is written, what may be refused is refused, and the rest (mostly removing, which makes room) waits on. */
+  /**
+   * On a full disk: what still fits is written, what may be refused is refused, and the rest (mostly removing, which makes room) waits on.
+   */
   #admitIntoReserve(batch: Job[], full: Error): Job[] {
     const admitted: Job[] = [];
     const later: Job[] = [];

@@ -3,8 +3,8 @@ import { mkdirSync } from "node:fs";
 import path from "node:path";
 
 /**
- * Makes `dir` with mode 0700, and what is missing above it. Throws the system's error. Node's own `recursive` never ends where a folder that
- * exists says that it does not (`/proc/x`: ENOENT for ever).
+ * Makes `dir` with mode 0700, and what is missing above it. Throws the system's error. Node's own `recursive` never ends where a folder
+ * that exists says that it does not (`/proc/x`: ENOENT for ever).
  */
 export function makeFolder(dir: string): void {
   const parent = path.dirname(dir);

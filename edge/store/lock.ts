@@ -1,7 +1,7 @@
 /**
  * One process a folder. Every process that wants the folder listens on a Unix socket of its own in it, and asks those that are there
- * before it takes the folder: the kernel refuses connections to a socket whose process has died, so that nothing stale is ever believed, and
- * no process id is compared. It works between containers that share a volume, because a socket is found by its file.
+ * before it takes the folder: the kernel refuses connections to a socket whose process has died, so that nothing stale is ever believed,
+ * and no process id is compared. It works between containers that share a volume, because a socket is found by its file.
  *
  * Of several that start together the one with the smallest name goes on. A process that is there when another one looks is seen, since
  * everybody listens before looking: so two never hold the folder at once.

@@ -6,51 +6,18 @@
 import type { Socket } from "node:net";
 import type { Client, Connection } from "ssh2";
 import { SshChannel } from "./channel.ts";
-
-/** The members of ssh2's Protocol (lib/protocol/Protocol.js) used here. */
-interface Ssh2Protocol {
-  channelData(id: number, data: Buffer): void;
-  channelEOF(id: number): void;
-  channelClose(id: number): void;
-  channelWindowAdjust(id: number, amount: number): void;
-  forwardedTcpip(
-    id: number,
-    window: number,
-    packetSize: number,
-    origin: { boundAddr: string; boundPort: number; remoteAddr: string; remotePort: number },
-  ): void;
-  ping(): void;
-  rekey(): void;
-}
-
-interface Ssh2Internals {
-  /** `_destruct` is gone once the protocol cannot be used any more, `_kexinit` is there while keys are exchanged. */
-  _protocol: Ssh2Protocol & { _destruct?: unknown; _kexinit?: unknown };
-  _sock: Socket;
-  _chanMgr: {
-    _count: number;
-    add(value: unknown): number;
-    get(id: number): unknown;
-    update(id: number, value: unknown): void;
-    remove(id: number): void;
-  };
-}
-
-/** Takes the place of a protocol that has ended. */
-const SILENCE: Ssh2Protocol = {
-  channelData: () => {},
-  channelEOF: () => {},
-  channelClose: () => {},
-  channelWindowAdjust: () => {},
-  forwardedTcpip: () => {},
-  ping: () => {},
-  rekey: () => {},
-};
+import { SILENCE, type Ssh2Internals, type Ssh2Protocol } from "./ssh2.ts";
 
 /** Above this many bytes in the socket's own queue, channels wait. */
 const SOCKET_HIGH_WATER = 1024 * 1024;
 /** What ssh2 writes by itself (replies to requests) knows no such limit; a peer that does not read it is let go at this many bytes. */
 const SOCKET_LIMIT = 16 * 1024 * 1024;
+/**
+ * Replies are small, and each costs some hundred bytes beside what it says: above this many packets in the socket's queue nothing more is
+ * read from the peer, so that it gets no further ones.
+ */
+const UNREAD_PACKETS = 1_000;
+const LOOK_AGAIN_MS = 10;
 /** A peer that takes none of what waits for it in this time is let go, however alive it seems. */
 const STUCK_MS = 60_000;
 const TICK_MS = 500;
@@ -114,6 +81,7 @@ export class SshConnection {
     this.#internals = ssh as unknown as Ssh2Internals;
     this.socket = this.#internals._sock;
     this.socket.setNoDelay(true);
+    if (renews) this.socket.on("data", () => this.#checkReplies());
     ssh.on("error", (error: Error) => this.destroy(error));
     ssh.once("ready", () => {
       this.#ready = true;
@@ -291,7 +259,8 @@ export class SshConnection {
     const moved = bytesRead - this.#bytesRead + bytesWritten - this.#bytesWritten;
     if (moved > TRAFFIC_BYTES) this.busy(now);
     if (bytesWritten !== this.#bytesWritten) this.#spokeAt = now;
-    if (bytesRead !== this.#bytesRead || slept) this.#heardAt = now;
+    // What is not read says nothing; whether the peer takes what waits for it is looked at below.
+    if (bytesRead !== this.#bytesRead || slept || this.socket.isPaused()) this.#heardAt = now;
     this.#bytesRead = bytesRead;
     this.#bytesWritten = bytesWritten;
     if (slept) this.suspect(BUSY.dead, now);
@@ -313,6 +282,17 @@ export class SshConnection {
     if (sent !== this.#sent || writableLength === 0 || slept) this.#sentAt = now;
     this.#sent = sent;
     if (writableLength > SOCKET_LIMIT || now - this.#sentAt >= STUCK_MS) this.destroy(new Error("the peer does not read what it is sent"));
+  }
+
+  /** Only one end does this: two that wait for each other to read would wait for ever. */
+  #checkReplies(): void {
+    if (queuedPackets(this.socket) < UNREAD_PACKETS) return;
+    this.socket.pause();
+    const timer = setInterval(() => {
+      if (queuedPackets(this.socket) > UNREAD_PACKETS / 2 && !this.#closed) return;
+      clearInterval(timer);
+      this.socket.resume();
+    }, LOOK_AGAIN_MS);
   }
 
   #checkKeys(now: number, bytes: number): void {
@@ -355,4 +335,9 @@ function startTicking(): void {
     ticker = null;
   }, TICK_MS);
   ticker.unref();
+}
+
+/** Writes that wait behind the one that the kernel is taking. */
+function queuedPackets(socket: Socket): number {
+  return (socket as Socket & { _writableState: { bufferedRequestCount: number } })._writableState.bufferedRequestCount;
 }

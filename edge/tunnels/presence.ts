@@ -6,7 +6,9 @@ const REPLACED_GRACE_MS = 30_000;
 /** For so long after a loss it is worth waiting for a tunnel to come back. */
 const RETURN_WITHIN_MS = 60_000;
 
-/** What an edge of several processes would keep in a place that they share. Looking up is local everywhere; announcing may take a moment. */
+/**
+ * What an edge of several processes would keep in a place that they share. Looking up is local everywhere; announcing may take a moment.
+ */
 export interface Presence {
   readonly size: number;
   get(name: string): Tunnel | undefined;

@@ -123,8 +123,8 @@ export function decodeResponse(payload: Buffer): ResponseHead {
 }
 
 /**
- * Whether these can be the parts of an HTTP head (RFC 9110 sections 5.1 and 5.5): no control characters but tab, and names that are tokens. One
- * that ends in a blank, say, is one header to this edge and another one to a proxy in front of it.
+ * Whether these can be the parts of an HTTP head (RFC 9110 sections 5.1 and 5.5): no control characters but tab, and names that are
+ * tokens. One that ends in a blank, say, is one header to this edge and another one to a proxy in front of it.
  */
 function isHead(text: string, headers: readonly string[]): boolean {
   // eslint-disable-next-line no-control-regex
@@ -226,7 +226,9 @@ export class FrameWriter {
     return bytes;
   }
 
-  /** Nobody needs what {@link take} gave last any more: after a large batch its buffer is filled again, instead of another one being made. */
+  /**
+   * Nobody needs what {@link take} gave last any more: after a large batch its buffer is filled again, instead of another one being made.
+   */
   reuse(batch: number): void {
     if (this.#buffer === NOTHING && batch > LARGE_FROM) this.#buffer = this.#taken;
     this.#taken = NOTHING;

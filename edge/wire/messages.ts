@@ -39,7 +39,10 @@ export type Welcome = z.infer<typeof Welcome>;
 export const Refused = z.object({ code: shown(40), message: shown(1_000) });
 export type Refused = z.infer<typeof Refused>;
 
-/** One side is about to close this connection. Of the edge: `TAKEN_OVER` is final, `EDGE_STOPPING` says when to come back. Of the agent: `CLOSING`. */
+/**
+ * One side is about to close this connection. Of the edge: `TAKEN_OVER` is final, `EDGE_STOPPING` says when to come back. Of the agent:
+ * `CLOSING`.
+ */
 export const GoAway = z.object({ code: shown(40), retryAfterMs: z.number().min(0).max(600_000) });
 export type GoAway = z.infer<typeof GoAway>;
 

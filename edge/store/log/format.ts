@@ -1,12 +1,13 @@
 /**
- * What a segment of the log looks like; pure. A segment is a header and then batches of records; a batch counts only with its commit record.
+ * What a segment of the log looks like; pure. A segment is a header and then batches of records; a batch counts only with its commit
+ * record.
  *
  *   header   "AIRYLOG1", number u32, salt u32, previous u64: the last batch that counts before this segment, crc u32 of all that
  *   record   crc u32 of the rest, begun with the salt, payload length u32, kind u8, payload
  *            1 put: key length u16, key, value    2 remove: key    3 commit: sequence u64
  *
- * The salt is by chance: a stranger's body that looks like records is none, also where the search for the next one begins in the middle of it.
- * Segments of earlier versions have 0. Numbers are big-endian. Behind the last record there are zeros: room that was taken in advance.
+ * The salt is by chance: a stranger's body that looks like records is none, also where the search for the next one begins in the middle of
+ * it. Segments of earlier versions have 0. Numbers are big-endian. Behind the last record there are zeros: room that was taken in advance.
  */
 import { crc32 } from "node:zlib";
 
@@ -32,7 +33,7 @@ export interface SegmentHeader {
 }
 
 /** A change as it was found in a segment: where its record is, and where the value begins in it. */
-export interface PlacedChange {
+interface PlacedChange {
   key: string;
   removed: boolean;
   at: number;

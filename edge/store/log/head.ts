@@ -1,7 +1,7 @@
 /**
- * The log's memory of itself: which segment is the first, and which batch was acknowledged last. Without it a log whose end is missing would
- * look like a shorter log. Layout: "AIRYHEAD", first u32, sequence u64, salt u32, crc u32 of all that; big-endian. Earlier versions had
- * no salt.
+ * The log's memory of itself: which segment is the first, and which batch was acknowledged last. Without it a log whose end is missing
+ * would look like a shorter log. Layout: "AIRYHEAD", first u32, sequence u64, salt u32, crc u32 of all that; big-endian. Earlier versions
+ * had no salt.
  */
 import { randomInt } from "node:crypto";
 import { closeSync, existsSync, fdatasync, openSync, readFileSync, write } from "node:fs";

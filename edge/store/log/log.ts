@@ -18,8 +18,8 @@ const SEGMENT_BYTES = 2 * MIB;
 /** So much that does not count may be on the disk, beyond as much as does. */
 const GARBAGE_BYTES = 4 * SEGMENT_BYTES;
 /**
- * Room allocated in advance, so that a full disk shows before anything is written. The second part of it is kept for removing: more than it takes
- * to remove all that a segment can hold, so that segments go and room comes back.
+ * Room allocated in advance, so that a full disk shows before anything is written. The second part of it is kept for removing: more than
+ * it takes to remove all that a segment can hold, so that segments go and room comes back.
  */
 const PREALLOCATE_BYTES = 2 * MIB;
 const RESERVED_FOR_REMOVING_BYTES = MIB;
@@ -138,9 +138,9 @@ export class Log {
   }
 
   /**
-   * Gives back room, a little at a time; false when there is none to give. Drops the oldest segment when nothing in it counts, and moves what
-   * counts out of it when the whole has become more than twice as long as what counts. `idle`: also begins a new segment when nothing counts
-   * at all, so that nothing delivered stays on the disk.
+   * Gives back room, a little at a time; false when there is none to give. Drops the oldest segment when nothing in it counts, and moves
+   * what counts out of it when the whole has become more than twice as long as what counts. `idle`: also begins a new segment when nothing
+   * counts at all, so that nothing delivered stays on the disk.
    */
   async compact(idle: boolean): Promise<boolean> {
     if (idle && this.#index.size === 0 && this.#tail && this.#tail.segment.end > HEADER_BYTES) await this.#roll();

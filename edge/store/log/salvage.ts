@@ -1,9 +1,9 @@
 /**
- * What is left of a log that is damaged. Records that are as they were written count, wherever they are; the damaged files are kept beside, and
- * others are put in their place that hold the rest. {@link inspect} changes nothing.
+ * What is left of a log that is damaged. Records that are as they were written count, wherever they are; the damaged files are kept
+ * beside, and others are put in their place that hold the rest. {@link inspect} changes nothing.
  *
- * What may come of it: an entry that was removed comes back when the record of its removal is damaged, and one that was never acknowledged may be
- * among those that were. Nothing that is readable is lost.
+ * What may come of it: an entry that was removed comes back when the record of its removal is damaged, and one that was never acknowledged
+ * may be among those that were. Nothing that is readable is lost.
  */
 import {
   copyFileSync,

@@ -69,7 +69,12 @@ export const statusSchema = z.object({
   engine: engineName.nullable(),
   edition: z.literal("basic"),
   sandbox: z.boolean(),
-  platform: z.object({ url: nullable, services: z.array(serviceSchema) }),
+  platform: z.object({
+    url: nullable,
+    /** Where something forwards the inbox page to, beside `url`. */
+    inboxUrl: z.string().optional(),
+    services: z.array(serviceSchema),
+  }),
   tunnel: tunnelSchema.nullable(),
   webhooks: z.array(webhookSchema),
   control: z.object({ url: nullable }),

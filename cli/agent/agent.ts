@@ -113,6 +113,7 @@ class Agent {
       engine,
       sandbox: spec.sandbox !== null,
       platformPort: spec.ports.platform,
+      inboxUrl: spec.inboxUrl,
       ...(await lookAtServices(this.#engine, spec.workspace, this.#expected)),
       tunnel: this.tunnel?.status() ?? null,
       webhooks: this.#webhooks,

@@ -25,6 +25,8 @@ export interface StatusInput extends Seen {
   engine: EngineName;
   sandbox: boolean;
   platformPort: number;
+  /** Where it is forwarded. */
+  inboxUrl?: string | undefined;
   tunnel: TunnelStatus | null;
   webhooks: WebhookStatus[];
   controlPort: number;
@@ -47,7 +49,7 @@ export function buildStatus(input: StatusInput): StatusData {
     engine,
     edition: "basic",
     sandbox,
-    platform: { url: `http://127.0.0.1:${input.platformPort}`, services },
+    platform: { url: `http://127.0.0.1:${input.platformPort}`, ...(input.inboxUrl && { inboxUrl: input.inboxUrl }), services },
     tunnel,
     webhooks,
     control: { url: `http://127.0.0.1:${input.controlPort}` },

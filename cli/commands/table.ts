@@ -54,6 +54,12 @@ export const commands = {
         description: "what runs the services (default: auto = docker where it is usable, else embedded)",
       },
       { name: "port", kind: "port", value: "N", description: "port of the platform on 127.0.0.1 (default: 4200, or the next free one)" },
+      {
+        name: "inbox-url",
+        kind: "text",
+        value: "URL",
+        description: "where something forwards the inbox page, so that browsers may use it there (default: GitHub Codespaces' own)",
+      },
       { name: "replace-webhook", kind: "flag", description: "replace a webhook of the Facebook app that points elsewhere" },
       {
         name: "no-hold",

@@ -13,6 +13,7 @@ import { loadOrCreateIdentity, type Identity } from "../tunnel/identity.ts";
 import { chooseEdge, readAdmitted, type EdgeAddress } from "./edge.ts";
 import { chooseEngine } from "./engine.ts";
 import type { Emit } from "../events.ts";
+import { inboxOrigin } from "./inbox.ts";
 import { choosePorts, portWishes } from "./ports.ts";
 
 /** The part of `airy up`'s options that decides what runs. */
@@ -23,6 +24,7 @@ export interface Asked {
   edgeKeys: string | undefined;
   engine: string | undefined;
   port: number | undefined;
+  inboxUrl: string | undefined;
   replaceWebhook: boolean;
   adopt: boolean;
   noHold: boolean;
@@ -41,6 +43,8 @@ export interface Decision {
   /** Public keys that the sandbox's edge admits beside the workspace's own, one a line. */
   admitted: string;
   ports: Ports;
+  /** Where something forwards the inbox page; null where nothing does. */
+  inboxUrl: string | null;
   /** What the workspace remembered. */
   stored: State;
   hold: boolean;
@@ -109,6 +113,7 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
     hold: config.hold && !asked.noHold,
     replaceWebhook: asked.replaceWebhook,
     graphUrl: config.graphUrl,
+    inboxUrl: inboxOrigin(asked.inboxUrl, io.env, ports.platform),
   };
 }
 
@@ -141,6 +146,7 @@ export function settingsOf(workspace: string, decision: Decision, provisions: Pr
       ports: published,
       secrets: { databasePassword: secrets.databasePassword, verifyToken: app?.webhookSecret ?? secrets.verifyToken },
       facebook: sandboxEdge ? standIn(secrets, ports.facebook) : facebook,
+      ...(decision.inboxUrl !== null && { inboxUrl: decision.inboxUrl }),
       sandbox: sandboxEdge && {
         domain: SANDBOX_DOMAIN,
         edgeHostKey: sandboxEdge.privateKey,

@@ -14,6 +14,8 @@ export const specSchema = z.object({
   ports: z.object({ platform: port, edgeSsh: port, edgeHttp: port, facebook: port }),
   secrets: z.object({ databasePassword: z.string(), verifyToken: z.string() }),
   facebook: z.object({ appId: z.string(), appSecret: z.string(), graphUrl: z.string() }).nullable(),
+  /** Origin under which something forwards the inbox page, `https://name-4200.app.github.dev`; left out where nothing does. */
+  inboxUrl: z.string().optional(),
   /** The local edge and the stand-in for Facebook; null without `--sandbox`. */
   sandbox: z
     .object({
@@ -33,6 +35,14 @@ export type PlatformSpec = z.output<typeof specSchema>;
 /** The services that run, in the order in which they are shown. */
 export function servicesOf(sandbox: boolean): string[] {
   return sandbox ? ["postgres", "platform", "edge", "facebook"] : ["postgres", "platform"];
+}
+
+/** From where the page may be used beside this machine. */
+export function reachedFrom({ inboxUrl }: Pick<PlatformSpec, "inboxUrl">): { allowedHosts: string[]; allowedOrigins: string[] } {
+  // What forwards it sends its own name as Host, or ours.
+  return inboxUrl === undefined
+    ? { allowedHosts: [], allowedOrigins: [] }
+    : { allowedHosts: [new URL(inboxUrl).hostname], allowedOrigins: [inboxUrl] };
 }
 
 export interface Usable {

@@ -174,7 +174,7 @@ function ready(view: View, at: string, status: StatusData): View {
     readyAt: at,
     engine: status.engine,
     sandbox: status.sandbox,
-    inboxUrl: status.platform.url,
+    inboxUrl: status.platform.inboxUrl ?? status.platform.url,
     tunnel: status.tunnel,
     services: status.platform.services.map((now) => {
       const old = view.services.find((s) => s.name === now.name);

@@ -17,6 +17,7 @@ const schemas = {
     listen,
     allowedHosts: z.array(z.string()),
     workspace: z.string().optional(),
+    allowedOrigins: z.array(z.string()),
     facebook: z.object({ appId: z.string(), appSecret: z.string(), verifyToken: z.string(), graphUrl: z.string() }).nullable(),
   }),
   edge: z.strictObject({

@@ -23,8 +23,12 @@ export function watchWake(onWake: (what: "sleep" | "network") => void): () => vo
   return () => clearInterval(timer);
 }
 
+/** Those of containers and virtual machines: they come and go with anybody's, and no way to an edge leads over them. */
+const VIRTUAL = /^(veth|docker\d|br-|cni|podman|virbr|vnet|lxc|lxd)/;
+
 function addresses(): string {
   return Object.entries(os.networkInterfaces())
+    .filter(([name]) => !VIRTUAL.test(name))
     .flatMap(([name, list]) => (list ?? []).filter(({ internal }) => !internal).map(({ address }) => `${name} ${address}`))
     .toSorted()
     .join(",");

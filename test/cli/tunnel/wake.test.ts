@@ -1,8 +1,12 @@
+import os from "node:os";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { watchWake } from "../../../cli/tunnel/wake.ts";
 
 beforeEach(() => vi.useFakeTimers());
-afterEach(() => vi.useRealTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 /** A minute in which no timer runs. */
 function sleep(monotonic: "stands still" | "goes on"): void {
@@ -25,4 +29,20 @@ test.each(["stands still", "goes on"] as const)("sleep is noticed where the mono
   sleep(monotonic);
   vi.advanceTimersByTime(10_000);
   expect(woken).toHaveLength(1);
+});
+
+test("another address is another network; what containers come and go with is not", () => {
+  const at = (address: string): os.NetworkInterfaceInfo[] => [
+    { address, netmask: "255.255.255.0", family: "IPv4", mac: "00:00:00:00:00:00", internal: false, cidr: null },
+  ];
+  const interfaces = vi.spyOn(os, "networkInterfaces").mockReturnValue({ eth0: at("192.0.2.1") });
+  const woken: string[] = [];
+  const stop = watchWake((what) => woken.push(what));
+  interfaces.mockReturnValue({ eth0: at("192.0.2.1"), veth12ab: at("192.0.2.7"), "br-0123": at("192.0.2.8"), docker0: at("192.0.2.9") });
+  vi.advanceTimersByTime(2000);
+  expect(woken).toEqual([]);
+  interfaces.mockReturnValue({ eth0: at("192.0.2.2") });
+  vi.advanceTimersByTime(2000);
+  expect(woken).toEqual(["network"]);
+  stop();
 });

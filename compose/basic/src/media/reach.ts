@@ -2,7 +2,10 @@
 import dns from "node:dns";
 import net from "node:net";
 
-/** IANA's special-purpose registries: this machine, its networks, and what leads to them. */
+/**
+ * IANA's special-purpose registries: this machine, its networks, and what leads to them. Node asks the IPv4 rules about addresses mapped
+ * into IPv6; a rule for `::ffff:0:0/96` would match every IPv4 address.
+ */
 const reserved = new net.BlockList();
 for (const [network, prefix] of [
   ["0.0.0.0", 8],
@@ -23,7 +26,6 @@ for (const [network, prefix] of [
 }
 for (const [network, prefix] of [
   ["::", 96],
-  ["::ffff:0:0", 96],
   ["64:ff9b::", 32],
   ["100::", 64],
   ["2001:db8::", 32],

@@ -93,9 +93,11 @@ export function flagParam(params: Params, name: string): boolean {
 /** A list given as JSON array, as comma string (spaces after commas are fine, Meta's own sample sends them) or as JSON text. */
 export function listParam(params: Params, name: string): string[] | null {
   const value = structured(params[name]);
-  if (Array.isArray(value)) return value.map(String);
-  // A form with `a[5]=x` and no smaller index arrives as an object.
-  if (typeof value === "object" && value !== null) return Object.values(value).map(String);
+  // A form with `a[5]=x` and no smaller index arrives as an object, `a[]=` as a list of one empty text.
+  if (typeof value === "object" && value !== null) {
+    const items = Object.values(value).map(String).filter(Boolean);
+    return items.length === 0 ? null : items;
+  }
   if (typeof value !== "string" || value.trim() === "") return null;
   return value
     .split(",")

@@ -24,6 +24,7 @@ const TAKEOVERS = quick ? 5 : 20;
 const SAMPLED = 50;
 const OUTAGES_MS = quick ? [200, 2_000] : [200, 500, 1_000, 2_000, 5_000, 10_000, 25_000];
 const PROCESSES = 4;
+const PROXY_IDLE_MS = 30_000;
 
 interface Row {
   case: string;
@@ -149,6 +150,28 @@ async function idle(): Promise<void> {
   await fleet.end();
   await first.end();
   await edge.part.end("SIGKILL");
+}
+
+/** The tunnel on its own, with nothing to do: memory once it is at rest, and the share of a core since then. */
+async function idleProxy(): Promise<void> {
+  const edge = await startEdge("proxy");
+  const args = ["proxy", "3000", "--edge", `127.0.0.1:${edge.ssh}`, "--edge-key", edge.hostKey, "--ephemeral"];
+  const part = new Part("airy-proxy", [process.execPath, bundle.file, ...args], {}, () => until(() => part.tail.includes("Ctrl-C")));
+  parts.push(part);
+  await part.start();
+  await sleep(PROXY_IDLE_MS);
+  const before = await cpuMs(part.pid);
+  await sleep(PROXY_IDLE_MS);
+  add("airy-proxy at rest: resident memory", (await rssKb(part.pid)) / 1024, "MB", "<= 64");
+  add("airy-proxy at rest: share of a core", (((await cpuMs(part.pid)) - before) / PROXY_IDLE_MS) * 100, "%", "<= 0.5");
+  await part.end("SIGKILL");
+  await edge.part.end("SIGKILL");
+}
+
+/** Of the process so far. proc(5): fields 14 and 15, in hundredths of a second. */
+async function cpuMs(pid: number): Promise<number> {
+  const fields = (await readFile(`/proc/${pid}/stat`, "utf8")).split(") ").at(-1)!.split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 /** A second client with the same key: from its first packet to the first answer that comes from it. */
@@ -299,6 +322,7 @@ try {
   await recovery(service.port);
   await comeBack(service.port);
   await idle();
+  await idleProxy();
   if (json) process.stdout.write(`${JSON.stringify({ rows })}\n`);
 } finally {
   await service.close();

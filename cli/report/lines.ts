@@ -1,5 +1,5 @@
 /** Events -> plain lines: for logs, scripts, small terminals and screen readers. One line an event, nothing is redrawn. */
-import type { AiryEvent, HeldStatus, StatusData } from "../events.ts";
+import type { AiryEvent, HeldStatus, ServiceStatus, StatusData } from "../events.ts";
 
 export interface Lines {
   /** The line for an event; null for those that say nothing new to a reader. */
@@ -69,6 +69,15 @@ function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
 }
 
+/** What waits at the edge, null when nothing does. */
+function heldText(held: HeldStatus | null): string | null {
+  if (!held || (held.entries === 0 && held.dead === 0)) return null;
+  const parts: string[] = [];
+  if (held.entries > 0) parts.push(`${held.entries} at the edge${held.oldest ? `, the oldest since ${held.oldest}` : ""}`);
+  if (held.dead > 0) parts.push(`${held.dead} set aside (airy replay --dead)`);
+  return parts.join("; ");
+}
+
 /**
  * What `airy status` shows to people.
  * ```
@@ -79,15 +88,6 @@ function seconds(ms: number): string {
  *   services  postgres healthy, platform healthy
  * ```
  */
-/** What waits at the edge, null when nothing does. */
-function heldText(held: HeldStatus | null): string | null {
-  if (!held || (held.entries === 0 && held.dead === 0)) return null;
-  const parts: string[] = [];
-  if (held.entries > 0) parts.push(`${held.entries} at the edge${held.oldest ? `, the oldest since ${held.oldest}` : ""}`);
-  if (held.dead > 0) parts.push(`${held.dead} set aside (airy replay --dead)`);
-  return parts.join("; ");
-}
-
 export function statusText(status: StatusData): string {
   const engine = status.engine ? ` (${status.engine}${status.sandbox ? ", sandbox" : ""})` : "";
   const lines = [`${status.state}${engine}`];
@@ -104,10 +104,13 @@ export function statusText(status: StatusData): string {
     add("webhook", `${webhook.source}/${webhook.object} ${webhook.state}${webhook.callbackUrl ? ` -> ${webhook.callbackUrl}` : ""}`);
   }
   if (status.platform.services.length > 0) {
-    add(
-      "services",
-      status.platform.services.map((s) => `${s.name} ${s.health === "none" || s.state !== "running" ? s.state : s.health}`).join(", "),
-    );
+    add("services", status.platform.services.map(serviceText).join(", "));
   }
   return lines.join("\n");
+}
+
+/** A service that comes back by itself after each crash is not well, however healthy it looks. */
+function serviceText({ name, state, health, restarts }: ServiceStatus): string {
+  const again = restarts === undefined ? "" : ` (started again ${restarts === 1 ? "once" : `${restarts} times`} after a crash)`;
+  return `${name} ${health === "none" || state !== "running" ? state : health}${again}`;
 }

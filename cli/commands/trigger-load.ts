@@ -55,6 +55,7 @@ export function summaryOf(results: readonly Triggered[]): Summary {
   const answered200 = results.filter(({ status }) => status === 200).length;
   const held = results.filter((result) => result.held).length;
   const rest = Object.entries(others).map(([status, count]) => `, ${status === "0" ? "not answered" : `answered ${status}`} ${count}`);
-  const text = `${results.length} sent: answered 200 ${answered200}${held > 0 ? ` (held ${held})` : ""}${rest.join("")}; p50 ${at(0.5)} ms, p95 ${at(0.95)} ms.`;
+  const well = `${results.length} sent: answered 200 ${answered200}${held > 0 ? ` (held ${held})` : ""}`;
+  const text = `${well}${rest.join("")}; p50 ${at(0.5)} ms, p95 ${at(0.95)} ms.`;
   return { sent: results.length, answered200, held, others, p50: at(0.5), p95: at(0.95), text };
 }

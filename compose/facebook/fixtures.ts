@@ -61,7 +61,21 @@ export const fixtures = {
   },
   "text-unicode": {
     about: "emoji, right-to-left and zero-width characters",
-    deliveries: [{ message: { text: "שלום مرحبا 👨‍👩‍👧‍👦 e\u0301 a\u200bb \u202egnp.exe\u202c नमस्ते" } }],
+    deliveries: [
+      {
+        message: {
+          text: [
+            "\u{5e9}\u{5dc}\u{5d5}\u{5dd}",
+            "\u{645}\u{631}\u{62d}\u{628}\u{627}",
+            "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}\u{200d}\u{1f466}",
+            "e\u0301",
+            "a\u200bb",
+            "\u202egnp.exe\u202c",
+            "\u{928}\u{92e}\u{938}\u{94d}\u{924}\u{947}",
+          ].join(" "),
+        },
+      },
+    ],
   },
   "text-markup": {
     about: "HTML, markdown and control characters",
@@ -504,13 +518,15 @@ export const fixtures = {
   "test-button": {
     about: 'the dashboard\'s "Test" button',
     deliveries: [
-      '{"object":"page","entry":[{"id":"0","time":{{SECONDS}},"changes":[{"field":"messages","value":{"sender":{"id":"12334"},"recipient":{"id":"23245"},"timestamp":"1527459824","message":{"mid":"test_message_id","text":"test_message"}}}]}]}',
+      '{"object":"page","entry":[{"id":"0","time":{{SECONDS}},"changes":[{"field":"messages","value":{"sender":{"id":"12334"},' +
+        '"recipient":{"id":"23245"},"timestamp":"1527459824","message":{"mid":"test_message_id","text":"test_message"}}}]}]}',
     ],
   },
   "test-button-messaging": {
     about: "the same in messaging style, as some saw it",
     deliveries: [
-      '{"object":"page","entry":[{"time":{{TIME}},"id":"0","messaging":[{"sender":{"id":"12334"},"recipient":{"id":"23245"},"timestamp":"1527459824","message":{"mid":"random_mid","text":"random_text"}}]}]}',
+      '{"object":"page","entry":[{"time":{{TIME}},"id":"0","messaging":[{"sender":{"id":"12334"},"recipient":{"id":"23245"},' +
+        '"timestamp":"1527459824","message":{"mid":"random_mid","text":"random_text"}}]}]}',
     ],
   },
 
@@ -571,13 +587,17 @@ export const fixtures = {
   "null-members": {
     about: "null for everything that is absent",
     deliveries: [
-      '{"message":{"text":"null beside it","attachments":null,"quick_reply":null,"reply_to":null,"is_echo":null,"is_deleted":null,"app_id":null},"postback":null,"reaction":null,"read":null,"delivery":null}',
+      '{"message":{"text":"null beside it","attachments":null,"quick_reply":null,"reply_to":null,"is_echo":null,' +
+        '"is_deleted":null,"app_id":null},"postback":null,"reaction":null,"read":null,"delivery":null}',
     ],
   },
   "long-numbers": {
     about: "ids as numbers above 2^53: two customers",
     deliveries: [
-      '{"object":"page","entry":[{"id":{{PAGE}},"time":{{TIME}},"messaging":[{"sender":{"id":24012345678901233},"recipient":{"id":{{PAGE}}},"timestamp":{{TIME}},"message":{"mid":"{{MID:a}}","text":"first customer"}},{"sender":{"id":24012345678901234},"recipient":{"id":{{PAGE}}},"timestamp":{{TIME+1}},"message":{"mid":"{{MID:b}}","text":"second customer"}}]}]}',
+      '{"object":"page","entry":[{"id":{{PAGE}},"time":{{TIME}},"messaging":[{"sender":{"id":24012345678901233},' +
+        '"recipient":{"id":{{PAGE}}},"timestamp":{{TIME}},"message":{"mid":"{{MID:a}}","text":"first customer"}},' +
+        '{"sender":{"id":24012345678901234},"recipient":{"id":{{PAGE}}},"timestamp":{{TIME+1}},"message":{"mid":"{{MID:b}}",' +
+        '"text":"second customer"}}]}]}',
     ],
   },
   "empty-messaging": { about: "an entry without events", deliveries: [body("page", { messaging: [] })] },

@@ -54,7 +54,10 @@ const TIMEOUT_MS = 20_000;
 /** As long as Facebook waits for a webhook. */
 const VIA_TIMEOUT_MS = 5_000;
 
-/** Returns what became of the delivery, whatever the webhook answered. Throws TRIGGER_NOT_SUBSCRIBED, TRIGGER_REFUSED, SANDBOX_UNREACHABLE. */
+/**
+ * Returns what became of the delivery, whatever the webhook answered. Throws TRIGGER_NOT_SUBSCRIBED, TRIGGER_REFUSED,
+ * SANDBOX_UNREACHABLE.
+ */
 export function triggerEvent(standIn: StandIn, event: TriggerEvent): Promise<Triggered> {
   return ask(standIn, "/sandbox/events", event, TIMEOUT_MS);
 }
@@ -107,8 +110,8 @@ export interface Via {
 }
 
 /**
- * Posts signed deliveries to a webhook, one after the other, each once. Throws TRIGGER_VIA_FAILED when nothing answers, SyntaxError for what is
- * no JSON.
+ * Posts signed deliveries to a webhook, one after the other, each once. Throws TRIGGER_VIA_FAILED when nothing answers, SyntaxError for
+ * what is no JSON.
  */
 export async function triggerVia({ http, url, appSecret, templates, filling, signal }: Via): Promise<Triggered> {
   const mids = new Map<string, string>();

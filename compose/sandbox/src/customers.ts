@@ -132,20 +132,27 @@ interface Step {
   apply: () => void;
 }
 
+/** One event about the customer's conversation, and what it changes there once somebody is to hear of it. */
 function prepare(world: World, customer: Customer, what: Act, n: number): Step {
-  const { store } = world;
   const { object, accountId } = subjectOf(world, customer);
-  const at = store.clock.now() + n;
+  const at = world.store.clock.now() + n;
   const parties: Parties = { customerId: customer.id, accountId, at };
-  const mid = newMessageId();
   const wrote = () => {
     customer.wroteAt = at;
     customer.seenByCustomer = at;
   };
+  const instagram = object === "instagram";
+  if (what.kind === "message" || what.kind === "postback" || what.kind === "echo") return say(parties, what, { n, instagram, wrote });
+  return happen(parties, customer, what, { instagram, wrote });
+}
+
+/** Something new in the conversation. */
+function say(parties: Parties, what: Act, { n, instagram, wrote }: { n: number; instagram: boolean; wrote: () => void }): Step {
+  const mid = newMessageId();
   const fresh = (from: Message["from"], parts: Partial<Message>): Message => ({
     mid,
     from,
-    at,
+    at: parties.at,
     message: null,
     postback: null,
     appId: null,
@@ -156,87 +163,68 @@ function prepare(world: World, customer: Customer, what: Act, n: number): Step {
     delivery: "none",
     ...parts,
   });
+  if (what.kind === "postback") {
+    const title = what.title ?? what.text ?? "Get Started";
+    const postback = { mid, title, payload: what.payload ?? title.toUpperCase().replaceAll(/\W+/g, "_") };
+    return { item: postbackItem(parties, postback), mid, message: fresh("customer", { postback }), apply: wrote };
+  }
+  if (what.kind === "echo") {
+    const app = instagram ? {} : { app_id: Number(what.appId ?? INBOX_APP) };
+    const message = { mid, text: what.text ?? "Thanks, we will look into it.", ...app };
+    return { item: echoItem(parties, message), mid, message: fresh("page", { message, appId: what.appId ?? null }), apply: () => {} };
+  }
+  if (what.text === undefined && what.attachments === undefined) throw commandErrors.invalid("A message has a text or attachments.");
+  const text = what.text === undefined ? {} : { text: (what.count ?? 1) > 1 ? `${what.text} (${n + 1})` : what.text };
+  const attachments = what.attachments === undefined ? {} : { attachments: what.attachments };
+  const quick = what.quickReply === undefined ? {} : { quick_reply: { payload: what.quickReply } };
+  const reply = what.replyTo === undefined ? {} : { reply_to: { mid: what.replyTo } };
+  const message = { mid, ...text, ...quick, ...reply, ...attachments };
+  return { item: messageItem(parties, message), mid, message: fresh("customer", { message }), apply: wrote };
+}
+
+/** Something about what was said before, or beside it. */
+function happen(parties: Parties, customer: Customer, what: Act, { instagram, wrote }: { instagram: boolean; wrote: () => void }): Step {
+  const event = (item: MessagingItem, apply: () => void = () => {}): Step => ({ item, mid: null, message: null, apply });
   switch (what.kind) {
-    case "message": {
-      const text = what.text === undefined ? {} : { text: (what.count ?? 1) > 1 ? `${what.text} (${n + 1})` : what.text };
-      const attachments = what.attachments === undefined ? {} : { attachments: what.attachments };
-      if (what.text === undefined && what.attachments === undefined) throw commandErrors.invalid("A message has a text or attachments.");
-      const quick = what.quickReply === undefined ? {} : { quick_reply: { payload: what.quickReply } };
-      const reply = what.replyTo === undefined ? {} : { reply_to: { mid: what.replyTo } };
-      const message = { mid, ...text, ...quick, ...reply, ...attachments };
-      return { item: messageItem(parties, message), mid, message: fresh("customer", { message }), apply: wrote };
-    }
-    case "postback": {
-      const title = what.title ?? what.text ?? "Get Started";
-      const postback = { mid, title, payload: what.payload ?? title.toUpperCase().replaceAll(/\W+/g, "_") };
-      return { item: postbackItem(parties, postback), mid, message: fresh("customer", { postback }), apply: wrote };
-    }
-    case "echo": {
-      const message = {
-        mid,
-        text: what.text ?? "Thanks, we will look into it.",
-        ...(object === "page" ? { app_id: Number(what.appId ?? INBOX_APP) } : {}),
-      };
-      return { item: echoItem(parties, message), mid, message: fresh("page", { message, appId: what.appId ?? null }), apply: () => {} };
-    }
     case "reaction": {
-      const target = find(customer, what.mid, (each) => each.from === "page" || !each.deleted, "a message to react to");
+      const target = find(customer, what.mid, (each) => !each.deleted, "message to react to");
       const emoji = what.emoji === undefined ? "❤️" : what.emoji;
-      const apply = () => {
+      return event(reactionItem(parties, target.mid, emoji), () => {
         target.reactions.customer = emoji;
         wrote();
-      };
-      return { item: reactionItem(parties, target.mid, emoji), mid: null, message: null, apply };
+      });
     }
     case "edit": {
-      const target = find(
-        customer,
-        what.mid,
-        (each) => each.from === "customer" && each.message !== null && !each.deleted,
-        "a message to correct",
-      );
+      const own = (each: Message) => each.from === "customer" && each.message !== null && !each.deleted;
+      const target = find(customer, what.mid, own, "message to correct");
       const text = what.text ?? `${String(target.message?.text ?? "")} (corrected)`;
-      const edit = { mid: target.mid, text, num_edit: target.edits + 1 };
-      const apply = () => {
+      return event(editItem(parties, { mid: target.mid, text, num_edit: target.edits + 1 }), () => {
         target.message = { ...target.message, text };
         target.edits += 1;
-      };
-      return { item: editItem(parties, edit), mid: null, message: null, apply };
+      });
     }
     case "unsend": {
-      const target = find(customer, what.mid, (each) => each.from === "customer" && !each.deleted, "a message to take back");
-      return { item: unsendItem(parties, target.mid), mid: null, message: null, apply: () => (target.deleted = true) };
+      const target = find(customer, what.mid, (each) => each.from === "customer" && !each.deleted, "message to take back");
+      return event(unsendItem(parties, target.mid), () => (target.deleted = true));
     }
-    case "read": {
-      const last = customer.messages.findLast(({ from }) => from === "page")?.mid ?? null;
-      const target = object === "instagram" ? "instagram" : "page";
-      return { item: readItem(parties, target, what.mid ?? last), mid: null, message: null, apply: () => (customer.seenByCustomer = at) };
-    }
-    case "delivery": {
-      const target = find(customer, what.mid, ({ from }) => from === "page", "a message of the page");
-      return { item: deliveryItem(parties, [target.mid]), mid: null, message: null, apply: () => {} };
-    }
+    case "delivery":
+      return event(deliveryItem(parties, [find(customer, what.mid, ({ from }) => from === "page", "message of the page").mid]));
     case "optin":
-      return {
-        item: customItem(parties, { optin: { ref: what.ref ?? "website", type: "notification_messages" } }),
-        mid: null,
-        message: null,
-        apply: wrote,
-      };
-    case "referral": {
-      const referral = { ref: what.ref ?? "flyer-7", source: "SHORTLINK", type: "OPEN_THREAD" };
-      return { item: customItem(parties, { referral }), mid: null, message: null, apply: () => {} };
+      return event(customItem(parties, { optin: { ref: what.ref ?? "website", type: "notification_messages" } }), wrote);
+    case "referral":
+      return event(customItem(parties, { referral: { ref: what.ref ?? "flyer-7", source: "SHORTLINK", type: "OPEN_THREAD" } }));
+    default: {
+      const last = customer.messages.findLast(({ from }) => from === "page")?.mid ?? null;
+      const item = readItem(parties, instagram ? "instagram" : "page", what.mid ?? last);
+      return event(item, () => (customer.seenByCustomer = parties.at));
     }
   }
 }
 
-/** A named message may be one of another run, of which nothing is known: then it stands for itself. */
+/** The named message, or the last one that fits. Throws CommandError 409. */
 function find(customer: Customer, mid: string | undefined, fits: (message: Message) => boolean, what: string): Message {
   const found = mid === undefined ? customer.messages.findLast(fits) : customer.messages.findLast((each) => each.mid === mid);
   if (found) return found;
-  throw new CommandError(
-    409,
-    "NOTHING_THERE",
-    `${fullName(customer)}'s conversation has no ${what.replace(/^an? /, "")}${mid === undefined ? "" : ` ${mid.slice(0, 20)}`}.`,
-  );
+  const which = mid === undefined ? "" : ` ${mid.slice(0, 20)}`;
+  throw new CommandError(409, "NOTHING_THERE", `${fullName(customer)}'s conversation has no ${what}${which}.`);
 }

@@ -226,7 +226,8 @@ export class Deliveries {
       const at = installed.indexOf(installation);
       if (at !== -1) installed.splice(at, 1);
     }
-    const text = `Webhooks Disabled: app ${appId} is unsubscribed from ${object} ${accountId} after ${minutesOf(now - installation.failingSince)} of failures.`;
+    const lasted = minutesOf(minutes * 60_000);
+    const text = `Webhooks Disabled: app ${appId} is unsubscribed from ${object} ${accountId} after ${lasted} of failures.`;
     this.#store.addAlert({ at: now, kind: "disabled", appId, accountId, text });
     if (!disablingDrops) return true;
     for (const pending of this.#store.pending.values()) {
@@ -253,7 +254,7 @@ export class Deliveries {
 
   #drop(pending: Pending, why: string): void {
     this.#forget(pending);
-    const text = `A delivery of ${pending.fields.join("+")} to app ${pending.appId} was given up after ${pending.attempts} attempts: ${why}.`;
+    const text = `A delivery of ${pending.fields.join("+")} to app ${pending.appId} was given up, attempts ${pending.attempts}: ${why}.`;
     this.#store.addAlert({ at: this.#store.clock.now(), kind: "dropped", appId: pending.appId, accountId: pending.accountId, text });
     this.#onOutcome(pending.mids, "dropped");
   }

@@ -39,7 +39,9 @@ export const graphErrors = {
   noSuchObject: (method: string, id: string) =>
     new GraphError(
       100,
-      `Unsupported ${method.toLowerCase()} request. Object with ID '${id}' does not exist, cannot be loaded due to missing permissions, or does not support this operation. Please read the Graph API documentation at https://developers.facebook.com/docs/graph-api`,
+      `Unsupported ${method.toLowerCase()} request. Object with ID '${id}' does not exist, cannot be loaded due to ` +
+        "missing permissions, or does not support this operation. Please read the Graph API documentation at " +
+        "https://developers.facebook.com/docs/graph-api",
       { subcode: 33, type: "GraphMethodException" },
     ),
   unknownPath: (path: string) => new GraphError(2500, `Unknown path components: ${path}`),
@@ -65,13 +67,15 @@ export const sendErrors = {
   outsideWindow: (instagram: boolean) =>
     new GraphError(
       10,
-      "(#10) This message is sent outside of allowed window. Learn more about the new policy here: https://developers.facebook.com/docs/messenger-platform/policy-overview",
+      "(#10) This message is sent outside of allowed window. Learn more about the new policy here: " +
+        "https://developers.facebook.com/docs/messenger-platform/policy-overview",
       { subcode: instagram ? 2_534_022 : 2_018_278, status: 403 },
     ),
   noRole: (status: number) =>
     new GraphError(
       200,
-      "(#200) Cannot message users who are not admins, developers or testers of the app until pages_messaging permission is reviewed and the app is live.",
+      "(#200) Cannot message users who are not admins, developers or testers of the app until " +
+        "pages_messaging permission is reviewed and the app is live.",
       { subcode: 2_018_028, status },
     ),
   otherOwner: (instagram: boolean) =>

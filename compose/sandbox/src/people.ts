@@ -66,13 +66,25 @@ export function avatarOf(id: string, name: string): string {
     .join("")
     .toUpperCase()
     .replaceAll(/[<>&"]/g, "");
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="200" height="200" viewBox="0 0 200 200"><rect width="200" height="200" fill="hsl(${hue} 45% 42%)"/><text x="100" y="128" font-family="system-ui,sans-serif" font-size="80" fill="#fff" text-anchor="middle">${initials}</text></svg>`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="200" height="200" viewBox="0 0 200 200">
+<rect width="200" height="200" fill="hsl(${hue} 45% 42%)"/>
+<text x="100" y="128" font-family="system-ui,sans-serif" font-size="80" fill="#fff" text-anchor="middle">${initials}</text></svg>`;
 }
 
 /** Pictures that customers send where none is given; SVG. */
 export const samplePictures: Record<string, string> = {
-  picture: `<svg xmlns="http://www.w3.org/2000/svg" width="480" height="320" viewBox="0 0 480 320"><rect width="480" height="320" fill="#bfe3f7"/><circle cx="390" cy="70" r="36" fill="#ffd75e"/><path d="M0 240 120 120l90 90 80-70 190 160v20H0z" fill="#5f8f6b"/><path d="M0 320V270q120-50 240 0t240 0v50z" fill="#3d6b4a"/></svg>`,
-  sticker: `<svg xmlns="http://www.w3.org/2000/svg" width="160" height="160" viewBox="0 0 160 160"><circle cx="80" cy="80" r="70" fill="#ffd75e"/><circle cx="56" cy="64" r="9" fill="#3a2e00"/><circle cx="104" cy="64" r="9" fill="#3a2e00"/><path d="M44 96q36 40 72 0" fill="none" stroke="#3a2e00" stroke-width="8" stroke-linecap="round"/></svg>`,
+  picture: `<svg xmlns="http://www.w3.org/2000/svg" width="480" height="320" viewBox="0 0 480 320">
+<rect width="480" height="320" fill="#bfe3f7"/>
+<circle cx="390" cy="70" r="36" fill="#ffd75e"/>
+<path d="M0 240 120 120l90 90 80-70 190 160v20H0z" fill="#5f8f6b"/>
+<path d="M0 320V270q120-50 240 0t240 0v50z" fill="#3d6b4a"/>
+</svg>`,
+  sticker: `<svg xmlns="http://www.w3.org/2000/svg" width="160" height="160" viewBox="0 0 160 160">
+<circle cx="80" cy="80" r="70" fill="#ffd75e"/>
+<circle cx="56" cy="64" r="9" fill="#3a2e00"/>
+<circle cx="104" cy="64" r="9" fill="#3a2e00"/>
+<path d="M44 96q36 40 72 0" fill="none" stroke="#3a2e00" stroke-width="8" stroke-linecap="round"/>
+</svg>`,
 };
 
 function sumOf(id: string): number {

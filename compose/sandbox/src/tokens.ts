@@ -38,7 +38,9 @@ export function deathOf(token: Token, now: number): { subcode: number; why: stri
   if (token.broken === "password") {
     return {
       subcode: 460,
-      why: "The session has been invalidated because the user changed their password or Facebook has changed the session for security reasons.",
+      why:
+        "The session has been invalidated because the user changed their password or Facebook has changed the session " +
+        "for security reasons.",
     };
   }
   if (token.broken === "removed") return { subcode: 458, why: "The user has not authorized application." };

@@ -60,8 +60,9 @@ test("debug_token tells apart valid, expired and broken tokens, and those break 
   expect(await debug(page.token)).toMatchObject({ type: "PAGE", is_valid: true, expires_at: 0, profile_id: page.id });
   expect(await debug(appToken)).toMatchObject({ type: "APP", is_valid: true });
   expect(await debug("nonsense")).toMatchObject({ is_valid: false, error: { code: 190 } });
-  const exchange = `/oauth/access_token?grant_type=fb_exchange_token&client_id=${app.id}&client_secret=${app.secret}&fb_exchange_token=${short}`;
-  const long = (await standIn.call("GET", exchange, null)).json;
+  const client = { client_id: app.id, client_secret: app.secret };
+  const exchange = `/oauth/access_token?${new URLSearchParams({ grant_type: "fb_exchange_token", ...client })}`;
+  const long = (await standIn.call("GET", `${exchange}&fb_exchange_token=${short}`, null)).json;
   expect(long).toMatchObject({ expires_in: 60 * 24 * 3_600 });
   await standIn.command("POST", "/sandbox/clock", { advanceMinutes: 61 });
   expect(await debug(short)).toMatchObject({ is_valid: false, error: { code: 190, subcode: 463 } });
@@ -271,7 +272,8 @@ test.each(Object.keys(fixtures) as FixtureName[])("the sample %s is what Meta wo
 test("samples and files reach the webhook as written, signed; what nobody subscribed to is said", async () => {
   await subscribe(["messages"]);
   const odd =
-    '{"object":"page","entry":[{"id":{{PAGE}},"time":{{TIME}},"messaging":[{"sender":{"id":24012345678901233},"recipient":{"id":"{{PAGE}}"},"timestamp":null,"read":{"watermark":1}}]}]}';
+    '{"object":"page","entry":[{"id":{{PAGE}},"time":{{TIME}},"messaging":[{"sender":{"id":24012345678901233},' +
+    '"recipient":{"id":"{{PAGE}}"},"timestamp":null,"read":{"watermark":1}}]}]}';
   const { json } = await standIn.command("POST", "/sandbox/deliveries", { templates: [odd, ...fixtureTexts("edit")] });
   expect(json).toMatchObject({ status: 200, unsubscribed: ["message_reads", "message_edits"] });
   const bodies = receiver.requests.filter(posted).map(({ body }) => body.toString());

@@ -1,6 +1,6 @@
 /** The way from nothing to nothing on the versions of Node that people have; test/run says which there are. */
 import { execFileSync } from "node:child_process";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { StatusData } from "../../cli/events.ts";
 import { createHttpClient } from "../../cli/io/http.ts";
 import { airy } from "../support/airy.ts";
@@ -13,6 +13,10 @@ const versions = programs.map((program) => [execFileSync(program, ["--version"],
 describe.skipIf(programs.length === 0)("with another Node", () => {
   test.each(versions)("%s: up, a message that shows in the inbox, down", { timeout: 120_000 }, async (version, program) => {
     const scope = await openLeakScope(`node-${version}`);
+    onTestFinished(async () => {
+      await airy(scope, ["destroy", "--yes"]);
+      await scope.close();
+    }, 60_000);
     await rememberPorts(scope.workspace);
     const run = async (...args: string[]): Promise<unknown> => {
       const { code, stderr, envelope } = await airy(scope, args, {}, program);
@@ -32,6 +36,5 @@ describe.skipIf(programs.length === 0)("with another Node", () => {
     await run("down");
     expect(await scope.settled()).toEqual([]);
     await run("destroy", "--yes");
-    await scope.close();
   });
 });

@@ -148,7 +148,10 @@ describe.skipIf(process.platform !== "linux" || /\bg\+\+/.test(process.env["AIRY
     execFileSync("gcc", ["-shared", "-fPIC", "-x", "c", "-", "-o", library, "-ldl"], { input: fileSystem });
     env = { LD_PRELOAD: library };
   });
-  afterEach(() => scope.close());
+  afterEach(async () => {
+    await airy(scope, ["destroy", "--yes"]); // what a test that failed has left
+    await scope.close();
+  }, 60_000);
   const up = ["up", "--sandbox", "--yes", "--engine", "embedded"];
 
   test("knows no hard links will do", { timeout: 120_000 }, async () => {

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { inboxOrigin } from "../../../cli/launch/inbox.ts";
 import { createHttpClient } from "../../../cli/io/http.ts";
 import type { StatusData } from "../../../cli/events.ts";
@@ -25,6 +25,10 @@ test.each(["inbox", "ftp://x", "https://*.example.com", ""])("%j is no address",
 
 test("in a codespace the page works under the name that GitHub forwards, and under no other", { timeout: 120_000 }, async () => {
   const scope = await openLeakScope("codespace");
+  onTestFinished(async () => {
+    await airy(scope, ["destroy", "--yes"]);
+    await scope.close();
+  }, 60_000);
   await rememberPorts(scope.workspace);
   const up = await airy(scope, ["up", "--sandbox", "--yes", "--engine", "embedded"], codespace);
   const { platform } = up.envelope.data as StatusData;
@@ -51,5 +55,4 @@ test("in a codespace the page works under the name that GitHub forwards, and und
   expect(seen).toEqual(answers);
   expect(await airy(scope, ["destroy", "--yes"])).toMatchObject({ code: 0 });
   expect(await scope.settled()).toEqual([]);
-  await scope.close();
 });

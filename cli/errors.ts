@@ -410,6 +410,23 @@ export const catalogue = {
     actions: (d) => [d.sandbox ? "airy up --sandbox" : "airy up"],
   }),
 
+  PLATFORM_REFUSED: entry<{ command: string; reason: string }>({
+    category: "service",
+    exit: 13,
+    retryable: false,
+    what: (d) => `The platform did not finish airy ${d.command}.`,
+    why: (d) => d.reason,
+    actions: () => ["airy status", "airy logs platform"],
+  }),
+  BACKUP_FILE: entry<{ file: string; reason: string; there?: boolean }>({
+    category: "usage",
+    exit: 2,
+    retryable: false,
+    what: (d) => `${d.file} ${d.there ? "is there already" : "cannot be used for a backup"}.`,
+    why: (d) => d.reason,
+    actions: () => ["airy backup --file OTHER"],
+  }),
+
   AGENT_SILENT: entry<{ pid: number }>({
     category: "service",
     exit: 13,

@@ -47,6 +47,8 @@ export function secretsOf(settings: Pick<AgentSettings, "spec">): string[] {
   return [
     spec.secrets.databasePassword,
     spec.secrets.verifyToken,
+    spec.secrets.platformSecret,
+    spec.api?.token,
     spec.facebook?.appSecret,
     spec.sandbox?.commandToken,
     spec.sandbox?.page.token,

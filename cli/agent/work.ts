@@ -135,7 +135,9 @@ async function connect(work: WorkContext): Promise<Outcome> {
   if (!spec.sandbox) return { state: "skipped" };
   const { page } = spec.sandbox;
   const platformUrl = `http://127.0.0.1:${spec.ports.platform}`;
-  await connectPage({ http: work.http, platformUrl, pageId: page.id, pageToken: page.token, name: page.name, signal: work.signal });
+  const { http, signal } = work;
+  const apiToken = spec.api?.token;
+  await connectPage({ http, platformUrl, apiToken, pageId: page.id, pageToken: page.token, name: page.name, signal });
   return { detail: page.name };
 }
 

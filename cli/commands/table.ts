@@ -178,6 +178,26 @@ export const commands = {
     options: [{ name: "dead", kind: "flag", description: "all that the platform refused, or that waited too long" }, json, workspace],
     examples: [["airy replay --dead", "after the reason why they were refused is gone; airy status says how many there are"]],
   },
+  reprocess: {
+    summary: "Read again what Facebook sent: conversations are made anew from the raw deliveries",
+    options: [json, workspace],
+    examples: [["airy reprocess", "ids, read state, names and tags stay; what was misread becomes right"]],
+  },
+  backup: {
+    summary: "Write everything the platform keeps into one file",
+    options: [
+      { name: "file", kind: "text", value: "FILE", description: "which file (default: airy-backup-TIME.airy in the current folder)" },
+      json,
+      workspace,
+    ],
+    examples: [["airy backup --file shop.airy", "messages, contacts, tags, settings; keep it safe, it holds page tokens"]],
+  },
+  restore: {
+    summary: "Read a backup into a running workspace that has no messages yet, whichever engine it uses",
+    arguments: [{ name: "file", description: "a file of airy backup", required: true }],
+    options: [json, workspace],
+    examples: [["airy restore shop.airy", "all or nothing"]],
+  },
   doctor: {
     summary: "Look whether everything airy needs is there; changes nothing",
     options: [edge, json, workspace],

@@ -20,6 +20,15 @@ const schema = z.strictObject({
   edge: text.optional(),
   engine: z.preprocess((value) => (value === "" ? undefined : value), z.enum(["auto", "docker", "embedded"]).optional()),
   hold: z.preprocess((value) => (value === "" ? undefined : value), flag.optional()),
+  retentionDays: z.preprocess(
+    (value) => (value === "" ? undefined : value),
+    z
+      .string()
+      .regex(/^[1-9]\d{0,4}$/, "must be a number of days")
+      .transform(Number)
+      .optional(),
+  ),
+  security: section(z.strictObject({ systemToken: text.optional(), allowedOrigins: text.optional() })),
   components: section(
     z.strictObject({
       sources: section(
@@ -53,6 +62,8 @@ export interface Config {
   facebook: FacebookKeys;
   /** Base of the Graph API, without version. */
   graphUrl: string;
+  /** Who may use the platform's API, and how long it keeps what Facebook sent. */
+  api: { token: string | undefined; origins: string[] | undefined; retentionDays: number | undefined };
 }
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -70,6 +81,11 @@ export async function readConfig(file: string, env: Env): Promise<Config> {
     hold: parsed.hold ?? true,
     facebook: facebookKeys(parsed.components?.sources?.facebook ?? {}, file, env),
     graphUrl: graphUrl.replace(/\/+$/, ""),
+    api: {
+      token: env.AIRY_API_TOKEN?.trim() || parsed.security?.systemToken,
+      origins: parsed.security?.allowedOrigins?.split(",").map((origin) => origin.trim()),
+      retentionDays: parsed.retentionDays,
+    },
   };
 }
 

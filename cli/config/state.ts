@@ -41,6 +41,8 @@ const secretsSchema = z.object({
   version: z.literal(VERSION),
   databasePassword: z.string().min(1),
   verifyToken: z.string().min(1),
+  /** What the platform encrypts page tokens under. */
+  platformSecret: z.string().min(1).optional(),
   sandbox: z.object({
     appId: z.string().min(1),
     appSecret: z.string().min(1),
@@ -84,12 +86,14 @@ export async function readSecrets(paths: WorkspacePaths): Promise<Secrets | null
 /** Reads the secrets of the workspace, or makes them. Throws STATE_UNREADABLE, UPGRADE_REQUIRED. */
 export async function loadOrCreateSecrets(paths: WorkspacePaths): Promise<Secrets> {
   const known = await readSecrets(paths);
-  if (known) return known;
+  if (known?.platformSecret) return known;
   const made: Secrets = {
     version: VERSION,
     databasePassword: token(),
     verifyToken: token(),
     sandbox: newSandboxSecrets(),
+    ...known,
+    platformSecret: token(),
   };
   await writeAtomic(paths.secrets, `${JSON.stringify(made, null, 2)}\n`);
   return made;

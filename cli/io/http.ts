@@ -6,6 +6,7 @@
 import dns from "node:dns";
 import http from "node:http";
 import https from "node:https";
+import { Readable } from "node:stream";
 import net, { type LookupFunction } from "node:net";
 import tls from "node:tls";
 import { authorization, dialThrough, proxyFor } from "./dial.ts";
@@ -68,20 +69,22 @@ export function createHttpClient(localhost = "127.0.0.1"): HttpClient {
  * of the environment where there is one, but for this machine.
  */
 export async function openHttp(
-  request: Pick<HttpRequest, "method" | "url" | "socketPath" | "headers" | "body" | "refuse" | "signal">,
+  request: Pick<HttpRequest, "method" | "url" | "socketPath" | "headers" | "refuse" | "signal"> & { body?: HttpRequest["body"] | Readable },
   localhost = "127.0.0.1",
 ): Promise<http.IncomingMessage> {
   const url = new URL(request.url);
-  const body = request.body === undefined ? undefined : Buffer.from(request.body);
+  const { body: given } = request;
+  const body = given === undefined || given instanceof Readable ? undefined : Buffer.from(given);
   const headers = { ...request.headers, ...(body && { "content-length": String(body.length) }) };
   const { method = "GET", socketPath, signal } = request;
   const way = socketPath === undefined ? await wayTo(url, localhost, request) : { socketPath, agent: false as const };
   return new Promise((resolve, reject) => {
     const { request: ask } = url.protocol === "https:" ? https : http;
-    ask(url, { method, signal, ...way, headers: { ...headers, ...way.headers } }, resolve)
+    const asked = ask(url, { method, signal, ...way, headers: { ...headers, ...way.headers } }, resolve)
       .once("error", reject)
-      .on("error", () => {})
-      .end(body);
+      .on("error", () => {});
+    if (given instanceof Readable) given.once("error", (error) => asked.destroy(error)).pipe(asked);
+    else asked.end(body);
   });
 }
 

@@ -50,6 +50,7 @@ export interface Decision {
   hold: boolean;
   replaceWebhook: boolean;
   graphUrl: string;
+  api: Config["api"];
 }
 
 /** The secrets that a start needs, the host key of the sandbox's own edge among them. */
@@ -114,6 +115,7 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
     replaceWebhook: asked.replaceWebhook,
     graphUrl: config.graphUrl,
     inboxUrl: inboxOrigin(asked.inboxUrl, io.env, ports.platform),
+    api: config.api,
   };
 }
 
@@ -144,7 +146,12 @@ export function settingsOf(workspace: string, decision: Decision, provisions: Pr
     spec: {
       workspace,
       ports: published,
-      secrets: { databasePassword: secrets.databasePassword, verifyToken: app?.webhookSecret ?? secrets.verifyToken },
+      secrets: {
+        databasePassword: secrets.databasePassword,
+        verifyToken: app?.webhookSecret ?? secrets.verifyToken,
+        platformSecret: secrets.platformSecret,
+      },
+      api: decision.api,
       facebook: sandboxEdge ? standIn(secrets, ports.facebook) : facebook,
       ...(decision.inboxUrl !== null && { inboxUrl: decision.inboxUrl }),
       sandbox: sandboxEdge && {

@@ -6,13 +6,22 @@ import type { EngineAt } from "../docker/engine.ts";
 
 const port = z.int().min(1).max(65_535);
 
+/** `token`: who uses the API must send it; `origins`: other pages that may; `retentionDays`: how long raw deliveries are kept. */
+const apiSchema = z.object({
+  token: z.string().optional(),
+  origins: z.array(z.string()).optional(),
+  retentionDays: z.int().min(1).optional(),
+});
+
 /** Everything an engine needs; ports are decided before (launch), secrets come from `.airy/`. */
 export const specSchema = z.object({
   /** Absolute path of the workspace; its state is in `<workspace>/.airy`. */
   workspace: z.string(),
   /** `platform`: API, webhook and inbox page; the others only with `sandbox`. */
   ports: z.object({ platform: port, edgeSsh: port, edgeHttp: port, facebook: port }),
-  secrets: z.object({ databasePassword: z.string(), verifyToken: z.string() }),
+  secrets: z.object({ databasePassword: z.string(), verifyToken: z.string(), platformSecret: z.string().optional() }),
+  /** How the platform is used, from airy.yaml. */
+  api: apiSchema.optional(),
   facebook: z.object({ appId: z.string(), appSecret: z.string(), graphUrl: z.string() }).nullable(),
   /** Origin under which something forwards the inbox page, `https://name-4200.app.github.dev`; left out where nothing does. */
   inboxUrl: z.string().optional(),
@@ -38,11 +47,24 @@ export function servicesOf(sandbox: boolean): string[] {
 }
 
 /** From where the page may be used beside this machine. */
-export function reachedFrom({ inboxUrl }: Pick<PlatformSpec, "inboxUrl">): { allowedHosts: string[]; allowedOrigins: string[] } {
+function reachedFrom({ inboxUrl }: Pick<PlatformSpec, "inboxUrl">): { allowedHosts: string[]; allowedOrigins: string[] } {
   // What forwards it sends its own name as Host, or ours.
   return inboxUrl === undefined
     ? { allowedHosts: [], allowedOrigins: [] }
     : { allowedHosts: [new URL(inboxUrl).hostname], allowedOrigins: [inboxUrl] };
+}
+
+/** Who may use the platform, and what it keeps, in the words of its configuration. */
+export function platformOptions(spec: PlatformSpec) {
+  const { secrets, api } = spec;
+  const { allowedHosts, allowedOrigins } = reachedFrom(spec);
+  return {
+    allowedHosts,
+    allowedOrigins: [...allowedOrigins, ...(api?.origins ?? [])],
+    apiToken: api?.token,
+    secret: secrets.platformSecret,
+    retentionDays: api?.retentionDays,
+  };
 }
 
 export interface Usable {

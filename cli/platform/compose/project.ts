@@ -6,7 +6,7 @@ import { readSelf } from "../../config/workspace.ts";
 import type { Engine } from "../../docker/engine.ts";
 import { makePrivateDir, readText, writeAtomic } from "../../io/files.ts";
 import { fail } from "../../errors.ts";
-import { reachedFrom, type PlatformSpec } from "../platform.ts";
+import { platformOptions, type PlatformSpec } from "../platform.ts";
 import type { ImageSet } from "./image.ts";
 import type { ServiceConfig, ServiceName } from "./service.ts";
 
@@ -101,7 +101,7 @@ function configsOf(spec: PlatformSpec): Configs {
     databaseUrl: `postgres://airy:${password}@postgres:5432/airy`,
     listen: { host: "0.0.0.0", port: ports.platform },
     workspace: path.basename(spec.workspace),
-    ...reachedFrom(spec),
+    ...platformOptions(spec),
     facebook: spec.facebook && {
       appId: spec.facebook.appId,
       appSecret: spec.facebook.appSecret,

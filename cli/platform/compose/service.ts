@@ -16,8 +16,11 @@ const schemas = {
     databaseUrl: z.string(),
     listen,
     allowedHosts: z.array(z.string()),
+    allowedOrigins: z.array(z.string()).optional(),
+    apiToken: z.string().optional(),
+    secret: z.string().optional(),
+    retentionDays: z.int().optional(),
     workspace: z.string().optional(),
-    allowedOrigins: z.array(z.string()),
     facebook: z.object({ appId: z.string(), appSecret: z.string(), verifyToken: z.string(), graphUrl: z.string() }).nullable(),
   }),
   edge: z.strictObject({

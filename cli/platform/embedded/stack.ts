@@ -8,7 +8,7 @@ import { makePrivateDir, writeAtomic } from "../../io/files.ts";
 import { createHttpClient } from "../../io/http.ts";
 import type { Emit, ServiceStatus } from "../../events.ts";
 import { AiryError, fail } from "../../errors.ts";
-import { reachedFrom, type PlatformSpec } from "../platform.ts";
+import { platformOptions, type PlatformSpec } from "../platform.ts";
 import { logFileOf, logTail, openLog } from "./logs.ts";
 import { startPostgres, type Host } from "./postgres.ts";
 
@@ -68,7 +68,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
           databaseUrl: database.url,
           listen: { host: "127.0.0.1", port },
           workspace: path.basename(workspace),
-          ...reachedFrom(spec),
+          ...platformOptions(spec),
           facebook: facebookOf(spec),
           webDir: options.webDir,
           log,

@@ -8,6 +8,8 @@ export interface ConnectPage {
   http: HttpClient;
   /** The platform's base URL, e.g. `http://127.0.0.1:4270`. */
   platformUrl: string;
+  /** The platform's bearer token, where it wants one. */
+  apiToken?: string | undefined;
   pageId: string;
   pageToken: string;
   name: string;
@@ -29,7 +31,11 @@ export async function connectPage(connect: ConnectPage): Promise<{ channelId: st
     response = await connect.http({
       method: "POST",
       url: `${connect.platformUrl.replace(/\/+$/, "")}/channels.facebook.connect`,
-      headers: { "content-type": "application/json", accept: "application/json" },
+      headers: {
+        "content-type": "application/json",
+        accept: "application/json",
+        ...(connect.apiToken === undefined ? {} : { authorization: `Bearer ${connect.apiToken}` }),
+      },
       body: JSON.stringify({ page_id: pageId, page_token: pageToken, name }),
       timeoutMs: TIMEOUT_MS,
       signal: connect.signal,

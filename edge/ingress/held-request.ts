@@ -27,7 +27,8 @@ const OVERDUE_MS = 2_950;
 /** A live request that was stored in the meantime keeps its queue waiting for at most this long. */
 const LATE_MS = 30_000;
 
-export interface HeldRequestOptions extends HoldContext {
+export interface HeldRequestOptions {
+  hold: HoldContext;
   name: string;
   /** Of the sender. */
   address: string;
@@ -46,8 +47,8 @@ export class HeldRequest implements StreamHandler {
   readonly #options: HeldRequestOptions;
   readonly #id: string;
   readonly #memory: Reservation;
-  readonly #outflow: Outflow;
-  readonly #timers = new Set<NodeJS.Timeout>();
+  #outflow: Outflow | null = null;
+  #timers: NodeJS.Timeout[] = [];
   #state: WebhookState = "receiving";
   #chunks: Buffer[] = [];
   #size = 0;
@@ -68,8 +69,7 @@ export class HeldRequest implements StreamHandler {
     this.#response = response;
     this.#head = head;
     this.#options = options;
-    this.#id = options.store.newDeliveryId();
-    this.#outflow = new Outflow(response, (bytes) => this.#exchange?.consumed(bytes));
+    this.#id = options.hold.store.newDeliveryId();
     this.#memory = options.bodies.reserve(() => this.#on("evicted"));
     this.#after(RECEIVE_MS, "evicted");
     request.on("data", this.#onBody);
@@ -98,8 +98,12 @@ export class HeldRequest implements StreamHandler {
   }
 
   onData(chunk: Buffer): void {
-    if (this.#state === "passing") this.#outflow.write(chunk);
-    else this.#exchange?.consumed(chunk.length);
+    if (this.#state !== "passing") {
+      this.#exchange?.consumed(chunk.length);
+      return;
+    }
+    this.#outflow ??= new Outflow(this.#response, (bytes) => this.#exchange?.consumed(bytes));
+    this.#outflow.write(chunk);
   }
 
   onEnd(): void {
@@ -135,7 +139,7 @@ export class HeldRequest implements StreamHandler {
     acknowledge: (one) => {
       one.#response.writeHead(200, { "Content-Type": "text/plain", "Content-Length": 0, "Airy-Delivery": one.#id });
       one.#response.end();
-      one.#options.onStored();
+      one.#options.hold.onStored();
       if (one.#state === "late") one.#after(LATE_MS, "tooLate");
     },
     pass: (one) => {
@@ -146,11 +150,11 @@ export class HeldRequest implements StreamHandler {
     breakOff: (one) => one.#response.destroy(),
     cancel: (one) => one.#exchange?.reset(ResetCode.CANCEL),
     discard: (one) => {
-      if (one.#exchange) one.#options.unreadAnswers().add(one.#exchange);
+      if (one.#exchange) one.#options.hold.unreadAnswers().add(one.#exchange);
     },
     withdraw: (one) => void one.#withdraw(),
-    block: (one) => one.#options.blockQueue(),
-    unblock: (one) => one.#options.unblockQueue(),
+    block: (one) => one.#options.hold.blockQueue(),
+    unblock: (one) => one.#options.hold.unblockQueue(),
   };
 
   #on(event: WebhookEvent): void {
@@ -167,7 +171,7 @@ export class HeldRequest implements StreamHandler {
     this.#memory.complete();
     this.#receivedAt = Date.now();
     this.#after(OVERDUE_MS, "overdue");
-    const tunnel = this.#options.liveTunnel();
+    const tunnel = this.#options.hold.liveTunnel();
     if (!(tunnel instanceof Promise)) this.#decided(tunnel);
     else
       tunnel.then(
@@ -198,11 +202,11 @@ export class HeldRequest implements StreamHandler {
   }
 
   async #store(): Promise<void> {
-    const { name, store, address, log } = this.#options;
+    const { name, hold, address, log } = this.#options;
     const body = Buffer.concat(this.#chunks, this.#size);
     const webhook = { rawHead: encodeHead(this.#head), body, source: address, receivedAt: this.#receivedAt };
     try {
-      await store.append(name, this.#id, webhook, this.#attempts);
+      await hold.store.append(name, this.#id, webhook, this.#attempts);
     } catch (error) {
       if (error instanceof EdgeError && error.code === "HOLD_FULL") this.#refusal = "HOLD_FULL";
       else log(`${name}: a webhook could not be stored: ${(error as Error).message}`);
@@ -213,9 +217,9 @@ export class HeldRequest implements StreamHandler {
   }
 
   async #withdraw(): Promise<void> {
-    const { name, store, unblockQueue, log } = this.#options;
-    await store.remove(name, this.#id).catch((error: Error) => log(`${name}: ${error.message}`));
-    unblockQueue();
+    const { name, hold, log } = this.#options;
+    await hold.store.remove(name, this.#id).catch((error: Error) => log(`${name}: ${error.message}`));
+    hold.unblockQueue();
   }
 
   // ------------------------------------------------------------------ what ends
@@ -226,7 +230,7 @@ export class HeldRequest implements StreamHandler {
   }
 
   #endOfAnswer(): void {
-    if (this.#state === "over" && this.#exchange) this.#options.unreadAnswers().ended(this.#exchange);
+    if (this.#state === "over" && this.#exchange) this.#options.hold.unreadAnswers().ended(this.#exchange);
   }
 
   #settleSender(): void {
@@ -243,11 +247,11 @@ export class HeldRequest implements StreamHandler {
   }
 
   #after(ms: number, event: WebhookEvent): void {
-    this.#timers.add(setTimeout(() => this.#on(event), ms));
+    this.#timers.push(setTimeout(() => this.#on(event), ms));
   }
 
   #clearTimers(): void {
     for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
+    this.#timers = [];
   }
 }

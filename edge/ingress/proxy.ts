@@ -27,7 +27,8 @@ export class ProxiedRequest implements StreamHandler {
   readonly #response: ServerResponse;
   readonly #head: RequestHead;
   readonly #options: ProxyOptions;
-  readonly #outflow: Outflow;
+  /** Made for an answer that does not come in one small piece. */
+  #outflow: Outflow | null = null;
   #exchange: Exchange | null = null;
   #tunnel: Tunnel | null = null;
   #cancelWait: (() => void) | null = null;
@@ -43,7 +44,6 @@ export class ProxiedRequest implements StreamHandler {
     this.#response = response;
     this.#head = head;
     this.#options = options;
-    this.#outflow = new Outflow(response, (bytes) => this.#exchange?.consumed(bytes));
     response.once("close", () => this.#onClientGone());
   }
 
@@ -114,6 +114,7 @@ export class ProxiedRequest implements StreamHandler {
     }
     if (this.#first) this.#release();
     else this.#writeHead();
+    this.#outflow ??= new Outflow(this.#response, (bytes) => this.#exchange?.consumed(bytes));
     this.#outflow.write(chunk);
   }
 

@@ -144,7 +144,7 @@ class Ingress implements RunningIngress {
     }
     this.#inFlight += 1;
     void new HeldRequest(request, response, head, {
-      ...hold.contextOf(name),
+      hold: hold.contextOf(name),
       name,
       address: plainAddress(request.socket.remoteAddress),
       bodies: this.#bodies,

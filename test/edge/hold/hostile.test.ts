@@ -100,6 +100,9 @@ it("more dead letters than fit into an answer do not end the edge; the newest ar
   const key = newKey();
   const name = identifierOf(publicKeyBlob(key.public)!);
   edge = await openEdge();
+  // A name that is claimed for the first time begins without anything.
+  const claiming = await openTunnel(edge, 9, { identity: key.private, hold: ["/facebook"] });
+  await claiming.tunnel.close();
   await edge.stop();
   const store = openHoldStore({ dataDir: path.join(edge.dir, "edge") });
   const webhook = {

@@ -310,19 +310,21 @@ export class Edge {
     this.#requests.add(response);
     const { drainer } = this;
     void new HeldRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse, head, {
-      store: this.#store,
       name: "n",
       address: "192.0.2.1",
       bodies: this.bodies,
-      liveTunnel: () => {
-        const live = (some: boolean) => (some || this.dead ? null : this.tunnel);
-        const waiting = this.#store.waiting("n");
-        return typeof waiting === "boolean" ? live(waiting) : waiting.then(live);
+      hold: {
+        store: this.#store,
+        liveTunnel: () => {
+          const live = (some: boolean) => (some || this.dead ? null : this.tunnel);
+          const waiting = this.#store.waiting("n");
+          return typeof waiting === "boolean" ? live(waiting) : waiting.then(live);
+        },
+        onStored: () => drainer.wake(),
+        blockQueue: () => drainer.liveStarted(),
+        unblockQueue: () => drainer.liveEnded(),
+        unreadAnswers: () => drainer.unreadAnswers,
       },
-      onStored: () => drainer.wake(),
-      blockQueue: () => drainer.liveStarted(),
-      unblockQueue: () => drainer.liveEnded(),
-      unreadAnswers: () => drainer.unreadAnswers,
       onTooLarge: ({ release }) => {
         release();
         response.writeHead(503).end();

@@ -28,7 +28,8 @@ async function work(): Promise<void> {
     try {
       const verdict = await runFault(bundle, fault, quick ? QUICK : FULL, note);
       results.set(fault.name, verdict);
-      if (verdict.lost > 0 || verdict.outOfOrder > 0 || verdict.unexplained > 0 || verdict.acknowledged < verdict.sent) failed = true;
+      if (verdict.lost > (fault.mayLose ?? 0) || verdict.outOfOrder > 0 || verdict.unexplained > 0 || verdict.acknowledged < verdict.sent)
+        failed = true;
       if (!json && !quick)
         process.stdout.write(
           `${line(

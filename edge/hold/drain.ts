@@ -3,9 +3,9 @@
  *
  * Webhooks are sent in order, some ahead, and the agent takes them to the local service one at a time. One that fails is tried again before
  * anything behind it. The one exception: the edge cannot tell a stranger's forgery from a webhook; the service answers it with 401 or 403
- * ("refused"). Those behind it go on at once, and the refused ones wait. When another one is accepted, the refused ones are tried once more and
- * set aside if they are refused again: the service has the right secret, so they were forged. While nothing at all is accepted, the secret may
- * be wrong: everything stays, and is tried again in order after a pause.
+ * ("refused"). Those behind it go on at once, and the refused ones wait. When another one is accepted, the refused ones are tried once
+ * more and set aside if they are refused again: the service has the right secret, so they were forged. While nothing at all is accepted,
+ * the secret may be wrong: everything stays, and is tried again in order after a pause.
  */
 import { backoff } from "./policy.ts";
 

@@ -8,7 +8,10 @@ import type { HeldEntry, HoldStore } from "./hold-store.ts";
 import { classify, isRefusal } from "./policy.ts";
 import { UnreadAnswers } from "./unread.ts";
 
-/** So many are sent ahead, so that the round trip to the agent does not limit the rate. A plain `ssh -R` takes to the service whatever it is sent. */
+/**
+ * So many are sent ahead, so that the round trip to the agent does not limit the rate. A plain `ssh -R` takes to the service whatever
+ * it is sent.
+ */
 const AHEAD = { agent: 64, ssh: 1 };
 /** The local service may take this long for the head of its answer. */
 const ATTEMPT_MS = 30_000;

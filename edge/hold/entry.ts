@@ -20,8 +20,8 @@ const RecordOnDisk = z.object({
 export type EntryRecord = z.infer<typeof RecordOnDisk>;
 
 /**
- * Every entry costs so much of the quota beyond its head and body. Record, keys and framing are 320 bytes of the log, and the log may be twice
- * as long as what counts in it (measured with 100,000 entries).
+ * Every entry costs so much of the quota beyond its head and body. Record, keys and framing are 320 bytes of the log, and the log may be
+ * twice as long as what counts in it (measured with 100,000 entries).
  */
 export const ENTRY_OVERHEAD = 1024;
 

@@ -9,15 +9,15 @@ export interface HoldStore {
 
   /**
    * Puts a webhook at the end of the tunnel's queue; the order is that of the calls. Resolves when it is on disk. Rejects with HOLD_FULL
-   * (the quota of the tunnel, that of all tunnels, or the share of either that the sender's network may take), HOLD_BODY_TOO_LARGE, or HOLD_IO
-   * (disk full, failed or slow sync); then nothing is held. An id that is held already is not stored twice.
+   * (the quota of the tunnel, that of all tunnels, or the share of either that the sender's network may take), HOLD_BODY_TOO_LARGE, or
+   * HOLD_IO (disk full, failed or slow sync); then nothing is held. An id that is held already is not stored twice.
    * @param attempts deliveries tried so far.
    */
   append(name: string, deliveryId: string, webhook: Webhook, attempts?: number): Promise<{ deliveryId: string; position: number }>;
 
   /**
-   * Up to `limit` waiting webhooks with a position after `after` (0: from the head), in order; only such as are on disk, and no more than some
-   * MB of them at a time. One whose bytes are damaged is set aside and passed over. Rejects with HOLD_IO while the disk fails.
+   * Up to `limit` waiting webhooks with a position after `after` (0: from the head), in order; only such as are on disk, and no more than
+   * some MB of them at a time. One whose bytes are damaged is set aside and passed over. Rejects with HOLD_IO while the disk fails.
    */
   peek(name: string, after: number, limit: number): Promise<HeldEntry[]>;
 

@@ -63,7 +63,10 @@ export class Queues {
     return tunnel?.queue.get(id) ?? tunnel?.dead.get(id);
   }
 
-  /** Throws HOLD_FULL when there is no room for `bytes` of `source`: in the tunnel's quota, in that of all tunnels, or in the share of either. */
+  /**
+   * Throws HOLD_FULL when there is no room for `bytes` of `source`: in the tunnel's quota, in that of all tunnels, or in the share of
+   * either.
+   */
   checkQuota(name: string, bytes: number, source: string): void {
     const tunnel = this.#tunnels.get(name);
     const network = networkOf(source);

@@ -1,6 +1,6 @@
 /**
- * Acknowledged webhooks on the local disk: one first-in-first-out queue a tunnel, and dead letters beside it. Memory holds the small record of
- * every entry and decides; bodies are on disk only. What a promise says is on disk.
+ * Acknowledged webhooks on the local disk: one first-in-first-out queue a tunnel, and dead letters beside it. Memory holds the small
+ * record of every entry and decides; bodies are on disk only. What a promise says is on disk.
  */
 import path from "node:path";
 import { getHeapStatistics } from "node:v8";
@@ -58,8 +58,8 @@ function entriesInHeap(): number {
 }
 
 /**
- * Opens the store in `dataDir`, which nobody else may have open. Throws EDGE_DATA when the folder cannot be used, and HOLD_CORRUPT when what is there
- * cannot be read at all.
+ * Opens the store in `dataDir`, which nobody else may have open. Throws EDGE_DATA when the folder cannot be used, and HOLD_CORRUPT when
+ * what is there cannot be read at all.
  */
 export function openHoldStore(options: HoldStoreOptions): LocalHoldStore {
   const durable = openDurable({
@@ -269,7 +269,10 @@ export class LocalHoldStore implements HoldStore {
     this.#setDamagedAside(now);
   }
 
-  /** A webhook of which one half is damaged: its owner sees it among the dead letters, and can send it again where that is the small half. */
+  /**
+   * A webhook of which one half is damaged: its owner sees it among the dead letters, and can send it again where that is the small
+   * half.
+   */
   #setDamagedAside(now: number): void {
     for (const [, { queue }] of this.#queues.all()) {
       for (const held of queue.values()) {
@@ -290,8 +293,8 @@ export class LocalHoldStore implements HoldStore {
   }
 
   /**
-   * Changes what is held under this id, once its storing has ended one way or the other, and writes that. The entry is looked up, changed and
-   * handed to the disk without a pause in between, so that two changes of one entry never miss each other.
+   * Changes what is held under this id, once its storing has ended one way or the other, and writes that. The entry is looked up, changed
+   * and handed to the disk without a pause in between, so that two changes of one entry never miss each other.
    */
   async #change(name: string, id: string, change: (held: Held) => Change[]): Promise<void> {
     const pending = this.#queues.find(name, id)?.pending;

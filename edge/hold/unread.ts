@@ -1,6 +1,7 @@
 /**
- * Answers to held webhooks whose head has come: nobody wants the rest. It is read until it ends, because a service may not like to be cut off,
- * but neither for ever nor of many at a time: one that never ends its answers must not use up the tunnel's streams and its own connections.
+ * Answers to held webhooks whose head has come: nobody wants the rest. It is read until it ends, because a service may not like to be cut
+ * off, but neither for ever nor of many at a time: one that never ends its answers must not use up the tunnel's streams and its own
+ * connections.
  */
 import type { Exchange } from "../tunnels/tunnel.ts";
 import { ResetCode } from "../wire/frames.ts";

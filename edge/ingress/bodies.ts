@@ -1,6 +1,6 @@
 /**
- * The memory for bodies of held requests that wait for an answer. Strangers fill it as well, and slowly where they mean harm: when it is used
- * up, the body that has been on its way for the longest is evicted.
+ * The memory for bodies of held requests that wait for an answer. Strangers fill it as well, and slowly where they mean harm: when it is
+ * used up, the body that has been on its way for the longest is evicted.
  */
 
 export interface Reservation {

@@ -33,7 +33,10 @@ export interface HeldRequestOptions {
   /** Of the sender. */
   address: string;
   bodies: BodyBudget;
-  /** The body turned out to be too large to be held: it goes on as an ordinary request. `release` gives back the memory of what was read. */
+  /**
+   * The body turned out to be too large to be held: it goes on as an ordinary request. `release` gives back the memory of what was
+   * read.
+   */
   onTooLarge: (early: { chunks: readonly Buffer[]; release: () => void }) => void;
   /** The sender has its answer, or has gone. */
   onDone: () => void;

@@ -1,6 +1,6 @@
 /**
- * Random interleavings of everything that can happen to a held webhook. Whatever happens: what was acknowledged is delivered or set aside, the
- * order is kept, nothing is stuck once all is well again, and nothing goes on when all is done.
+ * Random interleavings of everything that can happen to a held webhook. Whatever happens: what was acknowledged is delivered or set
+ * aside, the order is kept, nothing is stuck once all is well again, and nothing goes on when all is done.
  */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { OrderedQueue } from "../../../cli/tunnel/ordered.ts";
@@ -144,8 +144,8 @@ function expectKept({ store, service, acknowledged, maySetAside }: World): void 
 }
 
 /**
- * Of each lane: numbers in the order in which they were accepted for the first time. One that was set aside is in no order any more: a service
- * may still accept what it was sent before.
+ * Of each lane: numbers in the order in which they were accepted for the first time. One that was set aside is in no order any more: a
+ * service may still accept what it was sent before.
  */
 function firstArrivals({ service, store }: World): number[][] {
   const inOrder = [...new Set(service.accepted)].filter((body) => !store.everSetAside.has(body));

@@ -1,6 +1,6 @@
 /**
- * A world in memory for the held way: the edge's own parts and the agent's own queue, with a store, lines and a local service that can be slow,
- * gone, wrong and back again. Time is vitest's; nothing here asks the real one.
+ * A world in memory for the held way: the edge's own parts and the agent's own queue, with a store, lines and a local service that can be
+ * slow, gone, wrong and back again. Time is vitest's; nothing here asks the real one.
  */
 import { EventEmitter } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";

@@ -56,6 +56,8 @@ interface Refusal {
   subcode: number | null;
   message: string;
   trace: string | null;
+  /** Of a callback that Facebook could not verify: what it met there. */
+  problem?: string;
 }
 
 /** A call that brought nothing usable: the network's code, or what came instead. */
@@ -634,18 +636,100 @@ export const catalogue = {
     retryable: false,
     what: (d) => `Facebook does not accept the App ID ${d.appId} with this App Secret.`,
     why: (d) => (d.otherApp ? `Asked whose credentials these are, Facebook named the app ${d.otherApp}.` : facebookSaid(d)),
+    actions: () => [`Copy App ID and App Secret again: ${APP_SETTINGS}`, "airy up"],
+  }),
+  FB_SECRET_WRONG: entry<Refusal>({
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `The App Secret is not that of the app ${d.appId}.`,
+    why: (d) => facebookSaid(d),
+    actions: () => [`Copy the App Secret again (Show, then the whole of it): ${APP_SETTINGS}`, "airy up"],
+  }),
+  FB_APP_UNKNOWN: entry<Refusal>({
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `Facebook knows no app ${d.appId}.`,
+    why: (d) => facebookSaid(d),
     actions: () => [
-      "Copy App ID and App Secret again: developers.facebook.com > your app > App settings > Basic (an Instagram app has an id of its own, which does not work here)",
+      `Copy the App ID again: ${APP_SETTINGS}`,
+      "The Instagram app ID (Instagram > API setup) is another number and does not work here: the app's own is at the top of its dashboard",
       "airy up",
     ],
+  }),
+  FB_CREDENTIALS_IMPOSSIBLE: entry<{ key: string; variable: string; reason: string }>({
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `What is given as ${d.variable} cannot be one. Facebook was not called.`,
+    why: (d) => `${d.reason}`,
+    actions: (d) => [
+      `Copy it again: ${APP_SETTINGS}; it is components.sources.facebook.${d.key} in airy.yaml, or ${d.variable}`,
+      "airy up",
+    ],
+  }),
+  FB_TOKEN_DEAD: entry<Refusal>({
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: () => "Facebook does not take the token any more.",
+    why: (d) => `${tokenEnd(d.subcode)} ${facebookSaid(d)}`,
+    actions: () => [
+      "Make a new user token: developers.facebook.com > Tools > Graph API Explorer",
+      "FACEBOOK_USER_TOKEN=... airy webhook connect",
+    ],
+  }),
+  FB_PAGE_TOKEN: entry<Refusal>({
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: () => "Facebook wants a page's token for this, and was sent another kind.",
+    why: (d) => `App ID and App Secret are right. ${facebookSaid(d)}`,
+    actions: () => ["FACEBOOK_USER_TOKEN=... airy webhook connect --page ID"],
+  }),
+  FB_PROOF: entry<Refusal>({
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `Facebook does not accept the proof that the app ${d.appId} knows its secret.`,
+    why: (d) => `A proof made with the App Secret was sent, with and without the time. ${facebookSaid(d)}`,
+    actions: () => [`Copy the App Secret again: ${APP_SETTINGS}`, "Check this machine's clock", "airy up"],
+  }),
+  FB_PARAMETER: entry<Refusal>({
+    category: "webhook",
+    exit: 22,
+    retryable: false,
+    what: () => "Facebook did not accept a value that was sent to it.",
+    why: (d) => facebookSaid(d),
+    actions: () => ["Repeating it does not help: the app may lack the product or the field that the message names", "airy webhook status"],
+  }),
+  FB_CAPABILITY: entry<Refusal>({
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `The Facebook app ${d.appId} lacks the product that this needs.`,
+    why: (d) => facebookSaid(d),
+    actions: () => ["Add the product Messenger to the app: developers.facebook.com > your app > Add product", "airy up"],
   }),
   FB_PERMISSION: entry<Refusal>({
     category: "config",
     exit: 4,
     retryable: false,
-    what: (d) => `Facebook does not let the app ${d.appId} do this.`,
+    what: (d) => `A permission is missing for the app ${d.appId}.`,
     why: (d) => facebookSaid(d),
-    actions: () => ["Add the product Messenger to the app: developers.facebook.com > your app > Add product", "airy up"],
+    actions: () => [
+      "Give the app pages_show_list, pages_manage_metadata and pages_messaging, and make a new user token: one keeps the permissions it was made with",
+      "FACEBOOK_USER_TOKEN=... airy webhook connect",
+    ],
+  }),
+  FB_BLOCKED: entry<Refusal>({
+    category: "webhook",
+    exit: 22,
+    retryable: false,
+    what: (d) => `Facebook has blocked this for the app ${d.appId}, or its page, because of its policies.`,
+    why: (d) => `This is no limit that passes with fewer calls. ${facebookSaid(d)}`,
+    actions: () => ["Look for a notice: developers.facebook.com > your app > Alerts, and the page's Support Inbox"],
   }),
   FB_HTTPS_REQUIRED: entry<{ callbackUrl: string; graphHost: string }>({
     category: "config",
@@ -663,13 +747,40 @@ export const catalogue = {
     why: () => "AIRY_GRAPH_URL begins with http:, and its host is neither this machine nor a service beside it.",
     actions: () => ["Set AIRY_GRAPH_URL to an https address, or leave it out for Facebook's own", "airy up"],
   }),
-  FB_UNREACHABLE: entry<Partial<Refusal> & Unanswered & { graphHost: string }>({
+  FB_UNREACHABLE: entry<Unanswered & { graphHost: string }>({
     category: "webhook",
     exit: 22,
     retryable: true,
     what: (d) => `${d.graphHost} gave no usable answer.`,
-    why: (d) => (d.cause ? `${networkCause(d)}` : facebookSaid(d)),
+    why: (d) => networkCause(d),
     actions: () => ["airy up", "https://metastatus.com shows whether Facebook has a disturbance"],
+  }),
+  FB_UNAVAILABLE: entry<Refusal>({
+    category: "webhook",
+    exit: 22,
+    retryable: true,
+    what: () => "Facebook has a disturbance: it answered that it cannot do this at present.",
+    why: (d) => `It was asked several times. ${facebookSaid(d)}`,
+    actions: () => ["airy up (in some minutes)", "https://metastatus.com shows whether Facebook has a disturbance"],
+  }),
+  FB_INTERCEPTED: entry<{ graphHost: string; status: number; received: string; location: string }>({
+    category: "webhook",
+    exit: 22,
+    retryable: true,
+    what: (d) => `Something between this machine and ${d.graphHost} answered in Facebook's place.`,
+    why: (d) =>
+      d.location
+        ? `The answer has status ${d.status} and leads to ${d.location}.`
+        : `The answer has status ${d.status} and is no JSON.${d.received ? ` It begins: ${d.received}` : " It is empty."}`,
+    actions: () => ["Open a web page in a browser: a network may want a login first", "Check HTTPS_PROXY", "airy up"],
+  }),
+  FB_ANSWER_ODD: entry<{ graphHost: string; status: number; received: string }>({
+    category: "webhook",
+    exit: 22,
+    retryable: true,
+    what: (d) => `${d.graphHost} answered something that is not in Facebook's documentation.`,
+    why: (d) => `Status ${d.status}: ${d.received}`,
+    actions: () => ["airy webhook status", "airy up"],
   }),
   FB_RATE_LIMITED: entry<Refusal>({
     category: "webhook",
@@ -677,7 +788,7 @@ export const catalogue = {
     retryable: true,
     what: (d) => `Facebook wants fewer calls from the app ${d.appId}.`,
     why: (d) => facebookSaid(d),
-    actions: () => ["Wait an hour", "airy up"],
+    actions: () => ["Wait an hour; every further call makes it longer", "airy up"],
   }),
   FB_ERROR: entry<Refusal>({
     category: "webhook",
@@ -685,31 +796,26 @@ export const catalogue = {
     retryable: false,
     what: () => "Facebook refused the request.",
     why: (d) => facebookSaid(d),
-    actions: () => ["airy status", "airy up"],
+    actions: () => ["airy webhook status", "airy up"],
   }),
   FB_VERIFY_FAILED: entry<Refusal>({
     category: "webhook",
     exit: 22,
     retryable: true,
     what: (d) => `Facebook could not verify ${d.callbackUrl}.`,
-    why: (d) =>
-      `${
-        d.code === 2201
-          ? "It reached the address and got something else than the challenge it had sent"
-          : "It could not reach the address, or got an error from it"
-      }, although the same request from this machine was answered well. ${facebookSaid(d)}`,
-    actions: () => ["airy status", "airy up"],
+    why: (d) => `${verifyEvidence(d.problem)} The same request from this machine was answered well. ${facebookSaid(d)}`,
+    actions: (d) => verifyActions(d.problem),
   }),
   FB_READBACK: entry<{ callbackUrl: string; current: string | null; active: boolean | null; missing: string[] }>({
     category: "webhook",
     exit: 22,
     retryable: true,
-    what: () => "Facebook confirmed the webhook, but shows another one.",
+    what: () => "Facebook confirmed the webhook, but does not show it as it was registered.",
     why: (d) =>
       `Registered was ${d.callbackUrl}; read back was ${d.current ?? "nothing"}${d.active === false ? ", not active" : ""}${
         d.missing.length > 0 ? `, without the fields ${d.missing.join(", ")}` : ""
       }.`,
-    actions: () => ["airy status", "airy up"],
+    actions: () => ["airy webhook status (it may show a minute later)", "airy up"],
   }),
   WEBHOOK_FOREIGN: entry<{ appId: string; object: string; current: string | null; callbackUrl: string }>({
     category: "webhook",
@@ -721,6 +827,71 @@ export const catalogue = {
       `airy up --replace-webhook (from then on Facebook delivers to ${d.callbackUrl}, and no longer to the other)`,
       "Use a Facebook app of its own for tests",
     ],
+  }),
+  WEBHOOK_NOT_OURS: entry<{ object: string; current: string }>({
+    category: "webhook",
+    exit: 22,
+    retryable: false,
+    what: (d) => `The webhook for ${d.object} was left as it is, because it is not this workspace's any more.`,
+    why: (d) => `It points to ${d.current}.`,
+    actions: () => ["airy webhook status"],
+  }),
+  WEBHOOK_TOKEN_NEEDED: entry<{ object: string; previous: string }>({
+    category: "input",
+    exit: 3,
+    retryable: false,
+    what: (d) => `${d.previous} was not put back as the webhook for ${d.object}: its verify token is needed.`,
+    why: () => "Facebook verifies the address again when it is registered, and never gives out the verify token that it had.",
+    actions: () => ["AIRY_VERIFY_TOKEN=... airy webhook restore"],
+  }),
+  WEBHOOK_OLD_DEAD: entry<{ object: string; previous: string; reason: string }>({
+    category: "webhook",
+    exit: 22,
+    retryable: true,
+    what: (d) => `${d.previous} was not put back as the webhook for ${d.object}: it does not answer as Facebook will want it to.`,
+    why: (d) => `Asked from here, with that verify token. ${d.reason}`,
+    actions: () => ["Start what was at that address, and check its verify token", "AIRY_VERIFY_TOKEN=... airy webhook restore"],
+  }),
+  APP_UNCONFIGURED: entry({
+    category: "input",
+    exit: 3,
+    retryable: false,
+    what: () => "No Facebook app is configured.",
+    why: () => "Neither airy.yaml nor FACEBOOK_APP_ID and FACEBOOK_APP_SECRET name one, and no sandbox runs here.",
+    actions: () => ["FACEBOOK_APP_ID=... FACEBOOK_APP_SECRET=... airy up", "airy up --sandbox"],
+  }),
+  USER_TOKEN_NEEDED: entry({
+    category: "input",
+    exit: 3,
+    retryable: false,
+    what: () => "To connect a page, a token of its owner is needed.",
+    why: () => "FACEBOOK_USER_TOKEN is not set.",
+    actions: () => [
+      "Make one: developers.facebook.com > Tools > Graph API Explorer > your app > Generate Access Token, with pages_show_list, pages_manage_metadata and pages_messaging",
+      "FACEBOOK_USER_TOKEN=... airy webhook connect",
+    ],
+  }),
+  USER_PERMISSIONS: entry<{ missing: string[] }>({
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `The user token lacks ${list(d.missing).replace(/ (is|are)$/, "")}.`,
+    why: () => "Without, Facebook neither lists pages nor delivers their messages. A token keeps the permissions it was made with.",
+    actions: () => [
+      "Make a new one with all three of pages_show_list, pages_manage_metadata and pages_messaging: developers.facebook.com > Tools > Graph API Explorer",
+      "FACEBOOK_USER_TOKEN=... airy webhook connect",
+    ],
+  }),
+  PAGE_UNCHOSEN: entry<{ pages: string; asked: string | null }>({
+    category: "input",
+    exit: 3,
+    retryable: false,
+    what: (d) => (d.asked === null ? "It has to be said which page is meant." : `The page ${d.asked} is not among those of this user.`),
+    why: (d) => (d.pages === "" ? "The user token leads to no page at all." : `There are: ${d.pages}.`),
+    actions: (d) =>
+      d.pages === ""
+        ? ["Choose the pages when the token is made: Facebook asks which ones the app may use"]
+        : ["FACEBOOK_USER_TOKEN=... airy webhook connect --page ID"],
   }),
   FB_CONNECT_FAILED: entry<Unanswered & { pageId: string; host?: string; message?: string | null }>({
     category: "webhook",
@@ -878,6 +1049,66 @@ function withoutDocker({ bound }: Known): string[] {
   return bound ? [] : ["airy up --engine embedded"];
 }
 
+const APP_SETTINGS = "developers.facebook.com > your app > App settings > Basic";
+
+/** Why a token ended. Source: Meta's error handling guide, subcodes of 190. */
+function tokenEnd(subcode: number | null): string {
+  if (subcode === 458) return "The person has removed the app.";
+  if (subcode === 460) return "The person has changed their password.";
+  if (subcode === 463) return "It has expired.";
+  if (subcode === 459 || subcode === 464 || subcode === 490)
+    return "The person has to log in at facebook.com first, and confirm something there.";
+  return "It is not valid, or not any more.";
+}
+
+/** What Facebook met at the callback. */
+function verifyEvidence(problem: string | undefined): string {
+  switch (problem) {
+    case "dns":
+      return "The name could not be resolved where Facebook looks.";
+    case "refused":
+    case "timeout":
+      return "No connection came about from where Facebook is.";
+    case "tls":
+      return "The port does not speak TLS.";
+    case "certificate":
+      return "The certificate of the edge is not one that Facebook accepts: it is for another name, or its chain is incomplete.";
+    case "status":
+      return "It reached the address and got an error.";
+    case "html":
+      return "It reached the address and got a web page: something in front treats Facebook otherwise than this machine.";
+    case "quoted":
+      return "It got the challenge in quotes: what answers there is not this platform.";
+    case "token":
+      return "What answered there has another verify token (Airy Core then says 0).";
+    case "body":
+      return "It reached the address and got something else than the challenge it had sent.";
+    default:
+      return "It could not reach the address, or got an error from it.";
+  }
+}
+
+function verifyActions(problem: string | undefined): string[] {
+  switch (problem) {
+    case "dns":
+      return ["Wait some minutes, until the name is known everywhere", "airy up"];
+    case "refused":
+    case "timeout":
+      return ["Open port 443 of the edge to the whole internet: a firewall may let only some networks in", "airy up"];
+    case "tls":
+      return ["Let the edge serve https at this address: docs/edge.md", "airy up"];
+    case "certificate":
+      return ["Give the edge a certificate for its names, with the whole chain: docs/edge.md", "airy up"];
+    case "html":
+      return ["Take bot protection and interstitial pages off the edge's names", "airy up"];
+    case "quoted":
+    case "token":
+      return ["Stop whatever else answers under this name, or on the platform's port", "airy logs platform", "airy up"];
+    default:
+      return ["airy webhook status", "airy logs agent", "airy up"];
+  }
+}
+
 /** What the Graph API answered; the trace id is what Facebook's support asks for. */
 function facebookSaid(d: Partial<Refusal> & Unanswered): string {
   const code = d.code ? ` (${d.subcode ? `code ${d.code}, subcode ${d.subcode}` : `code ${d.code}`})` : "";
@@ -891,6 +1122,7 @@ function networkCause(d: Unanswered & { graphHost?: string; host?: string }): st
   if (d.cause === "ECONNREFUSED") return `Nothing listens at ${host}.`;
   if (d.cause === "ENOTFOUND" || d.cause === "EAI_AGAIN") return `The name ${host} cannot be resolved; is this machine online?`;
   if (d.cause === "ETIMEDOUT") return `${host} did not answer in time.`;
+  if (d.cause === "STATUS") return `${host} answered ${d.status}${d.received ? `: ${d.received}` : " without a word"}.`;
   if (d.cause === "NOT_JSON") return `${host} answered with something that is not JSON (status ${d.status}): ${d.received}`;
   if (d.cause === "EMSGSIZE") return `${host} answered with more than is read.`;
   return `The connection to ${host} failed: ${d.cause}.`;

@@ -53,7 +53,7 @@ const tunnelSchema = z.object({
 });
 
 const webhookSchema = z.object({
-  source: z.literal("facebook"),
+  source: z.enum(["facebook", "whatsapp"]),
   object: z.string(),
   state: z.enum(["unconfigured", "pending", "active", "inactive", "foreign", "error"]),
   callbackUrl: nullable,
@@ -91,6 +91,11 @@ export type WebhookStatus = z.output<typeof webhookSchema>;
 export type WebhookState = WebhookStatus["state"];
 export type Problem = z.output<typeof problemSchema>;
 export type StatusData = z.output<typeof statusSchema>;
+
+/** Whether the webhook is no reason to call the whole degraded: Instagram is an extra, which some apps cannot be given from here. */
+export function webhookWell({ state, object }: Pick<WebhookStatus, "state" | "object">): boolean {
+  return state === "active" || state === "unconfigured" || object === "instagram";
+}
 
 export interface RequestRecord {
   id: string;

@@ -9,7 +9,9 @@ import { startTime } from "../io/process.ts";
 import { loadEngine } from "../platform/engines.ts";
 import { servicesOf, type Platform } from "../platform/platform.ts";
 import { createFacebookSource } from "../sources/facebook/registrar.ts";
-import type { Source, SourceTarget } from "../sources/source.ts";
+import { checkPages } from "../sources/facebook/pages.ts";
+import { fileLease } from "../sources/lease.ts";
+import type { SourceTarget } from "../sources/source.ts";
 import { loadOrCreateIdentity, type Identity } from "../tunnel/identity.ts";
 import { startTunnel, type RunningTunnel } from "../tunnel/tunnel.ts";
 import { earlierCallbacks, rememberCallback } from "./callbacks.ts";
@@ -17,8 +19,9 @@ import type { Journal } from "./journal.ts";
 import type { AgentRecord } from "./record.ts";
 import { settingsHash, type AgentSettings } from "./settings.ts";
 import { buildStatus, lookAtServices } from "./status.ts";
-import { watchServices, watchWebhooks } from "./watch.ts";
-import { restore, start, type WorkContext } from "./work.ts";
+import { watchServices } from "./watch.ts";
+import { Registration, type Checked } from "./registration.ts";
+import { connect, start, type WorkContext } from "./work.ts";
 
 /** Paths of the platform that are public, and whose POSTs the edge may keep while they cannot be delivered. */
 const WEBHOOK_PATHS = ["/facebook"];
@@ -44,7 +47,8 @@ class Agent {
   readonly #options: AgentOptions;
   readonly #engine: Platform;
   readonly #identity: Identity;
-  readonly #source: Source | null;
+  readonly #registration: Registration;
+  #target: SourceTarget | null = null;
   readonly #expected: string[];
   readonly #work: WorkContext;
   #webhooks: WebhookStatus[] = [];
@@ -53,23 +57,33 @@ class Agent {
   constructor(options: AgentOptions, engine: Platform, identity: Identity, started: string) {
     const { ctx, settings, signal } = options;
     const http = createHttpClient();
-    const { facebook, sandbox } = settings.spec;
+    const { spec } = settings;
+    const { facebook, sandbox } = spec;
     this.#options = options;
     this.#engine = engine;
     this.#identity = identity;
-    this.#source = facebook && createFacebookSource({ http, ...facebook });
+    const source = facebook && createFacebookSource({ http, ...facebook, lease: fileLease(options.paths.lease, facebook.appId) });
     this.#expected = servicesOf(sandbox !== null);
     this.#work = {
       settings,
       platform: engine,
-      source: this.#source,
+      source,
       http,
       emit: this.#emit,
       signal,
       startTunnel: () => this.#openTunnel(),
+      pages: () => this.#registration.checkPages(),
       callbacks: () => earlierCallbacks(options.paths, identity),
       remember: (callbackUrl) => this.#remember(callbackUrl),
     };
+    this.#registration = new Registration({
+      source,
+      pages: () => checkPages(http, { platformUrl: `http://127.0.0.1:${spec.ports.platform}`, apiToken: spec.api?.token }, signal),
+      connectOwn: sandbox && { pageId: sandbox.page.id, connect: () => connect(this.#work) },
+      emit: this.#emit,
+      signal,
+      log: options.log,
+    });
     this.record = {
       version: 1,
       pid: ctx.io.pid,
@@ -84,24 +98,33 @@ class Agent {
   }
 
   /** Throws AiryError at the first step that fails. */
-  start(): Promise<SourceTarget> {
-    return start(this.#work);
+  async start(): Promise<SourceTarget> {
+    this.#target = await start(this.#work);
+    return this.#target;
+  }
+
+  /** Looks at webhook and pages now, and mends what is ours. null: it is not ready. */
+  async check(replaceWebhook: boolean): Promise<Checked | null> {
+    return this.#target && this.#registration.check(this.#target, { replaceWebhook, asked: true });
+  }
+
+  release(): void {
+    this.#registration.release();
   }
 
   /** Until the signal: mends what is ours, and says what changes. */
   async watch(target: SourceTarget): Promise<void> {
-    const { paths, settings, signal, log } = this.#options;
+    const { paths, settings, signal } = this.#options;
     const watched = { emit: this.#emit, signal };
     await Promise.all([
-      watchWebhooks({ ...watched, source: this.#source, target, log }),
+      this.#registration.watch(target),
       watchServices({
         ...watched,
         platform: this.#engine,
         workspace: paths.root,
         expected: this.#expected,
         onStarted: async (service) => {
-          // The stand-in may have forgotten page and webhook.
-          if (service === "facebook" && settings.spec.sandbox) await restore(this.#work, target, log);
+          if (service === "facebook" && settings.spec.sandbox) await this.#registration.afterStart(target);
         },
       }),
     ]);
@@ -130,7 +153,11 @@ class Agent {
   }
 
   readonly #emit: Emit = (event) => {
-    if (event.type === "webhook") this.#webhooks = [event.webhook];
+    if (event.type === "webhook") {
+      const { webhook } = event;
+      const index = this.#webhooks.findIndex((each) => each.source === webhook.source && each.object === webhook.object);
+      this.#webhooks = index < 0 ? [...this.#webhooks, webhook] : this.#webhooks.with(index, webhook);
+    }
     this.#options.journal.append(event);
   };
 

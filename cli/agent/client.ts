@@ -49,6 +49,32 @@ export async function askHeld(agent: Address, what: "replay" | "purge"): Promise
   throw fromErrorBody(z.object({ error: z.custom<ErrorBody>() }).parse(answer).error);
 }
 
+const checkedSchema = z.object({
+  repairs: z.array(z.string()),
+  failure: z.custom<ErrorBody>().nullable(),
+  since: z.number(),
+  status: statusSchema,
+});
+
+/** As long as the calls to a source may take together. */
+const CHECK_MS = 60_000;
+
+/**
+ * Lets the agent process look at webhook and pages at the source, and mend what is this workspace's. Returns what it put right, its status then,
+ * and what it could not put right. Rejects when it does not answer.
+ */
+export async function requestCheck(agent: Address, replaceWebhook: boolean): Promise<z.output<typeof checkedSchema>> {
+  const path = `/webhook/check${replaceWebhook ? "?replace=true" : ""}`;
+  const { status, body } = await http({ ...requestOf(agent, "POST", path), timeoutMs: CHECK_MS });
+  if (status !== 200) throw new Error(`/webhook/check answered ${status}`);
+  return checkedSchema.parse(JSON.parse(String(body)));
+}
+
+/** Tells the agent process that the webhook was given back, so that it does not take it again by itself. */
+export async function requestRelease(agent: Address): Promise<void> {
+  await http({ ...requestOf(agent, "POST", "/webhook/release"), timeoutMs: ANSWER_MS });
+}
+
 /** Events after `since` as they come; ends when the agent process ends or the signal is aborted. Never rejects for either. */
 export async function* followEvents(agent: Address, since: number, signal: AbortSignal): AsyncGenerator<JournalEvent> {
   const response = await openHttp({ ...requestOf(agent, "GET", `/events?since=${since}`), signal }).catch((error: unknown) => {

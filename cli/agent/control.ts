@@ -8,6 +8,7 @@ import type { RunningTunnel } from "../tunnel/tunnel.ts";
 import { errno } from "../io/files.ts";
 import { joinSignals } from "../io/signals.ts";
 import type { Journal } from "./journal.ts";
+import type { Checked } from "./registration.ts";
 
 /** What is asked of the tunnel. */
 type Asked = Pick<RunningTunnel, "requests" | "counters" | "deadLetters" | "replayDead" | "purgeHeld">;
@@ -20,6 +21,10 @@ export interface ControlConfig {
   state: () => Promise<StatusData>;
   /** null before there is one. */
   tunnel: () => Asked | null;
+  /** Looks at webhook and pages, and mends what is ours; null: the start has not come that far. */
+  check: (replaceWebhook: boolean) => Promise<Checked | null>;
+  /** The webhook was given back: nothing takes it again by itself. */
+  release: () => void;
   /** Called after the answer has been sent. */
   stop: () => void;
 }
@@ -30,7 +35,7 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
-/** `GET /state`, `GET /events?since=N` (NDJSON, stays open), `GET /requests`, `GET /held/dead`, `POST /held/{replay,purge}`, `POST /stop`. */
+/** `GET /state`, `GET /events?since=N` (NDJSON, stays open), `GET /requests`, `GET /held/dead`, `POST /held/{replay,purge}`, `POST /webhook/{check,release}`, `POST /stop`. */
 export async function startControl(config: ControlConfig): Promise<ControlServer> {
   const ended = new AbortController();
   const server = http.createServer((req, res) => {
@@ -69,6 +74,15 @@ async function answer(config: ControlConfig, ended: AbortSignal, req: http.Incom
       res.setHeader("airy-seq", config.journal.last());
       return send(res, 200, await config.state());
     }
+    case "POST /webhook/check": {
+      const since = config.journal.last();
+      const checked = await config.check(url.searchParams.get("replace") === "true");
+      // What was told meanwhile follows `since`.
+      return checked ? send(res, 200, { ...checked, since, status: await config.state() }) : send(res, 409, { error: "starting" });
+    }
+    case "POST /webhook/release":
+      config.release();
+      return send(res, 200, {});
     case "GET /requests":
       return send(res, 200, { counters: config.tunnel()?.counters() ?? null, requests: config.tunnel()?.requests() ?? [] });
     case "GET /held/dead":

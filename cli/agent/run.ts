@@ -31,6 +31,8 @@ export async function runAgent(ctx: Context): Promise<void> {
     journal,
     state: () => agent.status(),
     tunnel: () => agent.tunnel,
+    check: (replaceWebhook) => agent.check(replaceWebhook),
+    release: () => agent.release(),
     stop: () => stopping.abort(new Error("asked to stop")),
   });
   agent.record.port = control.port;

@@ -1,6 +1,7 @@
 /** Services, tunnel and webhooks -> one word and the document that `airy status --json` prints. Pure, but for asking the engine. */
 import { asAiryError, whyOf } from "../errors.ts";
 import type { Platform } from "../platform/platform.ts";
+import { webhookWell } from "../events.ts";
 import type { EngineName, Problem, ServiceStatus, StatusData, TunnelStatus, WebhookStatus } from "../events.ts";
 
 /** The services that should be there, each as the engine has it or as missing; or what kept the engine from saying. */
@@ -37,12 +38,7 @@ export interface StatusInput extends Seen {
 /** An app that is not configured is the user's choice; everything else that does not carry messages is a degradation. */
 export function buildStatus(input: StatusInput): StatusData {
   const { engine, sandbox, services, problems, tunnel, webhooks } = input;
-  const up =
-    input.ready &&
-    services.length > 0 &&
-    services.every(isUp) &&
-    tunnel?.state === "open" &&
-    webhooks.every((webhook) => webhook.state === "active" || webhook.state === "unconfigured");
+  const up = input.ready && services.length > 0 && services.every(isUp) && tunnel?.state === "open" && webhooks.every(webhookWell);
   return {
     state: up ? "running" : "degraded",
     ...(problems.length > 0 && { problems }),

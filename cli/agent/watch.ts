@@ -1,43 +1,10 @@
-/** What the agent process looks after while all runs: the webhook at the source, and the services. */
+/** What the agent process looks after while all runs: the services, and its own record. The webhook: registration.ts. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Emit } from "../events.ts";
 import type { Platform } from "../platform/platform.ts";
-import { asAiryError } from "../errors.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { readRecord } from "./record.ts";
 import { lookAtServices } from "./status.ts";
-import type { Source, SourceTarget } from "../sources/source.ts";
-
-const WEBHOOK_EVERY_MS = 10 * 60 * 1000;
-
-interface Watch {
-  /** null: nothing is configured, and nothing is done. */
-  source: Source | null;
-  target: SourceTarget;
-  emit: Emit;
-  /** The watch ends, without an error, when it is aborted. */
-  signal: AbortSignal;
-  log: (line: string) => void;
-  everyMs?: number;
-}
-
-/** Looks at the source from time to time, and mends what is ours. */
-export async function watchWebhooks(watch: Watch): Promise<void> {
-  const { source, target, emit, signal, log } = watch;
-  while (!signal.aborted) {
-    await sleep(watch.everyMs ?? WEBHOOK_EVERY_MS, undefined, { signal }).catch(() => {});
-    if (signal.aborted || !source) continue;
-    try {
-      const { webhooks, repaired } = await source.repair(target, emit, signal);
-      for (const webhook of webhooks) emit({ type: "webhook", webhook, ...(repaired ? { detail: "repaired" } : {}) });
-    } catch (error) {
-      const failure = asAiryError(error);
-      if (signal.aborted) return;
-      log(`webhook: ${failure.code} ${failure.message}`);
-      emit({ type: "warning", code: failure.code, message: failure.message });
-    }
-  }
-}
 
 interface ServiceWatch {
   platform: Pick<Platform, "status" | "changes">;

@@ -5,8 +5,7 @@ import { apply, type Outcome } from "../steps/apply.ts";
 import { plan, stepsFor } from "../steps/plan.ts";
 import type { Emit, TunnelStatus, WebhookStatus } from "../events.ts";
 import type { Platform } from "../platform/platform.ts";
-import { AiryError, asAiryError, fail } from "../errors.ts";
-import { retry } from "../io/retry.ts";
+import { AiryError, fail } from "../errors.ts";
 import { probeCallback } from "../sources/facebook/callback.ts";
 import { connectPage } from "../sources/facebook/connect.ts";
 import type { Source, SourceTarget } from "../sources/source.ts";
@@ -17,8 +16,6 @@ import type { AgentSettings } from "./settings.ts";
 /** How long the edge may take to be reached at the start. Later the tunnel tries forever. */
 const TUNNEL_START_MS = 10_000;
 const PROBE_DELAYS_MS = [100, 250, 500, 1000, 2000];
-/** A service that was just started needs a moment. */
-const RESTORE_DELAYS_MS = [250, 500, 1000, 2000, 4000, 8000];
 
 export interface WorkContext {
   settings: AgentSettings;
@@ -29,6 +26,8 @@ export interface WorkContext {
   emit: Emit;
   signal: AbortSignal;
   startTunnel: () => RunningTunnel;
+  /** Looks at the pages that were connected before, and mends them. */
+  pages: () => Promise<unknown>;
   /** Earlier callback URLs of this workspace; the present one is added by {@link WorkContext.remember}. */
   callbacks: () => Promise<readonly string[]>;
   /** Before anybody else is told of it, so that a URL of ours is never taken for somebody else's. */
@@ -54,6 +53,7 @@ export async function start(work: WorkContext): Promise<SourceTarget> {
         const url = await openTunnel(tunnel, settings, signal);
         // A name under an edge on the internet could still lead to a service of this machine, or of its network.
         const refuse = (address: string): boolean => isNearby(address) && !isNearby(tunnel.edgeAddress() ?? "");
+        work.source?.require(`${url}/facebook`);
         target = { ...target, callbackUrl: `${url}/facebook`, previousUrls: [...(await work.callbacks())], refuse };
         await work.remember(target.callbackUrl);
         return { detail: url };
@@ -66,25 +66,6 @@ export async function start(work: WorkContext): Promise<SourceTarget> {
     signal,
   ).finally(release);
   return target;
-}
-
-/** Puts page and webhook back where the source has lost them. Never throws: the next look at the webhook tries again. */
-export async function restore(work: WorkContext, target: SourceTarget, log: (line: string) => void): Promise<void> {
-  try {
-    await retry(() => attempt(), { delaysMs: RESTORE_DELAYS_MS, again: (failed) => failed !== null && !work.signal.aborted });
-  } catch (error) {
-    log(`page and webhook: ${asAiryError(error).message}`);
-  }
-
-  async function attempt(): Promise<unknown> {
-    try {
-      await connect(work);
-      await register(work, target);
-      return null;
-    } catch (error) {
-      return error;
-    }
-  }
 }
 
 function addressOf(edge: AgentSettings["edge"]): string {
@@ -130,7 +111,8 @@ async function probe(work: WorkContext, target: SourceTarget): Promise<Outcome> 
   return { detail: work.source ? "the challenge came back" : "the platform answers" };
 }
 
-async function connect(work: WorkContext): Promise<Outcome> {
+/** The page of the stand-in; others are connected by their owners. */
+export async function connect(work: WorkContext): Promise<Outcome> {
   const { spec } = work.settings;
   if (!spec.sandbox) return { state: "skipped" };
   const { page } = spec.sandbox;
@@ -155,5 +137,6 @@ async function register(work: WorkContext, target: SourceTarget): Promise<Outcom
   }
   const app = await work.source.check(work.signal);
   await work.source.register(target, { replaceWebhook: work.settings.replaceWebhook, reached: true }, work.emit, work.signal);
+  await work.pages();
   return { detail: `app ${app.account}` };
 }

@@ -7,6 +7,7 @@ import { readState, writeState } from "../config/state.ts";
 import { loadEngine } from "../platform/engines.ts";
 import type { Emit } from "../events.ts";
 import { readText } from "../io/files.ts";
+import { restoreWebhook, restoredText } from "./webhook-app.ts";
 import { createLines } from "../report/lines.ts";
 import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
@@ -22,6 +23,7 @@ export async function runDown(options: Options<"down">, ctx: Context): Promise<v
   try {
     const state = await readState(paths);
     const engine = state.engine && (await loadEngine(state.engine, io, state));
+    if (options.restoreWebhook) out.line(restoredText(await restoreWebhook(paths, io, options.verifyToken, ctx.signal)));
     // Before anything is stopped: an engine that does not answer, or is another one, would leave the rest running.
     await engine?.status(paths.root);
     const stopped = await stopAgent(io, paths);

@@ -10,6 +10,7 @@ export const load: { [N in CommandName]: () => Promise<Run<N>> } = {
   down: async () => (await import("./down.ts")).runDown,
   destroy: async () => (await import("./destroy.ts")).runDestroy,
   logs: async () => (await import("./logs.ts")).runLogs,
+  webhook: async () => (await import("./webhook.ts")).runWebhook,
   trigger: async () => (await import("./trigger.ts")).runTrigger,
   open: async () => (await import("./open.ts")).runOpen,
   sandbox: async () => (await import("./sandbox.ts")).runSandbox,

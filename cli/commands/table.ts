@@ -20,6 +20,12 @@ const edge = {
   value: "HOST[:PORT]",
   description: "SSH address of the edge (default: tunnel.airy.co:22)",
 } as const satisfies OptionSpec;
+const verifyToken = {
+  name: "verify-token",
+  kind: "text",
+  value: "TOKEN",
+  description: "verify token of the webhook that is put back (better in AIRY_VERIFY_TOKEN, which other users of this machine do not see)",
+} as const satisfies OptionSpec;
 const edgeKey = {
   name: "edge-key",
   kind: "text",
@@ -89,7 +95,13 @@ export const commands = {
   },
   down: {
     summary: "Stop everything; data is kept",
-    options: [json, workspace, adopt],
+    options: [
+      { name: "restore-webhook", kind: "flag", description: "first put back the webhook that the Facebook app had before" },
+      verifyToken,
+      json,
+      workspace,
+      adopt,
+    ],
     examples: [["airy down", "stop services and tunnel; airy up brings them back under the same URL"]],
   },
   destroy: {
@@ -104,6 +116,23 @@ export const commands = {
     examples: [
       ["airy logs platform --tail 20", "the last 20 lines of the platform"],
       ["airy logs agent", "the tunnel and the webhook registration"],
+    ],
+  },
+  webhook: {
+    summary: "Show the webhook at Facebook, connect a page, or put the previous webhook back",
+    arguments: [{ name: "what", description: "what to do (default: status)", choices: ["status", "connect", "restore"] }],
+    options: [
+      { name: "page", kind: "text", value: "ID", description: "which page to connect; FACEBOOK_USER_TOKEN holds a token of its owner" },
+      { name: "replace-webhook", kind: "flag", description: "replace a webhook of the Facebook app that points elsewhere" },
+      verifyToken,
+      { name: "show-token", kind: "flag", description: "print the verify token, to type into Meta's dashboard" },
+      json,
+      workspace,
+    ],
+    examples: [
+      ["airy webhook status", "what Facebook has on record, and what was there before"],
+      ["airy webhook connect --page 1234", "connect a page, with a token of its owner in FACEBOOK_USER_TOKEN"],
+      ["airy webhook restore", "give the app its previous webhook back, with that one's verify token in AIRY_VERIFY_TOKEN"],
     ],
   },
   trigger: {

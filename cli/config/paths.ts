@@ -13,6 +13,8 @@ export interface WorkspacePaths {
   self: string;
   state: string;
   secrets: string;
+  /** What was registered as webhook before this workspace. */
+  lease: string;
   /** Private key of the tunnel; the public name follows from it. */
   identity: string;
   /** Host keys of edges, pinned on first contact. */
@@ -39,6 +41,7 @@ export function workspacePaths(root: string): WorkspacePaths {
     self: path.join(dir, "workspace.json"),
     state: path.join(dir, "state.json"),
     secrets: path.join(dir, "secrets.json"),
+    lease: path.join(dir, "webhook.json"),
     identity: path.join(dir, "identity"),
     knownEdges: path.join(dir, "known_edges"),
     sandboxEdgeKey: path.join(dir, "sandbox_edge_key"),
@@ -58,6 +61,7 @@ const MADE = new Set([
   "workspace.json",
   "state.json",
   "secrets.json",
+  "webhook.json",
   "identity",
   "identity.pub",
   "known_edges",

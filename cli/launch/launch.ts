@@ -1,5 +1,5 @@
 /** The start of a workspace, in the foreground: services, agent process, and waiting until all is ready. */
-import { fetchState, followEvents } from "../agent/client.ts";
+import { fetchState, followEvents, requestCheck } from "../agent/client.ts";
 import { findAgent, type AgentRecord } from "../agent/record.ts";
 import { secretsOf, settingsHash, type AgentSettings } from "../agent/settings.ts";
 import { startAgent, stopAgent } from "../agent/start.ts";
@@ -14,7 +14,7 @@ import { joinSignals } from "../io/signals.ts";
 import type { Platform } from "../platform/platform.ts";
 import { AiryError, errorBody, fail, fromErrorBody, withDetails } from "../errors.ts";
 import { apply } from "../steps/apply.ts";
-import type { AiryEvent, Emit, EngineName, StatusData } from "../events.ts";
+import { webhookWell, type AiryEvent, type Emit, type EngineName, type StatusData } from "../events.ts";
 import { plan, stepsFor, type Course, type Step } from "../steps/plan.ts";
 import { findCourse, type Found } from "./course.ts";
 import { requireUsable } from "./engine.ts";
@@ -183,7 +183,7 @@ async function join(
   agent: AgentRecord,
   { course, live }: Found,
 ): Promise<Launched | Course> {
-  if (live?.status.state === "running") return { ...live, agent, already: true };
+  if (live?.status.state === "running") return look(input, settings, agent, true);
   const steps = await stepsOf(decision, course, input.emit);
   if (steps.length > 0) {
     await writeState(input.paths, stateOf(decision));
@@ -192,9 +192,24 @@ async function join(
   }
   const tunnel = await waitTunnel(input, agent, live?.seq ?? 0);
   if (tunnel === "closed") return (await findCourse({ agent, build: agent.build, config: agent.config })).course;
-  const { status, seq } = await fetchState(agent);
-  const broken = status.webhooks.find((webhook) => webhook.state !== "active" && webhook.state !== "unconfigured");
-  return broken ? { kind: "replace", because: `the webhook is ${broken.state}`, takenOver: false } : { status, agent, seq, already: false };
+  return look(input, settings, agent, false);
+}
+
+/**
+ * What runs is asked to look at the webhook at its source: it may have been changed or switched off there. Throws what could not be put right,
+ * unless that may pass by itself; what runs goes on running.
+ */
+async function look(input: LaunchInput, { spec }: Pick<AgentSettings, "spec">, agent: AgentRecord, ran: boolean): Promise<Launched> {
+  const { repairs, failure, since, status } = await requestCheck(agent, input.asked.replaceWebhook);
+  for (const message of repairs) input.emit({ type: "warning", code: "WEBHOOK_REPAIRED", message });
+  if (failure && !failure.retryable) throw fromErrorBody(failure);
+  if (failure) input.emit({ type: "warning", code: failure.code, message: failure.message });
+  const broken = status.webhooks.find((webhook) => !webhookWell(webhook));
+  if (broken?.state === "foreign") {
+    const callbackUrl = `${status.tunnel?.url ?? ""}/facebook`;
+    fail("WEBHOOK_FOREIGN", { appId: spec.facebook?.appId ?? "", object: broken.object, current: broken.callbackUrl, callbackUrl });
+  }
+  return { status, agent, seq: since, already: ran && repairs.length === 0 };
 }
 
 /** Throws SSH_UNREACHABLE when the tunnel does not open in time; the process that runs goes on trying whatever comes of this. */

@@ -1,4 +1,4 @@
-/** Who sends webhooks, and how it is told where to. Facebook is the first; each source keeps its webhook pointed at this workspace. */
+/** Who sends webhooks, and how it is told where to. Each source keeps its webhook pointed at this workspace, and can give it back. */
 import type { Emit, WebhookStatus } from "../events.ts";
 
 /** Where a source is to deliver. */
@@ -19,8 +19,43 @@ export interface RegisterOptions {
   reached?: boolean;
 }
 
+/** What was registered before this workspace took its place. */
+export interface Previous {
+  object: string;
+  /** null: nothing was registered. */
+  callbackUrl: string | null;
+  fields: string[];
+  /** ISO time. */
+  at: string;
+}
+
+/** What a source has borrowed: written down before it is taken, so that it can be given back. */
+export interface Lease {
+  /** Keeps what was found, unless the same or something more telling is known already. */
+  record(previous: Previous): Promise<void>;
+  previous(): Promise<Previous[]>;
+  forget(object: string): Promise<void>;
+}
+
+export interface Restored {
+  object: string;
+  /** `restored`: the previous one is back. `removed`: there was none before, so ours was deleted. `absent`: nothing of ours was there. */
+  outcome: "restored" | "removed" | "absent";
+  callbackUrl: string | null;
+}
+
+export interface Repaired {
+  webhooks: WebhookStatus[];
+  /** One sentence for each thing that was put right. */
+  repairs: string[];
+}
+
 export interface Source {
   readonly name: WebhookStatus["source"];
+  /** Whether calls that can wait should. */
+  readonly busy: boolean;
+  /** Whether it can work at all, without a call. Throws FB_CREDENTIALS_IMPOSSIBLE, FB_GRAPH_URL_INSECURE, FB_HTTPS_REQUIRED. */
+  require(callbackUrl: string): void;
   /** Proves the credentials; returns the name under which the source knows us. Changes nothing. Throws AiryError. */
   check(signal?: AbortSignal): Promise<{ account: string }>;
   /** The state at the source now. Changes nothing. Throws AiryError. */
@@ -31,8 +66,13 @@ export interface Source {
    */
   register(target: SourceTarget, options: RegisterOptions, emit: Emit, signal?: AbortSignal): Promise<WebhookStatus[]>;
   /**
-   * Looks, and registers again what is ours and broken (inactive, missing, fields lost, an earlier URL). What somebody else
-   * registered is reported and left alone. Throws AiryError.
+   * Looks, and registers again what is ours and broken (inactive, missing, fields lost, an earlier URL), with an event for each repair. What
+   * somebody else registered is reported and, without consent, left alone. Throws AiryError.
    */
-  repair(target: SourceTarget, emit: Emit, signal?: AbortSignal): Promise<{ webhooks: WebhookStatus[]; repaired: boolean }>;
+  repair(target: SourceTarget, options: RegisterOptions, emit: Emit, signal?: AbortSignal): Promise<Repaired>;
+  /**
+   * Puts back what was registered before, where the present one is still ours. A previous address is asked first whether it answers.
+   * @param oldToken its verify token, which the source never tells. Throws WEBHOOK_NOT_OURS, WEBHOOK_TOKEN_NEEDED, WEBHOOK_OLD_DEAD.
+   */
+  restore(target: SourceTarget, oldToken: string | null, signal?: AbortSignal): Promise<Restored[]>;
 }

@@ -1,5 +1,6 @@
 /** What the interface shows, derived from events and nothing else: a pure reducer. Times stay ISO text; the screens know the clock. */
 import type { ErrorBody } from "../errors.ts";
+import { webhookWell } from "../events.ts";
 import type { AiryEvent, EngineName, RequestRecord, ServiceStatus, StatusData, StepState, TunnelStatus, WebhookStatus } from "../events.ts";
 
 /** Requests kept for the list; the agent itself keeps 20. */
@@ -190,7 +191,7 @@ function ready(view: View, at: string, status: StatusData): View {
 /** Whether all that should be up is up; the word in the dashboard's first line. */
 export function condition(view: View): "running" | "degraded" {
   const servicesUp = view.services.every((s) => s.state === "running" && s.health !== "unhealthy");
-  const webhooksUp = view.webhooks.every((w) => w.state === "active" || w.state === "unconfigured" || w.state === "pending");
+  const webhooksUp = view.webhooks.every((w) => webhookWell(w) || w.state === "pending");
   return servicesUp && webhooksUp && view.tunnel?.state === "open" ? "running" : "degraded";
 }
 

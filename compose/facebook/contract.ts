@@ -10,6 +10,9 @@ export const GRAPH_VERSION = "v26.0";
 /** App-level fields of the `page` object that the platform understands. */
 export const PAGE_FIELDS = ["messages", "messaging_postbacks", "message_echoes", "message_reactions", "message_edits", "standby"] as const;
 
+/** App-level fields of the `instagram` object that the platform understands; echoes come with `messages` there. */
+export const INSTAGRAM_FIELDS = ["messages", "messaging_postbacks", "message_reactions", "message_edit", "standby"] as const;
+
 export interface SignatureHeaders {
   "x-hub-signature-256": string;
   "x-hub-signature": string;
@@ -23,9 +26,12 @@ export function signatureHeaders(appSecret: string, body: Uint8Array): Signature
   };
 }
 
-/** `appsecret_proof` of a Graph call: needed where the app's setting "Require App Secret" is on, harmless elsewhere. */
-export function appSecretProof(appSecret: string, accessToken: string): string {
-  return hmac("sha256", appSecret, accessToken);
+/**
+ * `appsecret_proof` of a Graph call: needed where the app's setting "Require App Secret" is on, harmless elsewhere.
+ * @param time seconds since 1970, sent along as `appsecret_time`: the proof is then of use for a few minutes only.
+ */
+export function appSecretProof(appSecret: string, accessToken: string, time?: number): string {
+  return hmac("sha256", appSecret, time === undefined ? accessToken : `${accessToken}|${time}`);
 }
 
 export type SignatureVerdict = "valid" | "missing" | "invalid";

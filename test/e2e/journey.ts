@@ -112,7 +112,12 @@ export function journey(engine: EngineName): void {
       engine,
       sandbox: true,
       tunnel: { state: "open", url: expect.stringMatching(/^http:\/\/[a-z2-7]{10}\.tunnel\.localhost:\d+$/) },
-      webhooks: [{ source: "facebook", object: "page", state: "active", callbackUrl: `${status.tunnel?.url}/facebook` }],
+      webhooks: ["page", "instagram"].map((object) => ({
+        source: "facebook",
+        object,
+        state: "active",
+        callbackUrl: `${status.tunnel?.url}/facebook`,
+      })),
     });
     const services = status.platform.services.map(({ name, state, health }) => `${name} ${state} ${health}`);
     expect(services.sort()).toEqual([

@@ -4,10 +4,12 @@ const SHOWN_BYTES = 80;
 
 /** The first 80 bytes on one line, without control characters (an answer must not steer the terminal it is shown on). */
 export function firstBytes(body: Uint8Array): string {
-  return Buffer.from(body.subarray(0, SHOWN_BYTES))
-    .toString("utf8")
-    .replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ")
-    .trim();
+  return inertLine(Buffer.from(body.subarray(0, SHOWN_BYTES)).toString("utf8"));
+}
+
+/** Somebody else's text on one line: no control characters, and none that turn the direction of writing. */
+export function inertLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ").trim();
 }
 
 /** Node's code of a failed request (ECONNREFUSED, ENOTFOUND, ETIMEDOUT, a TLS code). */

@@ -13,6 +13,8 @@ export interface ConnectPage {
   pageId: string;
   pageToken: string;
   name: string;
+  /** The Instagram account of the page, to connect that; the page itself otherwise. */
+  instagramId?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -25,18 +27,18 @@ const TIMEOUT_MS = 20_000;
 
 /** Repeating it is harmless. Returns the id of the channel. Throws FB_CONNECT_FAILED. */
 export async function connectPage(connect: ConnectPage): Promise<{ channelId: string }> {
-  const { pageId, pageToken, name } = connect;
+  const { pageId, pageToken, name, instagramId } = connect;
   let response: HttpResponse;
   try {
     response = await connect.http({
       method: "POST",
-      url: `${connect.platformUrl.replace(/\/+$/, "")}/channels.facebook.connect`,
+      url: `${connect.platformUrl.replace(/\/+$/, "")}/channels.${instagramId === undefined ? "facebook" : "instagram"}.connect`,
       headers: {
         "content-type": "application/json",
         accept: "application/json",
         ...(connect.apiToken === undefined ? {} : { authorization: `Bearer ${connect.apiToken}` }),
       },
-      body: JSON.stringify({ page_id: pageId, page_token: pageToken, name }),
+      body: JSON.stringify({ page_id: pageId, page_token: pageToken, name, ...(instagramId && { account_id: instagramId }) }),
       timeoutMs: TIMEOUT_MS,
       signal: connect.signal,
     });
@@ -46,7 +48,8 @@ export async function connectPage(connect: ConnectPage): Promise<{ channelId: st
   }
   const value = parseJson(response.body);
   const answer = channel.safeParse(value);
-  if (response.status === 200 && answer.success && answer.data.source_channel_id === pageId) return { channelId: answer.data.id };
+  if (response.status === 200 && answer.success && answer.data.source_channel_id === (instagramId ?? pageId))
+    return { channelId: answer.data.id };
   const message = refused.safeParse(value).data?.message.replaceAll(pageToken, "***") ?? null;
   return fail("FB_CONNECT_FAILED", { pageId, status: response.status, message });
 }

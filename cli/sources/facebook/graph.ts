@@ -1,56 +1,163 @@
-/** A small client of the Graph API with an app's token. The token travels in a header, parameters of a POST in the body, never in a URL. */
+/** A small client of the Graph API. Tokens travel in a header, parameters of a POST in the body; neither is ever in a URL. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import type { HttpClient, HttpResponse } from "../../io/http.ts";
-import { retry } from "../../io/retry.ts";
 import { fail } from "../../errors.ts";
-import { GRAPH_VERSION } from "../../../compose/facebook/contract.ts";
-import { firstBytes, networkCode, parseJson } from "./answers.ts";
+import { GRAPH_VERSION, appSecretProof } from "../../../compose/facebook/contract.ts";
+import { firstBytes, inertLine, networkCode, parseJson } from "./answers.ts";
+import { type Refusal, type TokenKind, codeOf, isProofRefused, isTransient, readRefusal, verifyProblem } from "./refusal.ts";
 
 export interface GraphConfig {
   http: HttpClient;
   /** Base of the Graph API without version, e.g. `https://graph.facebook.com`. */
   graphUrl: string;
+  /** Default: the pinned one. */
+  graphVersion?: string | undefined;
   appId: string;
   appSecret: string;
-  /** Pauses before repeats of a call that failed for a passing reason, milliseconds. */
-  retryDelaysMs: readonly number[];
+  /** Pauses before repeats of a call that failed for a passing reason, milliseconds; together below 4 s by default. */
+  retryDelaysMs?: readonly number[] | undefined;
+  /** For one call with its repeats, milliseconds. */
+  budgetMs?: number | undefined;
 }
 
 export interface GraphCall {
   method: "GET" | "POST" | "DELETE";
   /** Without version, e.g. `/app`. */
   path: string;
+  /** In the body of a POST, else in the query: nothing secret there. */
   params?: Record<string, string>;
-  /** Values that must not show up in an error, beside the app secret. */
+  /** Default: the app's own. */
+  token?: { kind: "user" | "page"; value: string };
+  /** Whose token an error is about, where it is not the one that is sent along. */
+  subject?: TokenKind;
+  /** Values that must not show up in an error, beside app secret and token. */
   secrets?: string[];
   signal?: AbortSignal | undefined;
 }
 
 /** Above the 10 s that a handshake inside the call may take at Facebook. */
 const TIMEOUT_MS = 20_000;
+const BUDGET_MS = 25_000;
+const RETRY_DELAYS_MS = [250, 500, 1_000, 2_000];
+/** Of what is allowed in an hour, percent: above it nothing is asked that can wait. */
+const BUSY_PERCENT = 90;
+const BUSY_MS = 10 * 60_000;
 
-const errorAnswer = z.object({
-  error: z.object({
-    message: z.string().default(""),
-    code: z.number().default(0),
-    error_subcode: z.number().optional(),
-    error_user_msg: z.string().optional(),
-    fbtrace_id: z.string().optional(),
-    is_transient: z.boolean().optional(),
-  }),
-});
+type Came = HttpResponse | { failed: unknown };
 
-type Refusal = z.infer<typeof errorAnswer>["error"];
+export class Graph {
+  readonly config: GraphConfig;
+  /** The time in a proof is of no use where the clocks differ: then it is left out. */
+  #timed = true;
+  #busyUntil = 0;
 
-/** Calls, and parses the answer. Throws AiryError; Node's own AbortError when the signal was used. */
-export async function callGraph<T>(config: GraphConfig, call: GraphCall, answer: z.ZodType<T>): Promise<T> {
-  // Every call of ours may be repeated: reads, and a registration that amends.
-  const attempt = (): Promise<HttpResponse | { failed: unknown }> => send(config, call).catch((failed: unknown) => ({ failed }));
-  const again = (came: HttpResponse | { failed: unknown }): boolean => !call.signal?.aborted && ("failed" in came || isTransient(came));
-  const came = await retry(attempt, { delaysMs: config.retryDelaysMs, again, signal: call.signal });
-  if (!("failed" in came)) return readAnswer(config, call, came, answer);
-  call.signal?.throwIfAborted();
-  return fail("FB_UNREACHABLE", { graphHost: new URL(config.graphUrl).host, cause: networkCode(came.failed) }, { cause: came.failed });
+  constructor(config: GraphConfig) {
+    this.config = config;
+  }
+
+  /** Whether Facebook has said lately that the app's calls are nearly used up. */
+  get busy(): boolean {
+    return Date.now() < this.#busyUntil;
+  }
+
+  /** Every call of ours may be repeated: reads, and registrations that amend. Throws AiryError; Node's AbortError when the signal was used. */
+  async call<T>(call: GraphCall, answer: z.ZodType<T>): Promise<T> {
+    requireSafeUrl(this.config.graphUrl);
+    let came = await this.#repeated(call);
+    const refusal = "failed" in came ? null : readRefusal(parseJson(came.body));
+    if (this.#timed && refusal && isProofRefused(refusal)) {
+      this.#timed = false;
+      came = await this.#repeated(call);
+    }
+    call.signal?.throwIfAborted();
+    if (!("failed" in came)) return this.#read(call, came, answer);
+    return fail("FB_UNREACHABLE", { graphHost: this.#host, cause: networkCode(came.failed) }, { cause: came.failed });
+  }
+
+  get #host(): string {
+    return new URL(this.config.graphUrl).host;
+  }
+
+  async #repeated(call: GraphCall): Promise<Came> {
+    const { retryDelaysMs = RETRY_DELAYS_MS, budgetMs = BUDGET_MS } = this.config;
+    const ends = performance.now() + budgetMs;
+    for (const pauseMs of [...retryDelaysMs, null]) {
+      const came = await this.#send(call, Math.min(TIMEOUT_MS, Math.max(1, ends - performance.now()))).catch((failed: unknown) => ({
+        failed,
+      }));
+      if (pauseMs === null || call.signal?.aborted || !mayPass(came) || performance.now() + pauseMs >= ends) return came;
+      await sleep(pauseMs, undefined, { signal: call.signal });
+    }
+    throw new Error("unreachable");
+  }
+
+  async #send({ method, path, params = {}, token, signal }: GraphCall, timeoutMs: number): Promise<HttpResponse> {
+    const { http, graphUrl, graphVersion = GRAPH_VERSION, appId, appSecret } = this.config;
+    const bearer = token?.value ?? `${appId}|${appSecret}`;
+    const time = this.#timed ? Math.floor(Date.now() / 1_000) : undefined;
+    const proof = { appsecret_proof: appSecretProof(appSecret, bearer, time), ...(time !== undefined && { appsecret_time: String(time) }) };
+    const sent = new URLSearchParams({ ...params, ...proof }).toString();
+    const base = `${graphUrl.replace(/\/+$/, "")}/${graphVersion}${path}`;
+    const headers: Record<string, string> = { authorization: `Bearer ${bearer}`, accept: "application/json" };
+    if (method === "POST") headers["content-type"] = "application/x-www-form-urlencoded";
+    const response = await http({
+      method,
+      url: method === "POST" ? base : `${base}?${sent}`,
+      headers,
+      ...(method === "POST" && { body: sent }),
+      timeoutMs,
+      ...(signal && { signal }),
+    });
+    if (usageOf(response) >= BUSY_PERCENT) this.#busyUntil = Date.now() + BUSY_MS;
+    return response;
+  }
+
+  #read<T>(call: GraphCall, response: HttpResponse, answer: z.ZodType<T>): T {
+    const { status, headers, body } = response;
+    const value = parseJson(body);
+    const refusal = readRefusal(value);
+    if (refusal) this.#refuse(call, status, refusal);
+    const parsed = answer.safeParse(value);
+    if (parsed.success && status >= 200 && status < 300) return parsed.data;
+    const graphHost = this.#host;
+    const received = this.#mask(firstBytes(body), call);
+    if (value !== undefined) return fail("FB_ANSWER_ODD", { graphHost, status, received });
+    if (status >= 500) return fail("FB_UNREACHABLE", { graphHost, cause: "STATUS", status, received });
+    return fail("FB_INTERCEPTED", { graphHost, status, received, location: this.#mask(inertLine(headers.location ?? ""), call) });
+  }
+
+  #refuse(call: GraphCall, status: number, refusal: Refusal): never {
+    const { code, error_subcode, error_user_msg, fbtrace_id } = refusal;
+    const said = error_user_msg ? `${refusal.message} ${error_user_msg}` : refusal.message;
+    const { appId } = this.config;
+    const named = codeOf(
+      refusal,
+      call.subject ?? call.token?.kind ?? "app",
+      call.path === "/app" || call.path.startsWith(`/${encodeURIComponent(appId)}`),
+    );
+    if (named === "FB_RATE_LIMITED") this.#busyUntil = Date.now() + BUSY_MS;
+    return fail(named, {
+      appId,
+      graphHost: this.#host,
+      callbackUrl: call.params?.callback_url ?? null,
+      status,
+      code,
+      subcode: error_subcode ?? null,
+      message: this.#mask(inertLine(said), call),
+      trace: fbtrace_id === undefined ? null : inertLine(fbtrace_id),
+      ...(named === "FB_VERIFY_FAILED" && { problem: verifyProblem(code, refusal.message) }),
+    });
+  }
+
+  /** An answer may quote what was sent. */
+  #mask(text: string, { token, secrets = [] }: GraphCall): string {
+    let masked = text;
+    for (const secret of [this.config.appSecret, token?.value, ...secrets]) {
+      if (secret) masked = masked.replaceAll(secret, "***").replaceAll(encodeURIComponent(secret), "***");
+    }
+    return masked;
+  }
 }
 
 /** Loopback, `localhost` names and names without a dot (a compose service): nothing that leaves the machine. */
@@ -59,72 +166,30 @@ export function isLocalHost(hostname: string): boolean {
   return name === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(name) || name === "localhost" || name.endsWith(".localhost") || !/[.:]/.test(name);
 }
 
-function send(config: GraphConfig, call: GraphCall): Promise<HttpResponse> {
-  const headers: Record<string, string> = { authorization: `Bearer ${config.appId}|${config.appSecret}`, accept: "application/json" };
-  if (call.params) headers["content-type"] = "application/x-www-form-urlencoded";
-  return config.http({
-    method: call.method,
-    url: `${config.graphUrl.replace(/\/+$/, "")}/${GRAPH_VERSION}${call.path}`,
-    headers,
-    body: call.params && new URLSearchParams(call.params).toString(),
-    timeoutMs: TIMEOUT_MS,
-    signal: call.signal,
-  });
+/** The app secret goes over plain http to nobody but this machine (the stand-in). Throws FB_GRAPH_URL_INSECURE. */
+export function requireSafeUrl(graphUrl: string): void {
+  const url = new URL(graphUrl);
+  if (url.protocol !== "https:" && !isLocalHost(url.hostname)) fail("FB_GRAPH_URL_INSECURE", { graphHost: url.host });
 }
 
-/** Codes 1 and 2: "unknown error" and "service down", Meta's guide asks to repeat both. */
-function isTransient(response: HttpResponse): boolean {
-  const refusal = readRefusal(response);
-  return refusal ? refusal.code === 1 || refusal.code === 2 || refusal.is_transient === true : response.status >= 500;
+function mayPass(came: Came): boolean {
+  if ("failed" in came) return true;
+  const refusal = readRefusal(parseJson(came.body));
+  return refusal ? isTransient(refusal) : came.status >= 500;
 }
 
-function readAnswer<T>(config: GraphConfig, call: GraphCall, response: HttpResponse, answer: z.ZodType<T>): T {
-  const refusal = readRefusal(response);
-  if (refusal) refuse(config, call, response.status, refusal);
-  const parsed = answer.safeParse(parseJson(response.body));
-  if (parsed.success && response.status >= 200 && response.status < 300) return parsed.data;
-  return fail("FB_UNREACHABLE", {
-    graphHost: new URL(config.graphUrl).host,
-    cause: "NOT_JSON",
-    status: response.status,
-    received: mask(firstBytes(response.body), config, call),
-  });
-}
+const usageSchema = z.object({ call_count: z.number().catch(0), total_time: z.number().catch(0), total_cputime: z.number().catch(0) });
+const byBusiness = z.record(z.string(), z.array(usageSchema));
 
-function refuse(config: GraphConfig, call: GraphCall, status: number, refusal: Refusal): never {
-  const message = refusal.error_user_msg ? `${refusal.message} ${refusal.error_user_msg}` : refusal.message;
-  fail(errorCodeOf(refusal), {
-    appId: config.appId,
-    graphHost: new URL(config.graphUrl).host,
-    callbackUrl: call.params?.callback_url ?? null,
-    status,
-    code: refusal.code,
-    subcode: refusal.error_subcode ?? null,
-    message: mask(message, config, call),
-    trace: refusal.fbtrace_id ?? null,
-  });
-}
-
-/** By code, never by text: texts change. Source: Meta's error handling guide, Graph API and webhooks reference. */
-function errorCodeOf({ code, is_transient }: Refusal) {
-  if (code === 2200 || code === 2201) return "FB_VERIFY_FAILED";
-  if (code === 190 || code === 101) return "FB_APP_REJECTED";
-  if (code === 3 || code === 10 || (code >= 200 && code <= 299)) return "FB_PERMISSION";
-  if ([4, 17, 32, 341, 368, 613].includes(code)) return "FB_RATE_LIMITED";
-  if (code === 1 || code === 2 || is_transient) return "FB_UNREACHABLE";
-  return "FB_ERROR";
-}
-
-function readRefusal(response: HttpResponse): Refusal | null {
-  const parsed = errorAnswer.safeParse(parseJson(response.body));
-  return parsed.success ? parsed.data.error : null;
-}
-
-/** An error of Facebook's may quote what it was sent. */
-function mask(text: string, config: GraphConfig, call: GraphCall): string {
-  let masked = text;
-  for (const secret of [config.appSecret, ...(call.secrets ?? [])]) {
-    if (secret) masked = masked.replaceAll(secret, "***").replaceAll(encodeURIComponent(secret), "***");
+/** The largest of all percentages in Facebook's usage headers; 0 where there are none. */
+function usageOf({ headers }: HttpResponse): number {
+  const shares: z.output<typeof usageSchema>[] = [];
+  for (const name of ["x-app-usage", "x-page-usage", "x-business-use-case-usage"]) {
+    const value = parseJson(Buffer.from(String(headers[name] ?? "")));
+    const plain = usageSchema.safeParse(value);
+    const business = byBusiness.safeParse(value);
+    if (business.success) shares.push(...Object.values(business.data).flat());
+    else if (plain.success) shares.push(plain.data);
   }
-  return masked;
+  return Math.max(0, ...shares.flatMap(({ call_count, total_time, total_cputime }) => [call_count, total_time, total_cputime]));
 }

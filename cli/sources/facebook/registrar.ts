@@ -1,162 +1,257 @@
-/**
- * Facebook as a source: registers the workspace's callback for the app's `page` object and keeps it registered.
- * Source: Meta's Graph API reference, app/subscriptions.
- */
+/** Facebook as a source: registers the workspace's callback for pages and Instagram, keeps it registered, and can give it back. */
 import { z } from "zod";
-import type { HttpClient } from "../../io/http.ts";
 import { retry } from "../../io/retry.ts";
-import type { Emit, WebhookState, WebhookStatus } from "../../events.ts";
-import { AiryError, fail } from "../../errors.ts";
-import type { RegisterOptions, Source, SourceTarget } from "../source.ts";
+import type { Emit, WebhookStatus } from "../../events.ts";
+import { AiryError, asAiryError, fail, whyOf } from "../../errors.ts";
+import type { Lease, RegisterOptions, Repaired, Restored, Source, SourceTarget } from "../source.ts";
+import { noLease } from "../lease.ts";
 import { probeCallback } from "./callback.ts";
-import { PAGE_FIELDS } from "../../../compose/facebook/contract.ts";
-import { type GraphConfig, callGraph, isLocalHost } from "./graph.ts";
+import { Graph, type GraphConfig, isLocalHost, requireSafeUrl } from "./graph.ts";
+import {
+  FIELDS,
+  deleteRow,
+  missingOf,
+  readRows,
+  sameUrl,
+  stateOf,
+  statusOf,
+  writeRow,
+  type FacebookObject,
+  type Row,
+} from "./subscriptions.ts";
 
-export interface FacebookSourceConfig {
-  http: HttpClient;
-  /** Base of the Graph API without version, e.g. `https://graph.facebook.com`. */
-  graphUrl: string;
-  appId: string;
-  appSecret: string;
-  /** Pauses before repeats of what may pass by itself, milliseconds. */
-  retryDelaysMs?: readonly number[];
+export interface FacebookSourceConfig extends GraphConfig {
+  /** Where it is written down what was there before; default: nowhere. */
+  lease?: Lease;
 }
 
-/** Instagram follows with its own object; fields and callback are independent rows at Facebook. */
-const OBJECT = "page";
+const OBJECTS: readonly FacebookObject[] = ["page", "instagram"];
 
-/** Together below 4 s: a tunnel that was just opened needs less, and nobody should wait longer for what is broken. */
-const RETRY_DELAYS_MS = [250, 500, 1_000, 2_000];
+const READBACK_DELAYS_MS = [250, 500, 1_000, 2_000];
 
-const appAnswer = z.object({ id: z.string(), name: z.string().default("") });
-
-const subscriptionsAnswer = z.object({
-  data: z.array(
-    z.object({
-      object: z.string(),
-      callback_url: z.string().default(""),
-      active: z.boolean().default(false),
-      // Older versions list bare names.
-      fields: z.array(z.union([z.string(), z.object({ name: z.string() }).transform((field) => field.name)])).default([]),
-    }),
-  ),
-});
-
-// The guide prints the string "true", the API answers a boolean.
-const successAnswer = z.object({ success: z.union([z.literal(true), z.literal("true")]) });
-
-interface Registered {
-  callbackUrl: string;
-  active: boolean;
-  missing: string[];
-}
+const appAnswer = z.object({ id: z.coerce.string(), name: z.string().catch("") });
 
 /** Reads and writes nothing until it is asked to. */
-export function createFacebookSource(config: FacebookSourceConfig): Source {
-  const graph: GraphConfig = { ...config, retryDelaysMs: config.retryDelaysMs ?? RETRY_DELAYS_MS };
-  const subscriptions = `/${encodeURIComponent(config.appId)}/subscriptions`;
+export function createFacebookSource({ lease = noLease, ...config }: FacebookSourceConfig): Source {
+  return new FacebookSource(new Graph(config), lease);
+}
 
-  async function read(signal: AbortSignal | undefined): Promise<Registered | null> {
-    requireSafeGraphUrl(config.graphUrl);
-    const { data } = await callGraph(graph, { method: "GET", path: subscriptions, signal }, subscriptionsAnswer);
-    const row = data.find(({ object }) => object === OBJECT);
-    if (!row || row.callback_url === "") return null;
-    return { callbackUrl: row.callback_url, active: row.active, missing: PAGE_FIELDS.filter((field) => !row.fields.includes(field)) };
+class FacebookSource implements Source {
+  readonly name = "facebook";
+  readonly #graph: Graph;
+  readonly #lease: Lease;
+
+  constructor(graph: Graph, lease: Lease) {
+    this.#graph = graph;
+    this.#lease = lease;
   }
 
-  async function write(target: SourceTarget, signal: AbortSignal | undefined): Promise<void> {
-    const params = {
-      object: OBJECT,
-      callback_url: target.callbackUrl,
-      verify_token: target.verifyToken,
-      fields: PAGE_FIELDS.join(","),
-      include_values: "true",
-    };
-    await callGraph(graph, { method: "POST", path: subscriptions, params, secrets: [target.verifyToken], signal }, successAnswer);
+  get busy(): boolean {
+    return this.#graph.busy;
   }
 
-  /** A confirmed registration may take a moment to show. */
-  async function readBack(target: SourceTarget, signal: AbortSignal | undefined): Promise<WebhookStatus> {
-    const { callbackUrl } = target;
-    const again = (row: Registered | null): boolean => stateOf(row, target) !== "active";
-    const found = await retry(() => read(signal), { delaysMs: graph.retryDelaysMs, again, signal });
-    if (stateOf(found, target) === "active") return statusOf("active", callbackUrl);
-    const { callbackUrl: current = null, active = null, missing = [] } = found ?? {};
-    return fail("FB_READBACK", { callbackUrl, current, active, missing });
+  require(callbackUrl: string): void {
+    const { config } = this.#graph;
+    requireSafeUrl(config.graphUrl);
+    requirePossible(config);
+    requireHttps(config.graphUrl, callbackUrl);
   }
 
-  async function register(target: SourceTarget, options: RegisterOptions, emit: Emit, signal?: AbortSignal): Promise<WebhookStatus[]> {
-    requireSafeGraphUrl(config.graphUrl);
-    requireHttps(config.graphUrl, target.callbackUrl);
-    const { callbackUrl, verifyToken, refuse } = target;
+  async check(signal?: AbortSignal): Promise<{ account: string }> {
+    const { appId } = this.#graph.config;
+    requireSafeUrl(this.#graph.config.graphUrl);
+    requirePossible(this.#graph.config);
+    const app = await this.#graph.call({ method: "GET", path: "/app", signal }, appAnswer);
+    if (app.id !== appId) fail("FB_APP_REJECTED", { appId, otherApp: app.id });
+    return { account: app.name };
+  }
+
+  async inspect(target: SourceTarget, signal?: AbortSignal): Promise<WebhookStatus[]> {
+    const found = await readRows(this.#graph, signal);
+    return OBJECTS.map((object) => statusNow(object, found.get(object), target));
+  }
+
+  async register(target: SourceTarget, options: RegisterOptions, emit: Emit, signal?: AbortSignal): Promise<WebhookStatus[]> {
+    this.require(target.callbackUrl);
     try {
-      if (!options.reached) {
-        emit({ type: "webhook", webhook: statusOf("pending", callbackUrl), detail: "checking the address from outside" });
-        await probeCallback({ http: config.http, callbackUrl, verifyToken, refuse, retryDelaysMs: graph.retryDelaysMs, signal });
-      }
-      const before = await read(signal);
-      const previousUrl = before && !sameUrl(before.callbackUrl, callbackUrl) ? before.callbackUrl : undefined;
-      if (stateOf(before, target) === "foreign" && !options.replaceWebhook) {
-        fail("WEBHOOK_FOREIGN", { appId: config.appId, object: OBJECT, current: previousUrl ?? null, callbackUrl });
-      }
-      emit({ type: "webhook", webhook: statusOf("pending", callbackUrl), previousUrl, detail: "Facebook is verifying the address" });
-      // Also when it is registered already: Facebook then verifies again, and the verify token it holds is surely the present one.
-      await write(target, signal);
-      const webhook = await readBack(target, signal);
-      emit({ type: "webhook", webhook, previousUrl });
-      return [webhook];
+      if (!options.reached) await this.#reach(target, emit, signal);
+      const before = await readRows(this.#graph, signal);
+      const page = await this.#registerObject("page", before.get("page"), { target, options, emit, signal });
+      const instagram = await this.#registerInstagram(before.get("instagram"), { target, options, emit, signal });
+      return [page, instagram];
     } catch (error) {
-      if (!signal?.aborted) emit({ type: "webhook", webhook: statusAfter(error, callbackUrl) });
+      if (!signal?.aborted) emit({ type: "webhook", webhook: statusAfter(error, target.callbackUrl) });
       throw error;
     }
   }
 
-  return {
-    name: "facebook",
+  async repair(target: SourceTarget, options: RegisterOptions, emit: Emit, signal?: AbortSignal): Promise<Repaired> {
+    const found = await readRows(this.#graph, signal);
+    const before = OBJECTS.map((object) => statusNow(object, found.get(object), target));
+    const [page, instagram] = before as [WebhookStatus, WebhookStatus];
+    const repairs: string[] = [];
+    const webhooks: WebhookStatus[] = [];
+    const needs = ({ state }: WebhookStatus): boolean =>
+      state === "pending" || state === "inactive" || (state === "foreign" && options.replaceWebhook);
+    if (needs(page) || (needs(instagram) && !this.#givenUp)) {
+      this.require(target.callbackUrl);
+      if (!options.reached) await this.#reach(target, () => {}, signal);
+    }
+    const work = { target, options, emit: () => {}, signal };
+    if (needs(page)) {
+      webhooks.push(await this.#registerObject("page", found.get("page"), work));
+      repairs.push(repairText("page", found.get("page"), target));
+    } else webhooks.push(page);
+    if (needs(instagram) && !this.#givenUp) {
+      webhooks.push(await this.#registerInstagram(found.get("instagram"), { ...work, emit }));
+      if (webhooks.at(-1)?.state === "active") repairs.push(repairText("instagram", found.get("instagram"), target));
+    } else webhooks.push(this.#givenUp && instagram.state !== "active" ? { ...instagram, state: "error" } : instagram);
+    return { webhooks, repairs };
+  }
 
-    async check(signal) {
-      requireSafeGraphUrl(config.graphUrl);
-      const app = await callGraph(graph, { method: "GET", path: "/app", signal }, appAnswer);
-      if (app.id !== config.appId) fail("FB_APP_REJECTED", { appId: config.appId, otherApp: app.id });
-      return { account: app.name };
-    },
+  async restore(target: SourceTarget, oldToken: string | null, signal?: AbortSignal): Promise<Restored[]> {
+    const found = await readRows(this.#graph, signal);
+    const previous = await this.#lease.previous();
+    const restored: Restored[] = [];
+    for (const object of OBJECTS) {
+      const before = previous.find((each) => each.object === object);
+      const now = found.get(object);
+      if (!before || !now) {
+        restored.push({ object, outcome: "absent", callbackUrl: now?.callbackUrl ?? null });
+        continue;
+      }
+      if (stateOf(now, object, target) === "foreign") fail("WEBHOOK_NOT_OURS", { object, current: now.callbackUrl });
+      if (before.callbackUrl === null) await deleteRow(this.#graph, object, null, signal);
+      else await this.#giveBack(object, { ...before, callbackUrl: before.callbackUrl }, now, { target, oldToken, signal });
+      await this.#lease.forget(object);
+      restored.push({ object, outcome: before.callbackUrl === null ? "removed" : "restored", callbackUrl: before.callbackUrl });
+    }
+    return restored;
+  }
 
-    async inspect(target, signal) {
-      const found = await read(signal);
-      return [statusOf(stateOf(found, target), found?.callbackUrl ?? null)];
-    },
+  /** Instagram was refused for what the app is; asking again every ten minutes would change nothing. */
+  #givenUp = false;
 
-    register,
+  async #reach({ callbackUrl, verifyToken, refuse }: SourceTarget, emit: Emit, signal: AbortSignal | undefined): Promise<void> {
+    const { http, retryDelaysMs = READBACK_DELAYS_MS } = this.#graph.config;
+    emit({ type: "webhook", webhook: statusOf("page", "pending", callbackUrl), detail: "checking the address from outside" });
+    await probeCallback({ http, callbackUrl, verifyToken, refuse, retryDelaysMs, signal });
+  }
 
-    async repair(target, emit, signal) {
-      const found = await read(signal);
-      const state = stateOf(found, target);
-      if (state === "active" || state === "foreign") return { webhooks: [statusOf(state, found?.callbackUrl ?? null)], repaired: false };
-      return { webhooks: await register(target, { replaceWebhook: false }, emit, signal), repaired: true };
-    },
-  };
+  async #registerObject(object: FacebookObject, before: Row | undefined, work: Work): Promise<WebhookStatus> {
+    const { target, options, emit, signal } = work;
+    const { callbackUrl, verifyToken } = target;
+    const state = stateOf(before, object, target);
+    const previousUrl = before && !sameUrl(before.callbackUrl, callbackUrl) ? before.callbackUrl : undefined;
+    if (state === "foreign" && !options.replaceWebhook) {
+      fail("WEBHOOK_FOREIGN", { appId: this.#graph.config.appId, object, current: previousUrl ?? null, callbackUrl });
+    }
+    emit({ type: "webhook", webhook: statusOf(object, "pending", callbackUrl), previousUrl, detail: "Facebook is verifying the address" });
+    if (state === "foreign" || state === "pending") {
+      const at = new Date().toISOString();
+      await this.#lease.record({ object, callbackUrl: before?.callbackUrl ?? null, fields: before?.fields ?? [], at });
+    }
+    // Also when it is registered already: Facebook then verifies again, and the verify token it holds is surely the present one.
+    await writeRow(this.#graph, { object, callbackUrl, verifyToken, fields: FIELDS[object] }, signal);
+    const webhook = await this.#readBack(object, target, signal);
+    emit({ type: "webhook", webhook, previousUrl });
+    return webhook;
+  }
+
+  /** Meta's pages contradict each other on whether this can be done by API: where it cannot, the rest is as good as before. */
+  async #registerInstagram(before: Row | undefined, work: Work): Promise<WebhookStatus> {
+    const { target, emit, signal } = work;
+    try {
+      return await this.#registerObject("instagram", before, work);
+    } catch (error) {
+      signal?.throwIfAborted();
+      const failure = asAiryError(error);
+      if (failure.code === "INTERNAL") throw error;
+      if (failure.code === "WEBHOOK_FOREIGN") {
+        const webhook = statusOf("instagram", "foreign", before?.callbackUrl ?? null);
+        const detail = "left alone; --replace-webhook takes it over";
+        emit({ type: "webhook", webhook, detail });
+        return webhook;
+      }
+      this.#givenUp = ["FB_PARAMETER", "FB_CAPABILITY", "FB_PERMISSION", "FB_READBACK", "FB_ERROR"].includes(failure.code);
+      const webhook = statusOf("instagram", "error", null);
+      emit({ type: "webhook", webhook, detail: this.#givenUp ? "not accepted by API" : failure.code });
+      emit({ type: "warning", code: "INSTAGRAM_BY_HAND", message: byHand(failure), action: handSteps(target.callbackUrl) });
+      return webhook;
+    }
+  }
+
+  /** A confirmed registration may take a moment to show. */
+  async #readBack(object: FacebookObject, target: SourceTarget, signal: AbortSignal | undefined): Promise<WebhookStatus> {
+    const { callbackUrl } = target;
+    const { retryDelaysMs: delaysMs = READBACK_DELAYS_MS } = this.#graph.config;
+    const read = async (): Promise<Row | undefined> => (await readRows(this.#graph, signal)).get(object);
+    const found = await retry(read, { delaysMs, again: (row) => stateOf(row, object, target) !== "active", signal });
+    if (stateOf(found, object, target) === "active") return statusOf(object, "active", callbackUrl);
+    return fail("FB_READBACK", {
+      callbackUrl,
+      current: found?.callbackUrl ?? null,
+      active: found?.active ?? null,
+      missing: found ? missingOf(found, object) : [],
+    });
+  }
+
+  async #giveBack(object: FacebookObject, before: { callbackUrl: string; fields: string[] }, now: Row, work: Returning): Promise<void> {
+    const { target, oldToken, signal } = work;
+    const { callbackUrl } = before;
+    if (oldToken === null) return fail("WEBHOOK_TOKEN_NEEDED", { object, previous: callbackUrl });
+    const { http } = this.#graph.config;
+    await probeCallback({ http, callbackUrl, verifyToken: oldToken, refuse: target.refuse, retryDelaysMs: [], signal }).catch(
+      (error: unknown) => {
+        signal?.throwIfAborted();
+        return fail("WEBHOOK_OLD_DEAD", { object, previous: callbackUrl, reason: whyOf(asAiryError(error)) }, { cause: error });
+      },
+    );
+    await writeRow(this.#graph, { object, callbackUrl, verifyToken: oldToken, fields: before.fields }, signal);
+    const added = now.fields.filter((name) => !before.fields.includes(name));
+    if (added.length > 0) await deleteRow(this.#graph, object, added, signal);
+  }
 }
 
-/** `pending`: nothing is registered; `inactive`: ours, but not able to receive what the platform needs. */
-function stateOf(found: Registered | null, target: SourceTarget): WebhookState {
-  if (found === null) return "pending";
-  if (sameUrl(found.callbackUrl, target.callbackUrl)) return found.active && found.missing.length === 0 ? "active" : "inactive";
-  return target.previousUrls.some((url) => sameUrl(url, found.callbackUrl)) ? "inactive" : "foreign";
+interface Work {
+  target: SourceTarget;
+  options: RegisterOptions;
+  emit: Emit;
+  signal: AbortSignal | undefined;
 }
 
-function statusOf(state: WebhookState, callbackUrl: string | null): WebhookStatus {
-  return { source: "facebook", object: OBJECT, state, callbackUrl };
+interface Returning {
+  target: SourceTarget;
+  oldToken: string | null;
+  signal: AbortSignal | undefined;
+}
+
+function statusNow(object: FacebookObject, found: Row | undefined, target: SourceTarget): WebhookStatus {
+  return statusOf(object, stateOf(found, object, target), found?.callbackUrl ?? null);
+}
+
+function repairText(object: FacebookObject, found: Row | undefined, target: SourceTarget): string {
+  const what = object === "page" ? "The webhook" : "The webhook for Instagram";
+  if (!found) return `${what} was gone at Facebook, and was registered again.`;
+  if (!sameUrl(found.callbackUrl, target.callbackUrl)) return `${what} pointed to ${found.callbackUrl}, and points here again.`;
+  if (!found.active) return `${what} was switched off at Facebook, and is active again.`;
+  return `${what} lacked the fields ${missingOf(found, object).join(", ")}, which were added again.`;
+}
+
+function byHand(failure: AiryError): string {
+  return `Facebook pages work; the webhook for Instagram was not accepted. ${failure.message} ${whyOf(failure)}`;
+}
+
+function handSteps(callbackUrl: string): string {
+  return (
+    "where Instagram is wanted: developers.facebook.com > your app > Webhooks > Instagram > Subscribe, Callback URL " +
+    `${callbackUrl}, Verify token: webhookSecret of airy.yaml (set one of your own), then the fields ${FIELDS.instagram.join(", ")}`
+  );
 }
 
 function statusAfter(error: unknown, callbackUrl: string): WebhookStatus {
-  if (!(error instanceof AiryError) || error.code !== "WEBHOOK_FOREIGN") return statusOf("error", callbackUrl);
-  return statusOf("foreign", typeof error.details.current === "string" ? error.details.current : null);
-}
-
-/** The app secret goes over plain http to nobody but this machine (the stand-in). */
-function requireSafeGraphUrl(graphUrl: string): void {
-  const url = new URL(graphUrl);
-  if (url.protocol !== "https:" && !isLocalHost(url.hostname)) fail("FB_GRAPH_URL_INSECURE", { graphHost: url.host });
+  if (!(error instanceof AiryError) || error.code !== "WEBHOOK_FOREIGN") return statusOf("page", "error", callbackUrl);
+  return statusOf("page", "foreign", typeof error.details.current === "string" ? error.details.current : null);
 }
 
 /** Facebook itself delivers to https only; a stand-in beside us takes anything. */
@@ -166,7 +261,14 @@ function requireHttps(graphUrl: string, callbackUrl: string): void {
   fail("FB_HTTPS_REQUIRED", { callbackUrl, graphHost: host });
 }
 
-function sameUrl(a: string, b: string): boolean {
-  if (!URL.canParse(a) || !URL.canParse(b)) return a === b;
-  return new URL(a).href === new URL(b).href;
+/** Facebook's own ids are digits and its secrets 32 hex digits; a stand-in may have others. */
+function requirePossible({ graphUrl, appId, appSecret }: GraphConfig): void {
+  if (isLocalHost(new URL(graphUrl).hostname)) return;
+  if (!/^\d{5,20}$/.test(appId)) {
+    const reason = `An App ID is digits alone, about 15 of them; "${appId.slice(0, 40)}" is not.`;
+    fail("FB_CREDENTIALS_IMPOSSIBLE", { key: "appId", variable: "FACEBOOK_APP_ID", reason });
+  }
+  if (/^[0-9a-f]{32}$/i.test(appSecret)) return;
+  const reason = `An App Secret is 32 characters of 0-9 and a-f; what is given has ${appSecret.length}${/^[0-9a-f]+$/i.test(appSecret) ? "" : ", and others among them"}.`;
+  fail("FB_CREDENTIALS_IMPOSSIBLE", { key: "appSecret", variable: "FACEBOOK_APP_SECRET", reason });
 }

@@ -7,6 +7,7 @@ import { conversationRoutes } from "./api/conversations.ts";
 import { createEndpoints } from "./api/endpoint.ts";
 import { messageRoutes } from "./api/messages.ts";
 import { metadataRoutes } from "./api/metadata.ts";
+import { subscriptionRoutes } from "./api/subscriptions.ts";
 import { tagRoutes } from "./api/tags.ts";
 import { templateRoutes } from "./api/templates.ts";
 import { webhookRoutes as outboundRoutes } from "./api/webhooks.ts";
@@ -143,14 +144,9 @@ export async function startPlatform(config: PlatformConfig): Promise<RunningPlat
       access.routes(app);
       const endpoint = createEndpoints(app);
       clientConfigRoutes(endpoint, facebook, config.workspace ?? null);
-      channelRoutes(endpoint, {
-        database,
-        events,
-        inbound,
-        vault,
-        facebook: facebook && graph ? { appId: facebook.appId, graph } : null,
-        log,
-      });
+      const known = { database, events, inbound, vault, facebook: facebook && graph ? { appId: facebook.appId, graph } : null, log };
+      channelRoutes(endpoint, known);
+      subscriptionRoutes(endpoint, known);
       conversationRoutes(endpoint, { database, events, count, refetch: (id) => refetchProfile(database, id) });
       messageRoutes(endpoint, { database, events, outbox: sending, early, onNewConversation: () => count.changed() });
       contactRoutes(endpoint, database);

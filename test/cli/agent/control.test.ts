@@ -26,7 +26,16 @@ async function open(port: number | null): Promise<ControlServer> {
     replayDead: async () => 3,
     purgeHeld: async () => fail("TUNNEL_NOT_OPEN", { edge: "edge.example:22", state: "waiting" }),
   };
-  return startControl({ port, token, journal, state: async () => readyStatus, tunnel: () => tunnel, stop: () => (stopped += 1) });
+  return startControl({
+    port,
+    token,
+    journal,
+    state: async () => readyStatus,
+    tunnel: () => tunnel,
+    check: async (replaceWebhook) => ({ repairs: [`replace ${replaceWebhook}`], failure: null }),
+    release: () => {},
+    stop: () => (stopped += 1),
+  });
 }
 
 beforeEach(async () => {

@@ -30,7 +30,7 @@ const lineOf: Partial<Record<CommandName, string[]>> = {
 };
 
 test("every command that has a workspace is tried here", () => {
-  expect(inFolder.sort()).toEqual(["destroy", "doctor", "down", "logs", "open", "replay", "status", "trigger", "up"]);
+  expect(inFolder.sort()).toEqual(["destroy", "doctor", "down", "logs", "open", "replay", "status", "trigger", "up", "webhook"]);
 });
 
 describe.each(inFolder)("airy %s", (name) => {

@@ -334,7 +334,7 @@ describe("an edge and a Facebook that are not ours", () => {
         AIRY_GRAPH_URL: `http://127.0.0.1:${port}`,
       };
       const run = await up(edge, env);
-      const error = failed(run, "FB_APP_REJECTED", 4);
+      const error = failed(run, "FB_APP_UNKNOWN", 4);
       expect(JSON.stringify(error)).toContain("Error validating application");
       expect((await scope.leaks()).filter((leak) => leak.startsWith("process"))).toEqual([]);
       const files = (await readdir(inWorkspace(".airy"), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());

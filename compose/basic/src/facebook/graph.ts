@@ -80,6 +80,8 @@ interface Profile {
 export interface GraphClient {
   /** Subscribes the app to the page the token belongs to, and reads back that it is. */
   subscribePage(pageToken: string, appId: string): Promise<void>;
+  /** Subscribes it only where it is not, or lacks a field. Says what it was. */
+  keepSubscribed(pageToken: string, appId: string): Promise<"ok" | "repaired">;
   /** Sends a message as the page; returns Meta's message id (the `mid` of the echo). */
   send(pageToken: string, recipientId: string, message: unknown, signal: AbortSignal): Promise<string>;
   /** Name and picture of a customer by their id in the page's, or account's, scope. */
@@ -98,15 +100,28 @@ export function createGraphClient(graphUrl: string, appSecret: string): GraphCli
     return fetchJson(`${base}${path}?${search}`, token, body, signal);
   }
 
+  const subscribe = (pageToken: string) => call("/me/subscribed_apps", pageToken, {}, { subscribed_fields: PAGE_FIELDS.join(",") });
+
+  /** null where the app is not subscribed to the page at all. */
+  async function missingFields(pageToken: string, appId: string): Promise<string[] | null> {
+    const answer = apps.safeParse(await call("/me/subscribed_apps", pageToken, {}));
+    if (!answer.success) throw new GraphFailure("refused", "Facebook's list of subscribed apps has an unknown shape");
+    const ours = answer.data.data.find((app) => app.id === appId);
+    return ours ? PAGE_FIELDS.filter((field) => !ours.subscribed_fields?.includes(field)) : null;
+  }
+
   return {
     async subscribePage(pageToken, appId) {
-      await call("/me/subscribed_apps", pageToken, {}, { subscribed_fields: PAGE_FIELDS.join(",") });
-      const answer = apps.safeParse(await call("/me/subscribed_apps", pageToken, {}));
-      if (!answer.success) throw new GraphFailure("refused", "Facebook's list of subscribed apps has an unknown shape");
-      const ours = answer.data.data.find((app) => app.id === appId);
-      if (!ours) throw new GraphFailure("refused", `Facebook does not list the app ${appId} as subscribed to the page`);
-      const missing = PAGE_FIELDS.filter((field) => !ours.subscribed_fields?.includes(field));
+      await subscribe(pageToken);
+      const missing = await missingFields(pageToken, appId);
+      if (missing === null) throw new GraphFailure("refused", `Facebook does not list the app ${appId} as subscribed to the page`);
       if (missing.length > 0) throw new GraphFailure("refused", `Facebook did not subscribe the page to: ${missing.join(", ")}`);
+    },
+    async keepSubscribed(pageToken, appId) {
+      const missing = await missingFields(pageToken, appId);
+      if (missing?.length === 0) return "ok";
+      await this.subscribePage(pageToken, appId);
+      return "repaired";
     },
     async send(pageToken, recipientId, message, signal) {
       const body = { recipient: { id: recipientId }, messaging_type: "RESPONSE", message };

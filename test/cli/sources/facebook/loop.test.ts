@@ -41,7 +41,7 @@ test("a customer's message is in the platform, the reply is at the stand-in, its
   const source = createFacebookSource({ http, graphUrl: standIn.url, appId: app.id, appSecret: app.secret });
   await connectPage({ http, platformUrl, pageId: page.id, pageToken: page.token, name: page.name });
   const target = { callbackUrl: `${platformUrl}/facebook`, previousUrls: [], verifyToken };
-  expect(await source.register(target, { replaceWebhook: false }, () => {})).toMatchObject([{ state: "active" }]);
+  expect(await source.register(target, { replaceWebhook: false }, () => {})).toMatchObject([{ state: "active" }, { state: "active" }]);
 
   const written = await triggerEvent({ http, sandboxUrl: standIn.url, commandToken }, { kind: "message", text: "Grüße 👋", from: "2002" });
   expect(written).toMatchObject({ status: 200, deliveries: [{ attempts: 1 }] });

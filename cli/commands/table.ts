@@ -93,6 +93,14 @@ export const commands = {
     options: [json, workspace],
     examples: [["airy status --json", "the same for programs"]],
   },
+  attach: {
+    summary: "Show the dashboard of what runs, also in a second terminal",
+    options: [json, workspace],
+    examples: [
+      ["airy attach", "q leaves it again; everything keeps running"],
+      ["airy attach --json", "what happens, as NDJSON, until it stops"],
+    ],
+  },
   down: {
     summary: "Stop everything; data is kept",
     options: [
@@ -301,4 +309,4 @@ export type CommandName = keyof typeof commands;
 export type Options<N extends CommandName> = OptionsOf<(typeof commands)[N]>;
 
 /** Commands whose `--json` output is NDJSON that ends with the result. */
-export const streams: ReadonlySet<string> = new Set<CommandName>(["up", "logs", "proxy", "edge", "sandbox"]);
+export const streams: ReadonlySet<string> = new Set<CommandName>(["up", "attach", "logs", "proxy", "edge", "sandbox"]);

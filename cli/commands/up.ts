@@ -1,5 +1,4 @@
 /** `airy up`: starts the workspace, or joins what runs; on a terminal in the interactive interface, else in lines or NDJSON. */
-import { followEvents } from "../agent/client.ts";
 import { readConfig } from "../config/config.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { openWorkspace } from "../config/workspace.ts";
@@ -8,12 +7,16 @@ import { joinSignals } from "../io/signals.ts";
 import type { AiryEvent, Emit } from "../events.ts";
 import { planLaunch, type Launched } from "../launch/launch.ts";
 import { runSession } from "../launch/session.ts";
-import { AiryError, asAiryError, errorBody, fail } from "../errors.ts";
+import { AiryError, asAiryError, errorBody } from "../errors.ts";
 import { createLines, statusText } from "../report/lines.ts";
 import { canRender } from "../tui/terminal.ts";
 import type { Context } from "../context.ts";
+import { afterDashboard, deckOf, feedFrom } from "./dashboard.ts";
 import { createFeed } from "./feed.ts";
 import type { Options } from "./table.ts";
+
+/** A day: whoever sees the progress decides when it has taken too long. */
+const PATIENT_S = 86_400;
 
 /** Exit codes as in the error catalogue; 0 when everything runs, also when it ran before. */
 export async function runUp(options: Options<"up">, ctx: Context): Promise<void> {
@@ -72,14 +75,12 @@ async function runInteractive(options: Options<"up">, ctx: Context, paths: Works
   const interrupt = joinSignals([ctx.signal, cancel.signal]).signal;
   const before = await readState(paths).catch(() => null);
   let started: Launched | null = null;
-  const starting = runSession({ asked: options, ctx, paths, interrupt, show: feed.push }).then(
+  // Somebody who watches is asked instead of being left.
+  const asked = { ...options, timeout: options.timeout ?? PATIENT_S };
+  const starting = runSession({ asked, ctx, paths, interrupt, show: feed.push }).then(
     async (launched) => {
       started = launched;
-      feed.push(out.stamp({ type: "ready", status: launched.status }));
-      // Requests that came before are of interest, what else happened before is in the status.
-      for await (const { seq, ...event } of followEvents(launched.agent, launched.already ? 0 : launched.seq, watching.signal)) {
-        if (seq > launched.seq || event.type === "request") feed.push(event as AiryEvent);
-      }
+      await feedFrom(launched.agent, feed, ctx, watching.signal);
       feed.end();
       return null;
     },
@@ -94,6 +95,7 @@ async function runInteractive(options: Options<"up">, ctx: Context, paths: Works
     events: feed.events,
     mode: "start",
     publicPaths: ["/facebook"],
+    deck: deckOf(paths, ctx),
     stdin: io.stdin,
     stdout: io.terminal,
     env: io.env,
@@ -103,11 +105,9 @@ async function runInteractive(options: Options<"up">, ctx: Context, paths: Works
   watching.abort();
   const failure = await starting;
   if (failure) throw failure;
-  if (result === "stopped") return out.line("Stopped from another terminal. airy up starts it again.");
-  if (result === "ended") fail("AGENT_EXITED", { service: "agent", reason: "Its connection ended." });
   const firstHold = await holdNotice(paths, before);
   if (firstHold) out.line(firstHold);
-  out.line("Everything keeps running in the background.  status: airy status   stop: airy down");
+  await afterDashboard(result, paths, ctx);
 }
 
 /** Said once, when an edge begins to hold messages for this workspace. */

@@ -88,6 +88,8 @@ export interface Platform {
   down(workspace: string, emit: Emit): Promise<void>;
   /** Stops the services and deletes their data. */
   destroy(workspace: string, emit: Emit): Promise<void>;
+  /** Starts one service again. Left out where services cannot be started one by one. Throws AiryError. */
+  restart?(workspace: string, service: string): Promise<void>;
   /** What is there; a service that should be and is not is missing in it. */
   status(workspace: string): Promise<ServiceStatus[]>;
   /** Yields whenever a service may have changed: the names of those that were started since. Ends with the signal. */

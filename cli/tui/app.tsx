@@ -1,8 +1,9 @@
 /**
  * The interactive interface of `airy up` and `airy attach`: progress of the start, then the dashboard. It is a reader of the event
- * stream and starts nothing. Ink is loaded only when it runs.
+ * stream and starts nothing by itself. Ink is loaded only when it runs.
  */
 import type { AiryEvent } from "../events.ts";
+import type { Deck } from "./deck.ts";
 import type { Environment } from "./terminal.ts";
 
 export interface DashboardOptions {
@@ -16,18 +17,21 @@ export interface DashboardOptions {
   stdout: NodeJS.WriteStream;
   /** The process environment itself: with NO_COLOR, FORCE_COLOR=0 is set in it before Ink is loaded, which knows only the latter. */
   env: Environment;
+  /** What the keys can do beside showing; without it nothing. */
+  deck?: Deck;
   /** Ends the interface with `interrupted` (a signal arrived). */
   signal?: AbortSignal;
 }
 
 /**
  * - `quit`: the user left the dashboard; everything keeps running.
+ * - `stop`: the user wants everything stopped; the caller does it.
  * - `interrupted`: Ctrl-C during the start, or `signal` was aborted; the caller stops the start and exits 130.
  * - `failed`: a `failed` event arrived during the start; the caller prints the error.
  * - `stopped`: a `stopped` event arrived (another terminal ran `airy down`).
  * - `ended`: the event stream ended by itself.
  */
-export type DashboardResult = "quit" | "interrupted" | "failed" | "stopped" | "ended";
+export type DashboardResult = "quit" | "stop" | "interrupted" | "failed" | "stopped" | "ended";
 
 /**
  * Renders until the user leaves or the stream says that it is over, then restores the terminal and leaves a short record in the

@@ -1,5 +1,5 @@
-/** The frame policy: how big a frame may be. The last row and the last column stay free, so that no terminal ever scrolls or wraps. */
-import { cutLine, type Line, span } from "./line.ts";
+/** How big a frame may be, and what it is drawn with. The last row and the last column stay free, so that no terminal scrolls or wraps. */
+import { createContext, useContext } from "react";
 import { type Glyphs, glyphsFor } from "./theme.ts";
 
 export interface Frame {
@@ -10,18 +10,16 @@ export interface Frame {
   now: number;
   /** Which of the busy glyphs is shown. */
   tick: number;
-  utf8: boolean;
   glyphs: Glyphs;
 }
 
 export function frameOf(size: { columns: number; rows: number }, at: { now: number; tick: number }, utf8: boolean): Frame {
-  return { width: Math.min(size.columns, 200) - 1, height: size.rows - 1, now: at.now, tick: at.tick, utf8, glyphs: glyphsFor(utf8) };
+  const width = Math.max(1, Math.min(size.columns, 200) - 1);
+  return { width, height: Math.max(1, size.rows - 1), now: at.now, tick: at.tick, glyphs: glyphsFor(utf8) };
 }
 
-/** Holds any screen to the frame: what is too high or too wide is cut, and outside UTF-8 nothing but ASCII is left. */
-export function fit(lines: Line[], frame: Frame): Line[] {
-  return lines.slice(0, frame.height).map((line) => {
-    const narrow = frame.utf8 ? line : line.map((s) => span(s.text.replaceAll(/[^\u0020-\u007e]/g, "?"), s.tone));
-    return cutLine(narrow, frame.width, frame.glyphs.ellipsis);
-  });
+export const FrameContext = createContext<Frame>(frameOf({ columns: 80, rows: 24 }, { now: 0, tick: 0 }, true));
+
+export function useFrame(): Frame {
+  return useContext(FrameContext);
 }

@@ -1,94 +1,82 @@
-/** The running interface: events in, frames out, at most four frames a second and none when nothing changed. Loads Ink. */
+/** The running interface: events and log lines into the store, Ink's frames onto the screen, until there is a result. Loads Ink. */
 import { render, renderToString } from "ink";
+import type { ReactNode } from "react";
 import type { AiryEvent } from "../events.ts";
 import type { DashboardOptions, DashboardResult } from "./app.tsx";
-import { fit, type Frame, frameOf } from "./frame.ts";
-import { type Line, span } from "./line.ts";
-import { serviceTone } from "./parts/mark.ts";
+import { copySequence } from "./clipboard.ts";
+import { App } from "./components/app.tsx";
+import { StartRecord, UrlRecord } from "./components/record.tsx";
+import { FrameContext, frameOf } from "./frame.ts";
 import { inkStdout, Painter } from "./painter.ts";
-import { Lines, Screen } from "./screen.tsx";
-import { dashboardRecord, dashboardScreen } from "./screens/dashboard.ts";
-import { startRecord, startScreen } from "./screens/start.ts";
-import { initialView, reduce, type View } from "./state.ts";
-import { isUtf8, largeEnough, minimum } from "./terminal.ts";
+import { Store } from "./store.ts";
+import { isUtf8 } from "./terminal.ts";
+import { toAscii } from "./text.ts";
 
-const frameMs = 250;
+/** Logs that broke off, or are not there yet, are asked for again after this long. */
+const logsAgainMs = 1000;
 
 export async function show(options: DashboardOptions): Promise<DashboardResult> {
   const utf8 = isUtf8(options.env);
-  const painter = new Painter(options.stdout);
-  let view = initialView(options.mode);
-  let tick = 0;
-  let paintedAt = 0;
-  let timer: NodeJS.Timeout | null = null;
+  const painter = new Painter(options.stdout, utf8);
+  const store = new Store(options.mode, () => painter.size);
+  const over = new AbortController();
   let settle: (outcome: DashboardResult) => void = () => {};
   const outcome = new Promise<DashboardResult>((resolve) => (settle = resolve));
 
-  const frame = () => frameOf(painter.size, { now: Date.now(), tick }, utf8);
-  const quit = () => view.phase === "dashboard" && settle("quit");
-  const interrupt = () => settle(view.phase === "start" ? "interrupted" : "quit");
-  const gone = () => painter.leave();
-  const screen = () => <Screen lines={linesOf(view, frame(), painter.size, options)} onQuit={quit} onInterrupt={interrupt} onGone={gone} />;
-
-  /** Paints now or, when the last frame is too young, when it is old enough; then again as long as something on the screen ticks. */
-  const schedule = (soonest: number) => {
-    if (timer !== null) return;
-    timer = setTimeout(draw, Math.max(soonest, paintedAt + frameMs - Date.now()));
-  };
-  const draw = () => {
-    timer = null;
-    paintedAt = Date.now();
-    tick += 1;
-    instance.rerender(screen());
-    const pause = tickMs(view);
-    if (pause !== null) schedule(pause);
-  };
-  const refresh = () => {
-    if (timer !== null) clearTimeout(timer);
-    timer = null;
-    schedule(0);
+  const onEvent = (event: AiryEvent) => {
+    store.push(event);
+    const { phase } = store.view;
+    if (phase === "failed" || phase === "stopped") settle(phase);
   };
   const resized = () => {
     painter.invalidate();
-    refresh();
-  };
-  const onEvent = (event: AiryEvent) => {
-    const next = reduce(view, event);
-    if (next === view) return;
-    view = next;
-    if (view.phase === "failed" || view.phase === "stopped") settle(view.phase);
-    else refresh();
+    store.resized();
   };
   const aborted = () => settle("interrupted");
+  const copy = (text: string) => {
+    const { sequence, ...said } = copySequence(text, options.env);
+    painter.send(sequence);
+    return said;
+  };
 
   // Ink does this too, but only after its first frame: a Ctrl-C typed at once would be a signal rather than a key.
   options.stdin.setRawMode(true);
   painter.enter();
-  const instance = render(screen(), {
-    stdin: options.stdin,
-    stdout: inkStdout(painter),
-    debug: true,
-    exitOnCtrlC: false,
-    patchConsole: false,
-  });
-  options.stdout.on("resize", resized);
+  const instance = render(
+    <App
+      store={store}
+      deck={options.deck ?? {}}
+      publicPaths={options.publicPaths}
+      utf8={utf8}
+      onQuit={() => settle("quit")}
+      onStop={() => settle("stop")}
+      onInterrupt={() => settle("interrupted")}
+      onCopy={copy}
+      onGone={() => painter.leave()}
+    />,
+    { stdin: options.stdin, stdout: inkStdout(painter), debug: true, exitOnCtrlC: false, patchConsole: false },
+  );
+  // Not the stream's `resize`, which is left out when the size at the end is that of the beginning: terminals cut what was in between.
+  process.on("SIGWINCH", resized);
   options.signal?.addEventListener("abort", aborted);
   if (options.signal?.aborted) aborted();
   const source = options.events[Symbol.asyncIterator]();
+  if (options.deck?.logs) void followLogs(options.deck.logs, store, over.signal);
   let result: DashboardResult | null = null;
   try {
     result = await Promise.race([outcome, consume(source, onEvent)]);
     return result;
   } finally {
-    if (timer !== null) clearTimeout(timer);
-    options.stdout.off("resize", resized);
+    over.abort();
+    process.off("SIGWINCH", resized);
     options.signal?.removeEventListener("abort", aborted);
     // Not awaited: a source that waits for its next event may answer only then.
     source.return?.().catch(() => {});
     instance.unmount();
+    store.close();
     options.stdin.setRawMode(false);
     painter.leave();
-    options.stdout.write(recordOf(view, frame(), options, result));
+    options.stdout.write(recordOf(store, options, utf8, result));
   }
 }
 
@@ -100,26 +88,43 @@ async function consume(source: AsyncIterator<AiryEvent>, onEvent: (event: AiryEv
   }
 }
 
-function linesOf(view: View, frame: Frame, size: { columns: number; rows: number }, options: DashboardOptions): Line[] {
-  if (!largeEnough(size)) return fit([[span(`airy needs ${minimum.columns}x${minimum.rows}`)]], frame);
-  const lines = view.phase === "dashboard" ? dashboardScreen(view, frame, options.publicPaths) : startScreen(view, frame);
-  return fit(lines, frame);
-}
-
-/** Milliseconds until the screen looks different without any event: elapsed times and busy marks move; null: it does not. */
-function tickMs(view: View): number | null {
-  if (view.phase === "start") return view.startedAt === null ? null : frameMs;
-  const counting = view.tunnel?.state === "waiting" || view.tunnel?.state === "connecting";
-  const busy = view.services.some((s) => serviceTone(s) === "busy") || view.webhooks.some((w) => w.state === "pending");
-  return counting || busy ? 1000 : null;
+/** A log that cannot be read, now or any more, is a line in the viewer, and is tried again. */
+async function followLogs(
+  open: NonNullable<NonNullable<DashboardOptions["deck"]>["logs"]>,
+  store: Store,
+  signal: AbortSignal,
+): Promise<void> {
+  let said = "";
+  while (!signal.aborted) {
+    try {
+      for await (const line of open(signal)) {
+        said = "";
+        store.pushLog(line);
+      }
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      if (text !== said && !signal.aborted)
+        store.pushLog({ service: "airy", at: new Date().toISOString(), line: `logs cannot be read: ${text}` });
+      said = text;
+    }
+    if (signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, logsAgainMs);
+      signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+    });
+  }
 }
 
 /** What is left in the scrollback: how the start went, and where everything is when it keeps running. */
-function recordOf(view: View, frame: Frame, options: DashboardOptions, result: DashboardResult | null): string {
-  const lines = options.mode === "start" ? startRecord(view, frame) : [];
-  if (result === "quit") lines.push(...dashboardRecord(view, options.publicPaths));
-  if (lines.length === 0) return "";
-  const text = fit(lines, { ...frame, height: Infinity, width: Infinity });
-  // Wider than any line, so that a long URL is wrapped by the terminal, which lets it be copied whole.
-  return `${renderToString(<Lines lines={text} />, { columns: 2000 })}\n`;
+function recordOf(store: Store, options: DashboardOptions, utf8: boolean, result: DashboardResult | null): string {
+  const { view } = store;
+  const size = { columns: options.stdout.columns ?? 80, rows: options.stdout.rows ?? 24 };
+  const draw = (node: ReactNode, columns: number) => {
+    const frame = frameOf({ columns, rows: size.rows }, { now: Date.now(), tick: 0 }, utf8);
+    const text = renderToString(<FrameContext value={frame}>{node}</FrameContext>, { columns });
+    return text === "" ? "" : `${utf8 ? text : toAscii(text)}\n`;
+  };
+  const steps = options.mode === "start" ? draw(<StartRecord view={view} />, Math.max(20, size.columns)) : "";
+  const urls = result === "quit" ? draw(<UrlRecord view={view} publicPaths={options.publicPaths} />, 2000) : "";
+  return steps + urls;
 }

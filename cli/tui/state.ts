@@ -3,8 +3,11 @@ import type { ErrorBody } from "../errors.ts";
 import { webhookWell } from "../events.ts";
 import type { AiryEvent, EngineName, RequestRecord, ServiceStatus, StatusData, StepState, TunnelStatus, WebhookStatus } from "../events.ts";
 
-/** Requests kept for the list; the agent itself keeps 20. */
-const keptRequests = 50;
+/** Requests kept for the list. */
+const keptRequests = 200;
+/** Of the sparklines: so many points, and how long each of the requests' points is. */
+const keptPoints = 60;
+export const pointMs = 5000;
 const keptNotices = 5;
 
 export interface StepView {
@@ -24,6 +27,21 @@ export interface ServiceView extends ServiceStatus {
   startedAt: string;
   /** How long it took until it was up, or down for good; null while it is on its way. */
   ms: number | null;
+  /** ISO time since which it is as it is. */
+  since: string;
+}
+
+/** What arrived at the webhook, as far as this interface has heard. */
+export interface Deliveries {
+  last: RequestRecord | null;
+  /** Answered with 401: not signed with the app's secret. */
+  rejected: number;
+}
+
+/** Requests in each stretch of {@link pointMs}, oldest first; the last one is the stretch `index` (epoch time divided by its length). */
+export interface Rate {
+  index: number;
+  counts: number[];
 }
 
 export interface WebhookView extends WebhookStatus {
@@ -51,6 +69,10 @@ export interface View {
   webhooks: WebhookView[];
   /** Newest first. */
   requests: RequestRecord[];
+  rate: Rate;
+  deliveries: Deliveries;
+  /** Round-trip times in milliseconds, oldest first. */
+  trips: number[];
   /** Newest first. */
   notices: Notice[];
   error: ErrorBody | null;
@@ -69,6 +91,9 @@ export function initialView(mode: "start" | "attached"): View {
     tunnel: null,
     webhooks: [],
     requests: [],
+    rate: { index: 0, counts: [] },
+    deliveries: { last: null, rejected: 0 },
+    trips: [],
     notices: [],
     error: null,
   };
@@ -109,7 +134,7 @@ function apply(view: View, event: AiryEvent): View {
         ),
       };
     case "tunnel":
-      return same(view.tunnel, event.tunnel) ? view : { ...view, tunnel: event.tunnel };
+      return same(view.tunnel, event.tunnel) ? view : { ...view, tunnel: event.tunnel, trips: trips(view, event.tunnel) };
     case "webhook":
       return {
         ...view,
@@ -120,7 +145,7 @@ function apply(view: View, event: AiryEvent): View {
         ),
       };
     case "request":
-      return { ...view, requests: [event.request, ...view.requests.filter((r) => r.id !== event.request.id)].slice(0, keptRequests) };
+      return request(view, event.request);
     case "ready":
       return ready(view, event.at, event.status);
     case "failed":
@@ -160,7 +185,39 @@ function service(old: ServiceView | undefined, event: Extract<AiryEvent, { type:
   const settled = state === "exited" || (state === "running" && health !== "starting");
   const startedAt = old && !(old.ms !== null && !settled) ? old.startedAt : event.at;
   const ms = settled ? (old?.ms ?? elapsed(startedAt, event.at)) : null;
-  return { ...event.service, detail: event.detail ?? null, startedAt, ms };
+  const since = old?.state === state && old.health === health ? old.since : event.at;
+  return { ...event.service, detail: event.detail ?? null, startedAt, ms, since };
+}
+
+function request(view: View, request: RequestRecord): View {
+  if (view.requests.some((known) => known.id === request.id)) return view;
+  const delivery = request.method === "POST";
+  const { last, rejected } = view.deliveries;
+  return {
+    ...view,
+    requests: [request, ...view.requests].slice(0, keptRequests),
+    rate: counted(view.rate, Math.floor(Date.parse(request.at) / pointMs)),
+    deliveries: { last: delivery ? request : last, rejected: rejected + (delivery && request.status === 401 ? 1 : 0) },
+  };
+}
+
+/** The counts with one more in the stretch `index`, which may be an earlier one. */
+function counted(rate: Rate, index: number): Rate {
+  if (Number.isNaN(index)) return rate;
+  const moved = rateAt(rate, Math.max(index, rate.index));
+  const place = moved.counts.length - 1 - (moved.index - index);
+  return { ...moved, counts: moved.counts.map((count, i) => (i === place ? count + 1 : count)) };
+}
+
+/** The same counts seen at a later time: what passed since is nothing. */
+export function rateAt(rate: Rate, index: number): Rate {
+  const passed = Math.min(keptPoints, Math.max(0, index - rate.index));
+  return { index: Math.max(index, rate.index), counts: [...rate.counts, ...Array<number>(passed).fill(0)].slice(-keptPoints) };
+}
+
+function trips(view: View, tunnel: TunnelStatus): number[] {
+  if (tunnel.rttMs === null || tunnel.state !== "open") return view.trips;
+  return [...view.trips, tunnel.rttMs].slice(-keptPoints);
 }
 
 function webhook(event: Extract<AiryEvent, { type: "webhook" }>): WebhookView {
@@ -177,9 +234,12 @@ function ready(view: View, at: string, status: StatusData): View {
     sandbox: status.sandbox,
     inboxUrl: status.platform.inboxUrl ?? status.platform.url,
     tunnel: status.tunnel,
+    trips: status.tunnel ? trips(view, status.tunnel) : view.trips,
     services: status.platform.services.map((now) => {
       const old = view.services.find((s) => s.name === now.name);
-      return old && old.state === now.state && old.health === now.health ? old : { ...now, detail: null, startedAt: at, ms: null };
+      return old && old.state === now.state && old.health === now.health
+        ? old
+        : { ...now, detail: null, startedAt: at, ms: null, since: at };
     }),
     webhooks: status.webhooks.map((now) => {
       const old = view.webhooks.find((w) => sameWebhook(w, now));

@@ -117,6 +117,14 @@ class Compose implements Platform {
     });
   }
 
+  async restart(workspace: string, service: string): Promise<void> {
+    await this.#use(async (engine) => {
+      const found = (await listContainers(engine, await projectName(workspace))).find((one) => one.service === service);
+      if (!found) fail("NOT_RUNNING", { workspace });
+      await engine.ask((docker, abortSignal) => docker.getContainer(found.id).restart({ abortSignal }), { timeoutMs: 60_000 });
+    });
+  }
+
   async *changes(workspace: string, signal: AbortSignal): AsyncGenerator<string[]> {
     yield* watchChanges(() => this.#connect(), await projectName(workspace), signal, RETRY_MS);
   }

@@ -105,9 +105,9 @@ describe("the dashboard", () => {
   it("lists requests newest first, each once, and a bounded number of them", () => {
     const events = Array.from({ length: 200 }, (_, i): AiryEventBody => ({ type: "request", request: request(i % 100) }));
     const ids = play(events).requests.map((r) => r.id);
-    expect(ids).toHaveLength(50);
+    expect(ids).toHaveLength(100);
     expect(ids.slice(0, 2)).toEqual(["r99", "r98"]);
-    expect(new Set(ids).size).toBe(50);
+    expect(new Set(ids).size).toBe(100);
   });
 
   it("shows a failure after ready as a notice and stays", () => {

@@ -1,0 +1,119 @@
+/**
+ * ```
+ *  Inbox    http://127.0.0.1:4200/
+ *  Tunnel   ✔ open  3 ms ▂▃▂  since 09:14:05  edge 127.0.0.1:2222  2 reconnects
+ *  Held     ! 5 webhooks wait at the edge, oldest 09:14:05, 1 set aside
+ *  Webhook  ✔ active  facebook page  last delivery 09:15:01 (200)  2 rejected signatures
+ * ```
+ */
+import type { ReactNode } from "react";
+import type { TunnelStatus } from "../../events.ts";
+import { timeText } from "../format.ts";
+import { useFrame } from "../frame.ts";
+import type { Layout } from "../layout.ts";
+import type { View, WebhookView } from "../state.ts";
+import { cutMiddle, printable } from "../text.ts";
+import { tunnelTones, webhookTones } from "../theme.ts";
+import { Mark } from "./mark.tsx";
+import { Row, Toned } from "./row.tsx";
+import { Sparkline } from "./sparkline.tsx";
+
+const labelWidth = 9;
+
+function Fact({ label, children }: { label: string; children: ReactNode }) {
+  return (
+    <Row>
+      <Toned tone="strong">{label.padEnd(labelWidth)}</Toned>
+      {children}
+    </Row>
+  );
+}
+
+export function Facts({ view, layout }: { view: View; layout: Layout }) {
+  return (
+    <>
+      {layout.inbox ? <Inbox url={view.inboxUrl} /> : null}
+      <Tunnel tunnel={view.tunnel} trips={view.trips} />
+      <Held tunnel={view.tunnel} />
+      {view.webhooks.length === 0 ? <Fact label="Webhook">none</Fact> : null}
+      {view.webhooks.slice(0, layout.webhooks).map((webhook, index) => (
+        <Webhook key={`${webhook.source} ${webhook.object}`} webhook={webhook} view={view} first={index === 0} />
+      ))}
+    </>
+  );
+}
+
+function Inbox({ url }: { url: string | null }) {
+  const { width, glyphs } = useFrame();
+  return (
+    <Fact label="Inbox">
+      {url === null ? (
+        <Toned tone="dim">not up</Toned>
+      ) : (
+        <Toned tone="link">{cutMiddle(url, width - labelWidth - 1, glyphs.ellipsis)}</Toned>
+      )}
+    </Fact>
+  );
+}
+
+function Tunnel({ tunnel, trips }: { tunnel: TunnelStatus | null; trips: readonly number[] }) {
+  const { now, width } = useFrame();
+  if (tunnel === null) {
+    return (
+      <Fact label="Tunnel">
+        <Toned tone="dim">not up</Toned>
+      </Fact>
+    );
+  }
+  const tone = tunnelTones[tunnel.state];
+  const facts: string[] = [];
+  if (tunnel.state === "waiting" && tunnel.retryAt !== null) facts.push(retryText(tunnel.retryAt, now));
+  if (tunnel.reason !== null && tunnel.state !== "open") facts.push(printable(tunnel.reason));
+  const measured = tunnel.state === "open" && tunnel.rttMs !== null;
+  const rest = [`since ${timeText(tunnel.since, now)}`, `edge ${printable(tunnel.edge)}`];
+  if (tunnel.reconnects > 0) rest.push(`${tunnel.reconnects} reconnect${tunnel.reconnects === 1 ? "" : "s"}`);
+  return (
+    <Fact label="Tunnel">
+      <Mark tone={tone} /> <Toned tone={tone}>{tunnel.state}</Toned>
+      {measured ? `  ${Math.round(tunnel.rttMs ?? 0)} ms ` : ""}
+      {measured && trips.length > 1 ? <Sparkline values={trips} width={width >= 99 ? 20 : 8} /> : null}
+      {`  ${[...facts, ...rest].join("  ")}`}
+    </Fact>
+  );
+}
+
+function retryText(retryAt: string, now: number): string {
+  const seconds = Math.ceil((Date.parse(retryAt) - now) / 1000);
+  return seconds > 0 ? `next attempt in ${seconds} s` : "next attempt now";
+}
+
+function Held({ tunnel }: { tunnel: TunnelStatus | null }) {
+  const { now } = useFrame();
+  const held = tunnel?.held ?? null;
+  if (held === null || (held.entries === 0 && held.dead === 0)) return null;
+  const parts = [held.entries === 1 ? "1 webhook waits at the edge" : `${held.entries} webhooks wait at the edge`];
+  if (held.oldest !== null) parts.push(`oldest ${timeText(held.oldest, now)}`);
+  if (held.dead > 0) parts.push(`${held.dead} set aside (airy replay --dead)`);
+  return (
+    <Fact label="Held">
+      <Mark tone="warn" /> <Toned tone="warn">{parts.join(", ")}</Toned>
+    </Fact>
+  );
+}
+
+function Webhook({ webhook, view, first }: { webhook: WebhookView; view: View; first: boolean }) {
+  const { now } = useFrame();
+  const tone = webhookTones[webhook.state];
+  const foreign = webhook.state === "foreign" && webhook.callbackUrl !== null;
+  const { last, rejected } = view.deliveries;
+  return (
+    <Fact label={first ? "Webhook" : ""}>
+      <Mark tone={tone} /> <Toned tone={tone}>{webhook.state}</Toned>
+      {`  ${webhook.source} ${printable(webhook.object)}`}
+      {foreign ? <Toned tone="warn">{`  points to ${printable(webhook.callbackUrl ?? "")}`}</Toned> : null}
+      {first && last ? `  last delivery ${timeText(last.at, now)} (${last.status || "aborted"})` : ""}
+      {first && rejected > 0 ? <Toned tone="warn">{`  ${rejected} rejected signature${rejected === 1 ? "" : "s"}`}</Toned> : null}
+      {webhook.detail === null ? null : <Toned tone="dim">{`  ${printable(webhook.detail)}`}</Toned>}
+    </Fact>
+  );
+}

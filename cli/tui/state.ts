@@ -32,7 +32,7 @@ export interface ServiceView extends ServiceStatus {
 }
 
 /** What arrived at the webhook, as far as this interface has heard. */
-export interface Deliveries {
+interface Deliveries {
   last: RequestRecord | null;
   /** Answered with 401: not signed with the app's secret. */
   rejected: number;

@@ -4,7 +4,7 @@ import type { Tone } from "./theme.ts";
 export type Pane = "services" | "requests" | "logs";
 export const panes: readonly Pane[] = ["services", "requests", "logs"];
 
-export interface Message {
+interface Message {
   text: string;
   tone: Tone;
 }

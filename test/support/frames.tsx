@@ -25,7 +25,7 @@ export const goldenSizes = [
 
 const all = async () => "";
 /** A deck that can do everything, so that every key is offered. */
-export const fullDeck: Deck = {
+const fullDeck: Deck = {
   logs: async function* () {},
   open: all,
   trigger: all,

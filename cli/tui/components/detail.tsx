@@ -11,13 +11,13 @@ import { Row, Toned } from "./row.tsx";
 /** Lines of a body that are worth drawing. */
 const bodyLines = 2000;
 
-export interface Line {
+interface Line {
   tone: Tone;
   text: string;
 }
 
 /** What is known of it; `detail` is null while it is asked for, "gone" when it is not kept, "none" when bodies are not. */
-export function detailLines(request: RequestRecord, detail: RequestDetail | null | "gone" | "none"): Line[] {
+function detailLines(request: RequestRecord, detail: RequestDetail | null | "gone" | "none"): Line[] {
   const facts = [
     { tone: "plain", text: `${request.at}  id ${request.id}` },
     {
@@ -54,7 +54,7 @@ function headerLines(headers: RequestDetail["requestHeaders"]): Line[] {
 }
 
 /** As JSON with indentation where it is some; line by line, so that white space keeps its place. */
-export function prettyBody(body: string | null): Line[] {
+function prettyBody(body: string | null): Line[] {
   if (body === null || body === "") return [];
   let text = body;
   try {

@@ -21,10 +21,10 @@ export interface Progress {
   lastLine: string | null;
 }
 
-export const wordWidth = "unhealthy".length;
+const wordWidth = "unhealthy".length;
 
 /** A detail of something that runs and does not fit beside it has a row of its own. */
-export function detailBelow({ detail, running, nested }: Progress, nameWidth: number, width: number): boolean {
+function detailBelow({ detail, running, nested }: Progress, nameWidth: number, width: number): boolean {
   return detail !== null && running && detail.length > width - (nested ? 2 : 0) - nameWidth - wordWidth - 14;
 }
 

@@ -68,7 +68,7 @@ function ServiceRow({ service, nameWidth, chosen, shown, width }: ServiceRowProp
 }
 
 /** `34s`, `4m`, `2h05m`, `3d04h`: no finer than the screen moves. */
-export function ageText(ms: number): string {
+function ageText(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const [minutes, hours] = [Math.floor(seconds / 60), Math.floor(seconds / 3600)];
   const two = (n: number) => String(n).padStart(2, "0");

@@ -29,7 +29,7 @@ import { Row, Toned } from "./row.tsx";
 
 /** Milliseconds after which a service counts as slow, and after which the user is asked. */
 const slowMs = 5000;
-export const askAfterMs = 30_000;
+const askAfterMs = 30_000;
 
 interface StartProps {
   view: View;

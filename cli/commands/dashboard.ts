@@ -89,6 +89,7 @@ export async function afterDashboard(result: DashboardResult, paths: WorkspacePa
   const { out } = ctx;
   if (result === "stopped") return out.line("Stopped from another terminal. airy up starts it again.");
   if (result === "ended") fail("AGENT_EXITED", { service: "agent", reason: "Its connection ended." });
-  if (result === "stop") return runDown({ json: false, workspace: paths.root, adopt: false }, ctx);
+  if (result === "stop")
+    return runDown({ json: false, workspace: paths.root, adopt: false, restoreWebhook: false, verifyToken: undefined }, ctx);
   out.line("Everything keeps running in the background.  back here: airy attach   stop: airy down");
 }

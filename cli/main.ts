@@ -54,7 +54,6 @@ const io: Io = {
       return false;
     }
   },
-  exit: (code) => process.exit(code),
 };
 
 /** An edge serves on when nobody can read what it says. */

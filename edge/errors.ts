@@ -38,7 +38,6 @@ export const refusals = {
   VERSION_TOO_OLD: "This client speaks an older tunnel protocol than the edge. Update airy.",
   VERSION_TOO_NEW: "This client speaks a newer tunnel protocol than the edge. Ask the edge's operator to update it.",
   PROTOCOL_ERROR: "The client broke the tunnel protocol.",
-  KEY_DENIED: "This edge does not accept this key.",
   NAME_TAKEN: "This name belongs to another key.",
   NAME_RESERVED: "This name is reserved.",
   NAME_INVALID: "A name has 3 to 63 letters, digits and hyphens, and neither begins nor ends with a hyphen.",

@@ -17,8 +17,8 @@ export interface Journal {
   last(): number;
   /** Events after `since`, then each new one as it comes, until the signal or {@link Journal.close}. */
   follow(since: number, signal: AbortSignal): AsyncIterable<JournalEvent>;
-  /** Ends all followers when they have read everything, and waits for the file. */
-  close(): Promise<void>;
+  /** Ends all followers when they have read everything. */
+  close(): void;
 }
 
 export function createJournal(options: {
@@ -32,7 +32,6 @@ export function createJournal(options: {
   const kept: JournalEvent[] = [];
   let seq = 0;
   let closed = false;
-  let written: Promise<void> = Promise.resolve();
   const waiting = new Set<() => void>();
 
   const wake = (): void => {
@@ -61,17 +60,18 @@ export function createJournal(options: {
       const event: JournalEvent = JSON.parse(masker.mask(JSON.stringify({ ...body, at: options.now().toISOString(), seq })));
       kept.push(event);
       if (kept.length > KEPT) kept.splice(0, kept.length - KEPT);
-      written = written
-        .then(() => appendBounded(options.file, `${inertJson(JSON.stringify(event))}\n`, FILE_BYTES))
-        .catch((error: unknown) => options.log(`events.ndjson: ${String(error)}`));
+      try {
+        appendBounded(options.file, `${inertJson(JSON.stringify(event))}\n`, FILE_BYTES);
+      } catch (error) {
+        options.log(`events.ndjson: ${String(error)}`);
+      }
       wake();
     },
     last: () => seq,
     follow,
-    async close() {
+    close() {
       closed = true;
       wake();
-      await written;
     },
   };
 }

@@ -66,7 +66,7 @@ export async function runAgent(ctx: Context): Promise<void> {
   }
   await agent.stop();
   if (!failure) journal.append({ type: "stopped" });
-  await journal.close();
+  journal.close();
   await control.close();
   await removeRecord(paths, settings.startId);
   await claim.release();

@@ -1,6 +1,6 @@
 /** Files of the state folder: private, never half written, and never somewhere else: a link in place of one is not followed. */
 import { randomBytes } from "node:crypto";
-import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
+import { closeSync, constants, copyFileSync, fstatSync, openSync, rmSync, statSync, truncateSync, writeSync } from "node:fs";
 import { chmod, copyFile, link, lstat, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 
@@ -88,19 +88,27 @@ export async function makePrivateDir(dir: string): Promise<void> {
   if ((mode & 0o077) !== 0) await chmod(dir, 0o700);
 }
 
-/** Appends, and moves the file to `<name>.1` once it is larger than `maxBytes`. One older file is kept. */
-export async function appendBounded(file: string, text: string, maxBytes: number): Promise<void> {
-  const size = await stat(file).then(
-    (s) => s.size,
-    () => 0,
-  );
-  if (size > maxBytes) await rename(file, `${file}.1`);
+/** Appends, within the bounds of {@link rotate}. */
+export function appendBounded(file: string, text: string, maxBytes: number): void {
+  rotate(file, maxBytes);
   const fd = openAppend(file);
   try {
     writeSync(fd, text);
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * Once the file is larger than `maxBytes`, what is in it is at `<file>.1`, in place of what was there, and the file is empty. It is emptied
+ * in place: whoever else has it open to append goes on in it. Throws when the disk is full.
+ */
+export function rotate(file: string, maxBytes: number): void {
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  if (size <= maxBytes) return;
+  rmSync(`${file}.1`, { force: true });
+  copyFileSync(file, `${file}.1`, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  truncateSync(file);
 }
 
 /**
@@ -116,23 +124,26 @@ export function openAppend(file: string): number {
 }
 
 /**
- * The last lines of a text file, oldest first; reads at most its last 256 KB. None when it does not exist.
+ * The last lines of a text file, oldest first; none when it does not exist. Reads no more than its last 256 KB, or 512 bytes a line.
  * @param since only what was written after the file had this many bytes.
  */
 export async function tailLines(file: string, count: number, since = 0): Promise<string[]> {
-  const window = 256 * 1024;
+  const size = (await stat(file).catch(() => null))?.size ?? 0;
+  const start = since > size ? 0 : since; // it was begun anew
+  const from = Math.max(start, size - Math.max(256 * 1024, count * 512));
+  const lines = (await readRange(file, from, size)).toString().split("\n");
+  if (lines.at(-1) === "") lines.pop();
+  if (from > start) lines.shift(); // cut in the middle
+  return count === 0 ? [] : lines.slice(-count);
+}
+
+/** What is in the file from byte `from` to byte `to`, as far as it is there. */
+export async function readRange(file: string, from: number, to: number): Promise<Buffer> {
   const handle = await open(file, "r").catch(() => null);
-  if (!handle) return [];
+  if (!handle) return Buffer.alloc(0);
   try {
-    const { size } = await handle.stat();
-    const start = since > size ? 0 : since; // it was begun anew
-    const from = Math.max(start, size - window);
-    const buffer = Buffer.alloc(size - from);
-    await handle.read(buffer, 0, buffer.length, from);
-    const lines = buffer.toString("utf8").split("\n");
-    if (lines.at(-1) === "") lines.pop();
-    if (from > start) lines.shift(); // cut in the middle
-    return count === 0 ? [] : lines.slice(-count);
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(to - from), 0, to - from, from);
+    return buffer.subarray(0, bytesRead);
   } finally {
     await handle.close();
   }

@@ -37,6 +37,4 @@ export interface Io {
   terminal: NodeJS.WriteStream;
   /** Sends a signal; false when the process is gone or not ours. */
   kill: (pid: number, signal: NodeJS.Signals) => boolean;
-  /** Leaves at once; for the end of a process that has nothing left to clean up. */
-  exit: (code: number) => void;
 }

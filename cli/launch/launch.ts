@@ -42,8 +42,8 @@ export interface LaunchInput {
   hide: (secret: string) => void;
   /** Called when it is decided which engine runs the services. */
   chosen: (engine: EngineName) => void;
-  /** Says who writes the journal of events from now on; resolves when this process has written what it had. */
-  handOver: (writer: "launcher" | "agent") => Promise<void>;
+  /** Says who writes the journal of events from now on. */
+  handOver: (writer: "launcher" | "agent") => void;
   /** Runs what takes as long as the network does, without using up the user's patience. */
   unhurried: <T>(work: () => Promise<T>) => Promise<T>;
 }
@@ -96,7 +96,7 @@ export async function launch(input: LaunchInput): Promise<Launched> {
 async function attempt(input: LaunchInput, lost: ReadonlySet<number>): Promise<Launched> {
   const { paths, io, emit } = input;
   const agent = await findAgent(paths);
-  await input.handOver(agent ? "agent" : "launcher");
+  input.handOver(agent ? "agent" : "launcher");
   const decision = await decide({ asked: input.asked, config: input.config, paths, agent, lost, io, emit });
   input.chosen(decision.platform.engine);
   const settings = settingsOf(paths.root, decision, await provide(paths, decision.sandbox));
@@ -121,7 +121,7 @@ async function begin(input: LaunchInput, decision: Decision, settings: Omit<Agen
   await writeState(paths, stateOf(decision));
   announce(steps, emit);
   await runSteps(input, decision, settings, steps);
-  await input.handOver("agent");
+  input.handOver("agent");
   try {
     return await waitReady(input, await startAgent(io, paths, settings, signal));
   } catch (error) {
@@ -144,7 +144,7 @@ async function runSteps(
     {
       stop: async () => {
         await stopAgent(io, paths);
-        await input.handOver("launcher");
+        input.handOver("launcher");
         return {};
       },
       images: () => input.unhurried(() => platform.fetch(paths.root, emit, signal)).then(() => ({})),

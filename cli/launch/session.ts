@@ -46,11 +46,17 @@ export async function runSession({ asked, ctx, paths, interrupt, show }: Session
   };
   // The journal has one writer at a time: two would each move the file aside when it is full, the second over the first.
   let writer: "launcher" | "agent" = "launcher";
-  let written: Promise<void> = Promise.resolve();
+  const record = (line: string): void => {
+    try {
+      appendBounded(paths.events, line, EVENTS_BYTES);
+    } catch {
+      // A disk that is full is no reason not to start.
+    }
+  };
   const emit: Emit = (body) => {
     const event = out.stamp(body);
     const line = `${inertJson(out.masked(JSON.stringify(event)))}\n`;
-    if (writer === "launcher") written = written.then(() => appendBounded(paths.events, line, EVENTS_BYTES)).catch(() => {});
+    if (writer === "launcher") record(line);
     note(event);
   };
   let engine: EngineName | null = null;
@@ -68,10 +74,7 @@ export async function runSession({ asked, ctx, paths, interrupt, show }: Session
       signal: patience.signal,
       hide: (secret) => out.hide(secret),
       chosen: (name) => (engine = name),
-      handOver: (to) => {
-        writer = to;
-        return written;
-      },
+      handOver: (to) => void (writer = to),
       unhurried: patience.unhurried,
     });
   } catch (error) {
@@ -79,7 +82,6 @@ export async function runSession({ asked, ctx, paths, interrupt, show }: Session
     throw engine === null ? failure : await withLog(failure, await loadEngine(engine, io, await readState(paths)), paths.root);
   } finally {
     patience.release();
-    await written;
     await lock.release();
   }
 }

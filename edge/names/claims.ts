@@ -112,11 +112,6 @@ export class Claims implements Names {
     return this.#claims.get(name) ?? null;
   }
 
-  /** Every claim, in no particular order. */
-  all(): Iterable<[string, Claim]> {
-    return this.#claims;
-  }
-
   /** The name is in use now. Cheap; on disk at most an hour later, or at {@link close}. */
   touch(name: string): void {
     const claim = this.#claims.get(name);

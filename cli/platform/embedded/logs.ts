@@ -1,13 +1,12 @@
 /** The services' log files, `.airy/logs/<service>.log`: each line begins with its time. */
-import { closeSync, fstatSync, mkdirSync, renameSync, statSync, writeSync } from "node:fs";
-import { open, readdir, stat } from "node:fs/promises";
+import { closeSync, fstatSync, mkdirSync, writeSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { openAppend } from "../../io/files.ts";
+import { openAppend, readRange, rotate, tailLines } from "../../io/files.ts";
 import type { LogLine } from "../platform.ts";
 
-/** At this size (bytes) a file becomes `<service>.log.1`, replacing the one before. */
-const rotateAt = 10_000_000;
+const MAX_BYTES = 10_000_000;
 const pollMs = 250;
 
 export interface LogFile {
@@ -29,8 +28,8 @@ export async function savedLogs(workspace: string): Promise<string[]> {
 /** Opens a service's log for appending; each line is written at once, so that nothing is missing after a kill. */
 export function openLog(workspace: string, service: string): LogFile {
   const file = logFileOf(workspace, service);
-  rotate(file);
-  let fd = openAppend(file);
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  const fd = openAppend(file);
   let size = fstatSync(fd).size;
   let open = true;
   return {
@@ -39,13 +38,11 @@ export function openLog(workspace: string, service: string): LogFile {
       const shown = text.trimEnd().replaceAll(/[^\P{Cc}\n\t]/gu, "?");
       const bytes = Buffer.from(`${new Date().toISOString()} ${shown}\n`);
       try {
-        writeSync(fd, bytes);
-        size += bytes.length;
-        if (size < rotateAt) return;
-        closeSync(fd);
-        rotate(file);
-        fd = openAppend(file);
-        size = fstatSync(fd).size;
+        if (size > MAX_BYTES) {
+          rotate(file, MAX_BYTES);
+          size = fstatSync(fd).size;
+        }
+        size += writeSync(fd, bytes);
       } catch {
         // A full disk must not stop the service whose log this is.
       }
@@ -57,44 +54,18 @@ export function openLog(workspace: string, service: string): LogFile {
   };
 }
 
-/** Makes the folder, and moves a file that has grown large aside. */
-function rotate(file: string): void {
-  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  if (size >= rotateAt) renameSync(file, `${file}.1`);
-}
-
-/** Bytes; 0 when there is no file. */
-async function logSize(file: string): Promise<number> {
-  return (await stat(file).catch(() => null))?.size ?? 0;
-}
-
-/** The last lines written after byte `from`, at most `count`. */
-export async function logTail(file: string, count: number, from = 0): Promise<string[]> {
-  const size = await logSize(file);
-  // Enough for any tail; a file may hold megabytes.
-  const start = Math.max(from, size - 4096 - count * 512);
-  const lines = (await readFrom(file, start, size))
-    .toString()
-    .split("\n")
-    .filter((line) => line !== "");
-  if (start > from) lines.shift(); // cut in the middle
-  return lines.slice(-count);
-}
-
 /** The last lines of several services, oldest first; then, with `follow`, what is written from now on. */
 export async function* readLogs(
   workspace: string,
   services: readonly string[],
   options: { tail: number; follow: boolean; signal: AbortSignal },
 ): AsyncGenerator<LogLine> {
-  const sources = services.map((service) => ({ service, file: logFileOf(workspace, service), offset: 0, inode: 0 }));
+  const sources = services.map((service) => ({ service, file: logFileOf(workspace, service), offset: 0 }));
   const lines: LogLine[] = [];
   for (const source of sources) {
     const stats = await stat(source.file).catch(() => null);
     source.offset = stats?.size ?? 0;
-    source.inode = stats?.ino ?? 0;
-    const parsed = (await logTail(source.file, options.tail)).map((line) => parseLine(source.service, line));
+    const parsed = (await tailLines(source.file, options.tail)).filter(Boolean).map((line) => parseLine(source.service, line));
     // A continuation (a stack trace, a statement) belongs to the time of the line before it.
     let at = "";
     lines.push(...parsed.map((line) => Object.assign(line, { sort: (at = line.at ?? at) })));
@@ -114,15 +85,14 @@ interface Source {
   service: string;
   file: string;
   offset: number;
-  inode: number;
 }
 
 async function* news(source: Source): AsyncGenerator<LogLine> {
   const stats = await stat(source.file).catch(() => null);
   if (!stats) return;
-  if (stats.ino !== source.inode || stats.size < source.offset) Object.assign(source, { inode: stats.ino, offset: 0 }); // rotated
+  if (stats.size < source.offset) source.offset = 0; // begun anew
   if (stats.size === source.offset) return;
-  const bytes = await readFrom(source.file, source.offset, stats.size);
+  const bytes = await readRange(source.file, source.offset, stats.size);
   const whole = bytes.subarray(0, bytes.lastIndexOf("\n") + 1);
   source.offset += whole.length;
   for (const line of whole.toString().split("\n")) if (line !== "") yield parseLine(source.service, line);
@@ -142,15 +112,4 @@ function parseLine(service: string, line: string): LogLine {
 
 function byTime(a: LogLine & { sort?: string }, b: LogLine & { sort?: string }): number {
   return (a.sort ?? "").localeCompare(b.sort ?? "");
-}
-
-async function readFrom(file: string, start: number, end: number): Promise<Buffer> {
-  const handle = await open(file, "r").catch(() => null);
-  if (!handle) return Buffer.alloc(0);
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.max(0, end - start)), 0, end - start, start);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await handle.close();
-  }
 }

@@ -45,7 +45,7 @@ beforeEach(async () => {
   control = await open(null);
 });
 afterEach(async () => {
-  await journal.close();
+  journal.close();
   await control.close();
   await rm(dir, { recursive: true });
 });
@@ -102,7 +102,7 @@ test("streams what happened since, then what happens, and ends when the journal 
   })();
   await reading;
   expect(seen).toEqual(["2 b ********", "3 c ********", "4 stopped"]);
-  await journal.close();
+  journal.close();
   const file = await readFile(path.join(dir, "events.ndjson"), "utf8");
   expect(
     file
@@ -141,7 +141,7 @@ test("takes its old port again when it is free, and another one when it is not",
 
 test("two thousand events are remembered, more are not", async () => {
   for (let i = 0; i < 2500; i++) journal.append({ type: "stopped" });
-  await journal.close();
+  journal.close();
   const seqs: number[] = [];
   for await (const event of journal.follow(0, never)) seqs.push(event.seq);
   expect([seqs.length, seqs[0], seqs.at(-1)]).toEqual([2000, 501, 2500]);

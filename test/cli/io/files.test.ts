@@ -25,7 +25,7 @@ test("a file is replaced whole, privately, and without a trace", async () => {
 });
 
 test("a bounded file keeps what is new and one older part", async () => {
-  for (let i = 0; i < 30; i++) await appendBounded(file, `line ${i}\n`, 50);
+  for (let i = 0; i < 30; i++) appendBounded(file, `line ${i}\n`, 50);
   expect(await readdir(dir)).toEqual(["file", "file.1"]);
   expect((await stat(file)).size).toBeLessThan(70);
   expect(`${await readFile(`${file}.1`, "utf8")}${await readFile(file, "utf8")}`).toMatch(/line 28\nline 29\n$/);

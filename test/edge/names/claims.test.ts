@@ -40,7 +40,6 @@ describe("derived names", () => {
     expect(claims.isKnown(name)).toBe(true);
     expect(claims.owner(name)).toEqual({ fingerprint: fingerprintOf(anna), claimedAt: time, lastSeen: time });
     expect(await claims.claim(anna, null)).toEqual({ ok: true, name });
-    expect([...claims.all()]).toHaveLength(1);
   });
 
   it("get longer where another key has the name, and then stay as they are", async () => {

@@ -36,7 +36,7 @@ it("a name that nobody has used for 90 days is forgotten, in memory and on disk,
   expect(claims.forgetUnused((name) => name === "held")).toEqual(["shop"]);
   await claims.close();
   claims = openClaims(dir, now);
-  expect([...claims.all()].map(([name]) => name).sort()).toEqual(["fresh", "held"]);
+  expect(["shop", "fresh", "held"].filter((name) => claims.isKnown(name))).toEqual(["fresh", "held"]);
 });
 
 it("gives a key its places back", async () => {

@@ -172,6 +172,7 @@ class Agent {
       paths: WEBHOOK_PATHS,
       hold: hold ? WEBHOOK_PATHS : [],
       holdSigned: true,
+      inspect: settings.inspect,
       onStatus: (status) => this.#onTunnel(status),
       onRequest: (request) => this.#emit({ type: "request", request }),
       onFirstContact: (fingerprint) => {

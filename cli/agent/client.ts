@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { errno } from "../io/files.ts";
 import { createHttpClient, openHttp, type HttpRequest } from "../io/http.ts";
-import { statusSchema, type StatusData } from "../events.ts";
+import type { Replayed, ShownExchange } from "./inspect.ts";
+import { statusSchema, type RequestRecord, type StatusData } from "../events.ts";
 import { fail, fromErrorBody, type ErrorBody } from "../errors.ts";
 import type { AgentRecord } from "./record.ts";
 import type { JournalEvent } from "./journal.ts";
@@ -12,6 +13,8 @@ type Address = Pick<AgentRecord, "port" | "token">;
 /** A round trip to the edge, which may have much to write. */
 const ASK_EDGE_MS = 10_000;
 const ANSWER_MS = 3000;
+/** Longer than the platform may take to answer a request that is sent to it again. */
+const REPLAY_MS = 40_000;
 
 const http = createHttpClient();
 
@@ -73,6 +76,45 @@ export async function requestCheck(agent: Address, replaceWebhook: boolean): Pro
 /** Tells the agent process that the webhook was given back, so that it does not take it again by itself. */
 export async function requestRelease(agent: Address): Promise<void> {
   await http({ ...requestOf(agent, "POST", "/webhook/release"), timeoutMs: ANSWER_MS });
+}
+
+const requestsSchema = z.object({
+  counters: z.object({ requests: z.number(), failed: z.number(), refused: z.number() }).nullable(),
+  requests: z.array(z.custom<RequestRecord>()),
+  seq: z.number(),
+});
+
+/** The last requests, newest first; `seq` is the number of the newest event. Rejects when the agent process does not answer. */
+export async function askRequests(agent: Address): Promise<z.output<typeof requestsSchema>> {
+  const { body } = await http({ ...requestOf(agent, "GET", "/requests"), timeoutMs: ANSWER_MS });
+  return requestsSchema.parse(JSON.parse(String(body)));
+}
+
+/** Throws REQUEST_UNKNOWN. */
+export function showRequest(agent: Address, id: string): Promise<ShownExchange> {
+  return askRequest(agent, "GET", `/requests/${encodeURIComponent(id)}`, id);
+}
+
+/** @param change where to instead, and a body in base64. Throws REQUEST_UNKNOWN, REQUEST_CUT, REPLAY_FAILED, INVALID_ARGUMENT. */
+export function replayRequest(
+  agent: Address,
+  id: string,
+  change: { to?: string | undefined; body?: string | undefined },
+): Promise<Replayed> {
+  return askRequest(agent, "POST", `/requests/${encodeURIComponent(id)}/replay`, id, change);
+}
+
+async function askRequest<T>(agent: Address, method: string, path: string, id: string, value?: unknown): Promise<T> {
+  const request = {
+    ...requestOf(agent, method, path),
+    timeoutMs: REPLAY_MS,
+    ...(value === undefined ? {} : { body: JSON.stringify(value) }),
+  };
+  const { status, body } = await http(request);
+  const answer: unknown = JSON.parse(String(body));
+  if (status === 200) return answer as T;
+  if (status === 404) return fail("REQUEST_UNKNOWN", { id });
+  throw fromErrorBody(z.object({ error: z.custom<ErrorBody>() }).parse(answer).error);
 }
 
 /** Events after `since` as they come; ends when the agent process ends or the signal is aborted. Never rejects for either. */

@@ -1,5 +1,5 @@
 /** The control API of the agent process, on 127.0.0.1 for programs of this user: bearer token from a 0600 file, Host checked. */
-import { timingSafeEqual } from "node:crypto";
+import { randomBytes, timingSafeEqual } from "node:crypto";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import type { StatusData } from "../events.ts";
@@ -7,11 +7,16 @@ import { asAiryError, errorBody, fail } from "../errors.ts";
 import type { RunningTunnel } from "../tunnel/tunnel.ts";
 import { errno } from "../io/files.ts";
 import { joinSignals } from "../io/signals.ts";
+import requestsPage from "../../templates/requests.html";
+import type { Inspector } from "./inspect.ts";
 import type { Journal } from "./journal.ts";
 import type { Checked } from "./registration.ts";
 
 /** What is asked of the tunnel. */
-type Asked = Pick<RunningTunnel, "requests" | "counters" | "deadLetters" | "replayDead" | "purgeHeld">;
+type Asked = Pick<RunningTunnel, "traffic" | "deadLetters" | "replayDead" | "purgeHeld">;
+
+/** Of a request's edited body. */
+const MAX_BODY = 8_000_000;
 
 export interface ControlConfig {
   /** The port of the last time; another one is taken when it is not free. null: any. */
@@ -21,6 +26,7 @@ export interface ControlConfig {
   state: () => Promise<StatusData>;
   /** null before there is one. */
   tunnel: () => Asked | null;
+  inspector: Inspector;
   /** Looks at webhook and pages, and mends what is ours; null: the start has not come that far. */
   check: (replaceWebhook: boolean) => Promise<Checked | null>;
   /** The webhook was given back: nothing takes it again by itself. */
@@ -35,7 +41,7 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
-/** `GET /state`, `GET /events?since=N` (NDJSON, stays open), `GET /requests`, `GET /held/dead`, `POST /held/{replay,purge}`, `POST /webhook/{check,release}`, `POST /stop`. */
+/** `GET /` (a page of the requests), `GET /state`, `GET /events?since=N` (NDJSON, stays open), `GET /requests`, `GET /requests/ID`, `POST /requests/ID/replay`, `GET /held/dead`, `POST /held/{replay,purge}`, `POST /webhook/{check,release}`, `POST /stop`. */
 export async function startControl(config: ControlConfig): Promise<ControlServer> {
   const ended = new AbortController();
   const server = http.createServer((req, res) => {
@@ -66,6 +72,7 @@ export async function startControl(config: ControlConfig): Promise<ControlServer
 async function answer(config: ControlConfig, ended: AbortSignal, req: http.IncomingMessage, res: http.ServerResponse): Promise<void> {
   // A web page can point a name of its own at 127.0.0.1 (DNS rebinding); its Host gives it away.
   if (!/^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/i.test(req.headers.host ?? "")) return send(res, 403, { error: "host" });
+  if (`${req.method} ${req.url}` === "GET /") return sendPage(res);
   if (!authorized(req.headers.authorization, config.token)) return send(res, 401, { error: "token" });
   const url = new URL(req.url ?? "/", "http://127.0.0.1");
   switch (`${req.method} ${url.pathname}`) {
@@ -84,7 +91,11 @@ async function answer(config: ControlConfig, ended: AbortSignal, req: http.Incom
       config.release();
       return send(res, 200, {});
     case "GET /requests":
-      return send(res, 200, { counters: config.tunnel()?.counters() ?? null, requests: config.tunnel()?.requests() ?? [] });
+      return send(res, 200, {
+        counters: config.tunnel()?.traffic.counters() ?? null,
+        requests: config.tunnel()?.traffic.list() ?? [],
+        seq: config.journal.last(),
+      });
     case "GET /held/dead":
       return askEdge(config, res, (tunnel) => tunnel.deadLetters());
     case "POST /held/replay":
@@ -100,8 +111,45 @@ async function answer(config: ControlConfig, ended: AbortSignal, req: http.Incom
       res.on("finish", config.stop);
       return send(res, 202, { stopping: true });
     default:
-      return send(res, 404, { error: "path" });
+      return answerRequest(config, req, res, url.pathname);
   }
+}
+
+/** `GET /requests/ID` and `POST /requests/ID/replay`. */
+async function answerRequest(config: ControlConfig, req: http.IncomingMessage, res: http.ServerResponse, path: string): Promise<void> {
+  const [, id = "", replay] = /^\/requests\/(\d{1,15})(\/replay)?$/.exec(path) ?? [];
+  if (req.method !== (replay ? "POST" : "GET") || id === "") return send(res, 404, { error: "path" });
+  try {
+    const exchange = config.tunnel()?.traffic.exchange(id) ?? fail("REQUEST_UNKNOWN", { id });
+    send(res, 200, replay ? await config.inspector.replay(exchange, await readBody(req)) : config.inspector.show(exchange));
+  } catch (error) {
+    send(res, 409, { error: errorBody(asAiryError(error)) });
+  }
+}
+
+/** Throws plain errors. */
+async function readBody(req: http.IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BODY) throw new Error("too large");
+    chunks.push(chunk);
+  }
+  return size === 0 ? {} : JSON.parse(Buffer.concat(chunks).toString("utf8"));
+}
+
+/** Without the token there is nothing in it. Everything is inline, and may come from nowhere else. */
+function sendPage(res: http.ServerResponse): void {
+  const nonce = randomBytes(16).toString("base64");
+  res.writeHead(200, {
+    "content-type": "text/html; charset=utf-8",
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+  });
+  res.end(requestsPage.replaceAll("{{nonce}}", nonce));
 }
 
 /** Answers with what the edge says about this tunnel, or 503 with the error. */

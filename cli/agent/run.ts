@@ -6,6 +6,7 @@ import { AiryError, asAiryError, errorBody, exitCode, whyOf } from "../errors.ts
 import { createAgent } from "./agent.ts";
 import { claimWorkspace } from "./claim.ts";
 import { startControl } from "./control.ts";
+import { createInspector } from "./inspect.ts";
 import { createJournal } from "./journal.ts";
 import { boundedLog } from "./log.ts";
 import { readRecord, removeRecord, writeRecord } from "./record.ts";
@@ -31,6 +32,11 @@ export async function runAgent(ctx: Context): Promise<void> {
     journal,
     state: () => agent.status(),
     tunnel: () => agent.tunnel,
+    inspector: createInspector({
+      target: `http://127.0.0.1:${settings.spec.ports.platform}`,
+      appSecret: settings.spec.facebook?.appSecret ?? null,
+      secrets: secretsOf(settings),
+    }),
     check: (replaceWebhook) => agent.check(replaceWebhook),
     release: () => agent.release(),
     stop: () => stopping.abort(new Error("asked to stop")),

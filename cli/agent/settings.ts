@@ -17,6 +17,8 @@ const settingsSchema = z.object({
   replaceWebhook: z.boolean(),
   /** Whether messages may wait at the edge. */
   hold: z.boolean(),
+  /** Whether headers and bodies of the last requests are kept in memory. */
+  inspect: z.boolean(),
 });
 
 export type AgentSettings = z.output<typeof settingsSchema>;
@@ -27,14 +29,14 @@ export function parseSettings(text: string): AgentSettings {
 }
 
 /** Two starts with the same hash run the same thing. */
-export function settingsHash(settings: Pick<AgentSettings, "engine" | "spec" | "edge" | "edgeKey" | "hold">): string {
-  const { engine, spec, edge, edgeKey, hold } = settings;
+export function settingsHash(settings: Pick<AgentSettings, "engine" | "spec" | "edge" | "edgeKey" | "hold" | "inspect">): string {
+  const { engine, spec, edge, edgeKey, hold, inspect } = settings;
   return createHash("sha256")
     .update(
       JSON.stringify(
         settingsSchema
-          .pick({ engine: true, spec: true, edge: true, edgeKey: true, hold: true })
-          .parse({ engine, spec, edge, edgeKey, hold }),
+          .pick({ engine: true, spec: true, edge: true, edgeKey: true, hold: true, inspect: true })
+          .parse({ engine, spec, edge, edgeKey, hold, inspect }),
       ),
     )
     .digest("hex")

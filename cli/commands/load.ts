@@ -15,6 +15,7 @@ export const load: { [N in CommandName]: () => Promise<Run<N>> } = {
   trigger: async () => (await import("./trigger.ts")).runTrigger,
   open: async () => (await import("./open.ts")).runOpen,
   sandbox: async () => (await import("./sandbox.ts")).runSandbox,
+  requests: async () => (await import("./requests.ts")).runRequests,
   replay: async () => (await import("./replay.ts")).runReplay,
   reprocess: async () => (await import("./reprocess.ts")).runReprocess,
   backup: async () => (await import("./backup.ts")).runBackup,

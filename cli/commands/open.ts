@@ -10,7 +10,8 @@ import { findStandIn } from "./trigger.ts";
 
 /** Throws NOT_RUNNING, NO_SANDBOX. */
 export async function runOpen(options: Options<"open">, ctx: Context): Promise<void> {
-  const url = options.what === "chat" ? await chatUrl(options, ctx) : await inboxUrl(options, ctx);
+  const urls = { inbox: inboxUrl, chat: chatUrl, requests: requestsUrl };
+  const url = await urls[(options.what ?? "inbox") as keyof typeof urls](options, ctx);
   const opened = !options.print && !ctx.out.json && (await openInBrowser(url, ctx.io));
   ctx.out.result({ url, opened }, { text: url });
 }
@@ -20,6 +21,13 @@ async function inboxUrl(options: Options<"open">, { io }: Context): Promise<stri
   const { ports } = await readState(paths);
   if (!(await findAgent(paths)) || !ports) return fail("NOT_RUNNING", { workspace: paths.root });
   return `http://127.0.0.1:${ports.platform}`;
+}
+
+/** On the control address, whose token is in the fragment. */
+async function requestsUrl(options: Options<"open">, { io }: Context): Promise<string> {
+  const paths = await openWorkspace(io, options.workspace);
+  const agent = (await findAgent(paths)) ?? fail("NOT_RUNNING", { workspace: paths.root });
+  return `http://127.0.0.1:${agent.port}/#token=${agent.token}`;
 }
 
 /** The token is in the fragment, which no browser sends anywhere; whoever has the address can be every customer. */

@@ -72,6 +72,7 @@ export const commands = {
         kind: "flag",
         description: "let no messages wait at the edge while this machine cannot take them",
       },
+      { name: "no-inspect", kind: "flag", description: "keep no headers and bodies of requests in memory for airy requests" },
       {
         name: "timeout",
         kind: "seconds",
@@ -189,8 +190,8 @@ export const commands = {
     ],
   },
   open: {
-    summary: "Open the inbox, or the chat page where you are the customer",
-    arguments: [{ name: "what", description: "which page (default: inbox)", choices: ["inbox", "chat"] }],
+    summary: "Open the inbox, the chat page where you are the customer, or the requests",
+    arguments: [{ name: "what", description: "which page (default: inbox)", choices: ["inbox", "chat", "requests"] }],
     options: [{ name: "print", kind: "flag", description: "only print the address" }, json, workspace],
     examples: [
       ["airy open chat", "write as a customer, press buttons, see what the page sends"],
@@ -210,10 +211,39 @@ export const commands = {
       ["airy sandbox --speed 600", "see in six seconds what Facebook does in an hour of failures"],
     ],
   },
+  requests: {
+    summary: "Show the requests that came through the tunnel",
+    arguments: [
+      { name: "what", description: "show: one of them with headers and bodies", choices: ["show"] },
+      { name: "id", description: "which one" },
+    ],
+    options: [
+      { name: "failed", kind: "flag", description: "only those that were not answered, or with 400 and above" },
+      { name: "follow", kind: "flag", short: "f", description: "go on with those that come" },
+      json,
+      workspace,
+    ],
+    examples: [
+      ["airy requests --failed", "the last ones that went wrong"],
+      ["airy requests show 17", "headers and bodies of one; secrets are masked"],
+      ["airy open requests", "the same in the browser"],
+    ],
+  },
   replay: {
-    summary: "Send messages again that were set aside at the edge",
-    options: [{ name: "dead", kind: "flag", description: "all that the platform refused, or that waited too long" }, json, workspace],
-    examples: [["airy replay --dead", "after the reason why they were refused is gone; airy status says how many there are"]],
+    summary: "Send a request to the platform again, or the messages that were set aside at the edge",
+    arguments: [{ name: "id", description: "number of the request, as airy requests shows it" }],
+    options: [
+      { name: "to", kind: "text", value: "URL", description: "send it there instead; without a path, to the one that it had" },
+      { name: "edit", kind: "text", value: "FILE", description: "with this body, signed with the app secret as Facebook would" },
+      { name: "dead", kind: "flag", description: "all messages that the platform refused, or that waited too long" },
+      json,
+      workspace,
+    ],
+    examples: [
+      ["airy replay 17", "the same request once more"],
+      ["airy replay 17 --edit body.json", "another body, with a signature that is valid"],
+      ["airy replay --dead", "after the reason why they were refused is gone; airy status says how many there are"],
+    ],
   },
   reprocess: {
     summary: "Read again what Facebook sent: conversations are made anew from the raw deliveries",
@@ -309,4 +339,4 @@ export type CommandName = keyof typeof commands;
 export type Options<N extends CommandName> = OptionsOf<(typeof commands)[N]>;
 
 /** Commands whose `--json` output is NDJSON that ends with the result. */
-export const streams: ReadonlySet<string> = new Set<CommandName>(["up", "attach", "logs", "proxy", "edge", "sandbox"]);
+export const streams: ReadonlySet<string> = new Set<CommandName>(["up", "attach", "logs", "proxy", "edge", "sandbox", "requests"]);

@@ -28,6 +28,7 @@ export interface Asked {
   replaceWebhook: boolean;
   adopt: boolean;
   noHold: boolean;
+  noInspect: boolean;
 }
 
 /** What a start comes to, before anything was changed. */
@@ -48,6 +49,7 @@ export interface Decision {
   /** What the workspace remembered. */
   stored: State;
   hold: boolean;
+  inspect: boolean;
   replaceWebhook: boolean;
   graphUrl: string;
   api: Config["api"];
@@ -112,6 +114,7 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
     ports,
     stored,
     hold: config.hold && !asked.noHold,
+    inspect: !asked.noInspect,
     replaceWebhook: asked.replaceWebhook,
     graphUrl: config.graphUrl,
     inboxUrl: inboxOrigin(asked.inboxUrl, io.env, ports.platform),
@@ -167,6 +170,7 @@ export function settingsOf(workspace: string, decision: Decision, provisions: Pr
     controlPort: control,
     replaceWebhook: decision.replaceWebhook,
     hold: decision.hold,
+    inspect: decision.inspect,
   };
 }
 

@@ -6,6 +6,7 @@ import { ResetCode, type RequestHead } from "../../edge/wire/frames.ts";
 import { receptionOf, type Reception } from "../../edge/wire/reception.ts";
 import type { MuxStream, StreamHandler } from "../../edge/transport/stream.ts";
 import { inertPath } from "../io/inert.ts";
+import type { Capture } from "./captures.ts";
 import { OrderedQueue, type OrderedExchange } from "./ordered.ts";
 import { verdictOf, type PathVerdict } from "./paths.ts";
 import type { Recorder } from "./recorder.ts";
@@ -48,6 +49,7 @@ class LocalExchange implements StreamHandler, OrderedExchange {
   readonly #pool: Pool;
   readonly #verdict: PathVerdict;
   readonly #id: string;
+  readonly #capture: Capture | null;
   readonly #startedAt = Date.now();
   readonly #startedTick = performance.now();
   #body: Readable | null = null;
@@ -73,6 +75,7 @@ class LocalExchange implements StreamHandler, OrderedExchange {
     this.#pool = pool;
     this.#verdict = verdict;
     this.#id = recorder.nextId();
+    this.#capture = head.upgrade ? null : recorder.capture(head.target, head.headers);
     stream.handler = this;
     // Here already: the body may arrive while an ordered request waits for its turn.
     if (!head.end && !head.upgrade) this.#body = new Readable({ read: () => this.#giveCredit(), highWaterMark: 64 * 1024 });
@@ -82,6 +85,7 @@ class LocalExchange implements StreamHandler, OrderedExchange {
   giveBack(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#capture?.drop();
     this.#body?.destroy();
     this.#stream.reset(ResetCode.ORDER);
   }
@@ -151,6 +155,7 @@ class LocalExchange implements StreamHandler, OrderedExchange {
   serviceData(chunk: Buffer): boolean {
     this.#release();
     this.#bytesOut += chunk.length;
+    this.#capture?.data("response", chunk);
     return this.#stream.write(chunk);
   }
 
@@ -191,6 +196,7 @@ class LocalExchange implements StreamHandler, OrderedExchange {
 
   onData(chunk: Buffer): void {
     this.#bytesIn += chunk.length;
+    this.#capture?.data("request", chunk);
     if (this.#head.upgrade && !this.#socket) {
       this.#early.push(chunk);
       this.#held += chunk.length;
@@ -227,6 +233,7 @@ class LocalExchange implements StreamHandler, OrderedExchange {
 
   #respond(status: number, reason: string, headers: string[], upgrade: boolean): void {
     this.#status = status;
+    this.#capture?.answered(headers);
     this.#stream.respond({ status, reason, headers, end: false, upgrade });
     this.onAnswered?.(receptionOf(status));
   }
@@ -240,7 +247,7 @@ class LocalExchange implements StreamHandler, OrderedExchange {
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#recorder.add({
+    const record = {
       id: this.#id,
       at: new Date(this.#startedAt).toISOString(),
       method: inertPath(this.#head.method),
@@ -250,7 +257,9 @@ class LocalExchange implements StreamHandler, OrderedExchange {
       durationMs: Math.round((performance.now() - this.#startedTick) * 10) / 10,
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
-    });
+    };
+    this.#capture?.finish(record);
+    this.#recorder.add(record);
     this.onAnswered?.("none");
   }
 }

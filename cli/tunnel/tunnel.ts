@@ -11,7 +11,7 @@ import { createForwarder, type Forwarder } from "./forward.ts";
 import { pinKey, pinnedKey } from "./host-keys.ts";
 import { latest } from "./latest.ts";
 import { next, retryDelay, type TunnelEvent } from "./machine.ts";
-import { Recorder, type Counters } from "./recorder.ts";
+import { Recorder } from "./recorder.ts";
 import { watchWake } from "./wake.ts";
 
 /** A refusal that only somebody else can lift is tried again at this pace, where it is tried again at all. */
@@ -54,6 +54,8 @@ export interface TunnelConfig {
   onRequest: (request: RequestRecord) => void;
   /** An edge that was never met before is trusted, and its host key (`SHA256:...`) pinned. */
   onFirstContact?: (fingerprint: string) => void;
+  /** Whether headers and bodies of the last requests are kept in memory. */
+  inspect?: boolean;
   log: (line: string) => void;
 }
 
@@ -61,13 +63,12 @@ export interface RunningTunnel {
   status(): TunnelStatus;
   /** IP address of the edge, while there is a connection. */
   edgeAddress(): string | null;
-  /** The last 20 requests, newest first. */
-  requests(): RequestRecord[];
+  /** What has come through. */
+  readonly traffic: Pick<Recorder, "list" | "counters" | "exchange">;
   /** Resolves when the tunnel is open for the first time; rejects with the AiryError of a refusal, or when it is closed before. */
   opened: Promise<TunnelStatus>;
   /** Resolves when the tunnel is closed for good; the code says why, null when it was told to. */
   closed: Promise<AiryError | null>;
-  counters(): Counters;
   /** Webhooks that the local service refused for good, as the edge keeps them. Throws TUNNEL_NOT_OPEN. */
   deadLetters(): Promise<unknown>;
   /** Sends all of these again; resolves with how many. Throws TUNNEL_NOT_OPEN. */
@@ -89,7 +90,7 @@ class Tunnel implements RunningTunnel {
   readonly closed: Promise<AiryError | null>;
   readonly #config: TunnelConfig;
   readonly #instance = randomUUID();
-  readonly #recorder: Recorder;
+  readonly traffic: Recorder;
   readonly #forwarder: Forwarder;
   readonly #stop = new AbortController();
   readonly #stopWatching: () => void;
@@ -109,8 +110,8 @@ class Tunnel implements RunningTunnel {
 
   constructor(config: TunnelConfig) {
     this.#config = config;
-    this.#recorder = new Recorder(config.onRequest);
-    this.#forwarder = createForwarder(config.target, config.paths, this.#recorder);
+    this.traffic = new Recorder(config.onRequest, config.inspect);
+    this.#forwarder = createForwarder(config.target, config.paths, this.traffic);
     this.#stopWatching = watchWake((what) => this.#onWake(what));
     this.#measuring = setInterval(() => this.#connected?.mux.ping(), MEASURE_MS);
     this.#measuring.unref();
@@ -143,14 +144,6 @@ class Tunnel implements RunningTunnel {
 
   edgeAddress(): string | null {
     return this.#connected?.address ?? null;
-  }
-
-  requests(): RequestRecord[] {
-    return this.#recorder.list();
-  }
-
-  counters(): Counters {
-    return this.#recorder.counters();
   }
 
   deadLetters(): Promise<unknown> {

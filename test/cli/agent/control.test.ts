@@ -6,6 +6,8 @@ import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { askHeld, fetchState, followEvents, requestStop } from "../../../cli/agent/client.ts";
 import { startControl, type ControlServer } from "../../../cli/agent/control.ts";
+import { createInspector } from "../../../cli/agent/inspect.ts";
+import type { Exchange } from "../../../cli/tunnel/captures.ts";
 import { createJournal, type Journal } from "../../../cli/agent/journal.ts";
 import { fail } from "../../../cli/errors.ts";
 import { readyStatus, request } from "../../support/dashboard-events.ts";
@@ -15,13 +17,19 @@ let journal: Journal;
 let control: ControlServer;
 let stopped = 0;
 const token = "control-token";
-const counters = { requests: 1, failed: 0, bytesIn: 10, bytesOut: 20 };
+const counters = { requests: 1, failed: 0, refused: 0, bytesIn: 10, bytesOut: 20 };
 const never = new AbortController().signal;
+
+const exchange: Exchange = {
+  record: request(1),
+  target: "/facebook?hub.verify_token=canary-secret&x=1",
+  request: { headers: ["Authorization", "Bearer x", "X-Any", "app-secret"], body: Buffer.from('{"a":"app-secret"}'), cut: 0 },
+  response: { headers: [], body: Buffer.from([0, 255]), cut: 3 },
+};
 
 async function open(port: number | null): Promise<ControlServer> {
   const tunnel = {
-    requests: () => [request(1)],
-    counters: () => counters,
+    traffic: { list: () => [request(1)], counters: () => counters, exchange: (id: string) => (id === "1" ? exchange : null) },
     deadLetters: async () => [],
     replayDead: async () => 3,
     purgeHeld: async () => fail("TUNNEL_NOT_OPEN", { edge: "edge.example:22", state: "waiting" }),
@@ -32,6 +40,7 @@ async function open(port: number | null): Promise<ControlServer> {
     journal,
     state: async () => readyStatus,
     tunnel: () => tunnel,
+    inspector: createInspector({ target: "http://127.0.0.1:9", appSecret: "app-secret", secrets: ["app-secret"] }),
     check: async (replaceWebhook) => ({ repairs: [`replace ${replaceWebhook}`], failure: null }),
     release: () => {},
     stop: () => (stopped += 1),
@@ -85,7 +94,7 @@ test("answers nothing without the token, and nothing under a name that is not th
 test("serves state, requests and stop", async () => {
   journal.append({ type: "stopped" });
   expect(await fetchState({ port: control.port, token })).toEqual({ status: readyStatus, seq: 1 });
-  expect(JSON.parse((await get("/requests", bearer)).body)).toEqual({ counters, requests: [request(1)] });
+  expect(JSON.parse((await get("/requests", bearer)).body)).toEqual({ counters, requests: [request(1)], seq: expect.any(Number) });
   await requestStop({ port: control.port, token });
   await expect.poll(() => stopped).toBe(1);
 });
@@ -153,4 +162,24 @@ test("passes on what the edge says about held messages, and why it cannot be ask
     code: "TUNNEL_NOT_OPEN",
     details: { edge: "edge.example:22", state: "waiting" },
   });
+});
+
+test("shows a request in full without its secrets, and a page that needs the token for anything", async () => {
+  const { body } = await get("/requests/1", bearer);
+  expect(JSON.parse(body)).toMatchObject({
+    request: {
+      target: "/facebook?hub.verify_token=********&x=1",
+      headers: [
+        ["Authorization", "********"],
+        ["X-Any", "********"],
+      ],
+      body: '{"a":"********"}',
+    },
+    response: { encoding: "base64", body: "AP8=", cut: 3 },
+  });
+  expect((await get("/requests/1", {})).status).toBe(401);
+  expect(JSON.parse((await get("/requests/2", bearer)).body).error.code).toBe("REQUEST_UNKNOWN");
+  const page = await get("/", {});
+  expect([page.status, page.body.includes("{{nonce}}"), /(?:src|href)=/.test(page.body)]).toEqual([200, false, false]);
+  expect((await get("/", { host: "evil.example" })).status).toBe(403);
 });

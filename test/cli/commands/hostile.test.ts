@@ -27,10 +27,12 @@ const lineOf: Partial<Record<CommandName, string[]>> = {
   destroy: ["destroy", "--yes"],
   trigger: ["trigger", "message"],
   replay: ["replay", "--dead"],
+  restore: ["restore", "backup.tar"],
 };
 
 test("every command that has a workspace is tried here", () => {
-  expect(inFolder.sort()).toEqual(["destroy", "doctor", "down", "logs", "open", "replay", "status", "trigger", "up", "webhook"]);
+  const known = "attach backup destroy doctor down logs open replay reprocess requests restore status trigger up webhook";
+  expect(inFolder.sort()).toEqual(known.split(" "));
 });
 
 describe.each(inFolder)("airy %s", (name) => {

@@ -21,6 +21,7 @@ describe("a command line", () => {
         edgeKeys: undefined,
         engine: undefined,
         noHold: true,
+        noInspect: false,
         port: 4300,
         replaceWebhook: false,
         timeout: 5,

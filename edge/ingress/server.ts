@@ -61,7 +61,7 @@ class Ingress implements RunningIngress {
   readonly #options: IngressOptions;
   readonly #bodies = new BodyBudget(BODY_BYTES);
   readonly #server: http.Server;
-  /** Of every open connection. Not a WeakMap, which made garbage collection three times as expensive. */
+  /** Of every open connection. */
   readonly #latest = new Map<Duplex, Latest>();
   #inFlight = 0;
   #stopping = false;

@@ -1,8 +1,10 @@
 /** The state of a workspace that runs, which the control API shows, and what changes it. */
 import { randomBytes } from "node:crypto";
 import type { WorkspacePaths } from "../config/paths.ts";
+import { acquireLock } from "../config/lock.ts";
 import { readState } from "../config/state.ts";
 import type { Context } from "../context.ts";
+import { asAiryError } from "../errors.ts";
 import type { Emit, StatusData, TunnelStatus, WebhookStatus } from "../events.ts";
 import { createHttpClient } from "../io/http.ts";
 import { startTime } from "../io/process.ts";
@@ -126,8 +128,24 @@ class Agent {
         onStarted: async (service) => {
           if (service === "facebook" && settings.spec.sandbox) await this.#registration.afterStart(target);
         },
+        onDown: () => this.#bringBack(),
       }),
     ]);
+  }
+
+  /** Containers do not come back with their engine. Where a launcher is at work, that is its business. */
+  async #bringBack(): Promise<void> {
+    const { ctx, paths, settings, signal, log } = this.#options;
+    log("docker is back, and not all services are: they are started again");
+    try {
+      const lock = await acquireLock(paths.lock, "up", ctx.io);
+      await this.#engine.up(settings.spec, this.#emit, signal).finally(() => lock.release());
+    } catch (error) {
+      const { code, message } = asAiryError(error);
+      if (signal.aborted || code === "LOCKED") return;
+      log(`docker is back, the services are not: ${code} ${message}`);
+      this.#emit({ type: "warning", code, message, action: "airy up" });
+    }
   }
 
   async status(): Promise<StatusData> {

@@ -4,7 +4,7 @@ import type { Emit } from "../events.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { readRecord } from "./record.ts";
-import { lookAtServices } from "./status.ts";
+import { isUp, lookAtServices } from "./status.ts";
 
 interface ServiceWatch {
   platform: Pick<Platform, "status" | "changes">;
@@ -15,6 +15,8 @@ interface ServiceWatch {
   signal: AbortSignal;
   /** A service was started again without anybody in this process having done so. */
   onStarted: (service: string) => Promise<void>;
+  /** The engine was away and is back, and a service is not. Once for each time that the engine comes back. */
+  onDown: () => Promise<void>;
 }
 
 /** Reports services whose state has changed, or that are gone, and an engine that does not answer. */
@@ -22,7 +24,7 @@ export async function watchServices(watch: ServiceWatch): Promise<void> {
   const { platform, workspace, expected, emit, signal } = watch;
   const known = new Map<string, string>();
   let problem = "";
-  for await (const started of platform.changes(workspace, signal)) {
+  for await (const { started, back } of platform.changes(workspace, signal)) {
     const { services, problems } = await lookAtServices(platform, workspace, expected);
     if (signal.aborted) return;
     for (const service of services) {
@@ -35,6 +37,7 @@ export async function watchServices(watch: ServiceWatch): Promise<void> {
     if (first && first.code !== problem) emit({ type: "warning", ...first });
     problem = first?.code ?? "";
     for (const service of started) await watch.onStarted(service);
+    if (back && !first && !services.every(isUp)) await watch.onDown();
   }
 }
 

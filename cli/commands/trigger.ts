@@ -93,8 +93,10 @@ export async function findStandIn(workspace: string | undefined, { io, signal }:
   const running = await findAgent(paths);
   const alone = running ? null : await findAlone(io.cwd);
   if (alone) return { http, signal, ...alone };
-  await requireAnswer(running ?? fail("NOT_RUNNING", { workspace: paths.root, sandbox: true }));
+  if (!running) return fail("NOT_RUNNING", { workspace: paths.root, sandbox: true });
   const state = await readState(paths);
+  // With docker stand-in and edge are containers: they do without the agent process, and the edge then holds.
+  if (state.engine === "embedded") await requireAnswer(running);
   const secrets = await readSecrets(paths);
   if (!state.sandbox || !state.ports || !secrets) return fail("NO_SANDBOX");
   return { http, signal, sandboxUrl: `http://127.0.0.1:${state.ports.facebook}`, commandToken: secrets.sandbox.commandToken };

@@ -38,7 +38,9 @@ export async function listenToContainers(engine: Engine, project: string, { onEv
   stream.on("close", () => {
     if (!stopped) onEnd();
   });
-  createInterface({ input: stream }).on("line", (line) => {
+  const lines = createInterface({ input: stream });
+  lines.on("error", () => {}); // that of the stream again
+  lines.on("line", (line) => {
     const parsed = eventSchema.safeParse(parseJson(line));
     if (!parsed.success || stopped) return;
     const { Action, Actor } = parsed.data;

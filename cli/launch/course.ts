@@ -3,6 +3,7 @@ import { fetchState } from "../agent/client.ts";
 import type { AgentRecord } from "../agent/record.ts";
 import { isUp } from "../agent/status.ts";
 import type { StatusData } from "../events.ts";
+import { retry } from "../io/retry.ts";
 import type { Course } from "../steps/plan.ts";
 
 export interface CourseInput {
@@ -25,9 +26,11 @@ export async function findCourse({ agent, build, config }: CourseInput): Promise
   if (agent.build !== build) return replace("it is of another build");
   if (agent.config !== config) return replace("the configuration has changed");
   if (agent.phase === "stopping") return replace("it is stopping");
-  if (agent.phase === "starting") return { course: { kind: "await" }, live: null };
-  const live = await fetchState(agent).catch(() => null);
+  // One that starts has much to do, and may be slow to answer.
+  const delaysMs = agent.phase === "starting" ? [0, 0] : [];
+  const live = await retry(() => fetchState(agent).catch(() => null), { delaysMs, again: (found) => found === null });
   if (!live) return replace("it does not answer");
+  if (agent.phase === "starting") return { course: { kind: "await" }, live: null };
   const { tunnel, platform, engine } = live.status;
   // It does not try again: two clients with one key would take the name from each other for ever.
   if (tunnel?.state === "closed") return replace(`its tunnel is closed (${tunnel.reason ?? "stopped"})`, tunnel.reason === "TAKEN_OVER");

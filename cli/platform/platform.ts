@@ -76,6 +76,13 @@ export interface Usable {
   at: EngineAt | null;
 }
 
+export interface Change {
+  /** The services that were started since the last time. */
+  started: readonly string[];
+  /** The engine was away, or was started again, and answers now. */
+  back: boolean;
+}
+
 export interface Platform {
   readonly engine: EngineName;
   /** Whether this engine can be used here, read-only; `reason` says why not in a line, `error` is what to throw where it was asked for. */
@@ -92,8 +99,8 @@ export interface Platform {
   restart?(workspace: string, service: string): Promise<void>;
   /** What is there; a service that should be and is not is missing in it. */
   status(workspace: string): Promise<ServiceStatus[]>;
-  /** Yields whenever a service may have changed: the names of those that were started since. Ends with the signal. */
-  changes(workspace: string, signal: AbortSignal): AsyncIterable<string[]>;
+  /** Yields whenever a service may have changed. Ends with the signal. */
+  changes(workspace: string, signal: AbortSignal): AsyncIterable<Change>;
   /** Log lines, oldest first. */
   logs(workspace: string, options: { service: string | null; tail: number; follow: boolean; signal: AbortSignal }): AsyncIterable<LogLine>;
 }

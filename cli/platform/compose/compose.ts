@@ -10,7 +10,7 @@ import type { Emit, ServiceStatus } from "../../events.ts";
 import type { Io } from "../../io/io.ts";
 import { joinSignals } from "../../io/signals.ts";
 import { readLogs, savedLogs } from "../embedded/logs.ts";
-import type { LogLine, Platform, PlatformSpec, Usable } from "../platform.ts";
+import type { Change, LogLine, Platform, PlatformSpec, Usable } from "../platform.ts";
 import { composeDown, composeUp, configHashes, requireCompose } from "./cli.ts";
 import { execute, listContainers, observeContainers, type Container } from "./containers.ts";
 import { build, imagesOf, isPresent, removeOldImages, whyUnavailable, type ImageSet, type Package } from "./image.ts";
@@ -125,7 +125,7 @@ class Compose implements Platform {
     });
   }
 
-  async *changes(workspace: string, signal: AbortSignal): AsyncGenerator<string[]> {
+  async *changes(workspace: string, signal: AbortSignal): AsyncGenerator<Change> {
     yield* watchChanges(() => this.#connect(), await projectName(workspace), signal, RETRY_MS);
   }
 

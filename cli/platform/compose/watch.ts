@@ -4,6 +4,7 @@ import type { Engine } from "../../docker/engine.ts";
 import { listenToContainers, type ContainerEvent } from "../../docker/events.ts";
 import type { Emit } from "../../events.ts";
 import { AiryError } from "../../errors.ts";
+import type { Change } from "../platform.ts";
 import { observeContainers, type Container } from "./containers.ts";
 import { logTail } from "./logs.ts";
 
@@ -74,18 +75,16 @@ export async function watchUntilHealthy(options: WatchOptions, start: () => Prom
   }
 }
 
-/**
- * Yields whenever something about the containers may have changed: the services that were started since the last time. Goes on when the engine
- * goes and comes back; `connect` gets a new one.
- */
+/** Yields whenever something about the containers may have changed. Goes on when the engine goes and comes back; `connect` gets a new one. */
 export async function* watchChanges(
   connect: () => Promise<Engine>,
   project: string,
   signal: AbortSignal,
   retryMs: number,
-): AsyncGenerator<string[]> {
+): AsyncGenerator<Change> {
   const bell = createBell();
   signal.addEventListener("abort", bell.ring);
+  let asked = false;
   while (!signal.aborted) {
     const stream = { open: true };
     const started = new Set<string>();
@@ -104,12 +103,13 @@ export async function* watchChanges(
       )
       .catch(() => null);
     if (!stop) stream.open = false;
-    yield [];
+    yield { started: [], back: asked && stop !== null };
+    asked = true;
     while (!signal.aborted && stream.open) {
       await bell.rung(null);
       const names = [...started];
       started.clear();
-      if (!signal.aborted) yield names;
+      if (!signal.aborted) yield { started: names, back: false };
     }
     stop?.();
     if (!stop) await delay(retryMs, undefined, { signal }).catch(() => {});

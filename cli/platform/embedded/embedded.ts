@@ -95,7 +95,7 @@ export function createEmbedded({ host, pid, webDir }: EmbeddedOptions): Platform
     // The services say themselves how they fare; this is for what they do not notice.
     async *changes(_, signal) {
       while (!signal.aborted) {
-        yield [];
+        yield { started: [], back: false };
         await delay(lookAgainMs, undefined, { signal }).catch(() => {});
       }
     },

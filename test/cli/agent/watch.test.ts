@@ -31,11 +31,19 @@ test("a service that changes or goes is reported once for each change, one that 
       return next ?? [];
     },
     async *changes() {
-      while (seen.length > 0) yield seen.length === 1 ? ["platform"] : [];
+      while (seen.length > 0) yield { started: seen.length === 1 ? ["platform"] : [], back: false };
     },
   };
   const onStarted = async (service: string): Promise<void> => void started.push(service);
-  await watchServices({ platform, workspace: "/", expected: ["platform"], emit, signal: controller.signal, onStarted });
+  await watchServices({
+    platform,
+    workspace: "/",
+    expected: ["platform"],
+    emit,
+    signal: controller.signal,
+    onStarted,
+    onDown: async () => {},
+  });
   expect(events.map((event) => (event.type === "service" ? `${event.service.state} ${event.service.health}` : event.type))).toEqual([
     "running unhealthy",
     "missing none",
@@ -43,6 +51,47 @@ test("a service that changes or goes is reported once for each change, one that 
     "running healthy",
   ]);
   expect(started).toEqual(["platform"]);
+});
+
+test("services that are not back with their engine are brought back, once; nothing is done while all is well or the engine is away", async () => {
+  const down = new AiryError("DOCKER_DOWN", { reason: "nobody listens" });
+  const healthy: ServiceStatus = { name: "platform", state: "running", health: "healthy" };
+  const exited: ServiceStatus = { name: "platform", state: "exited", health: "none" };
+  // What the engine shows, whether it has just come back, how often services were brought back by then.
+  const seen: [ServiceStatus | AiryError, boolean, number][] = [
+    [exited, false, 0],
+    [healthy, true, 0],
+    [down, true, 0],
+    [exited, true, 1],
+    [exited, false, 1],
+    [healthy, false, 1],
+  ];
+  let now = seen[0]!;
+  let brought = 0;
+  const counts: number[] = [];
+  const platform: Pick<Platform, "status" | "changes"> = {
+    status: async () => {
+      if (now[0] instanceof AiryError) throw now[0];
+      return [now[0]];
+    },
+    async *changes() {
+      for (now of seen) {
+        yield { started: [], back: now[1] };
+        counts.push(brought);
+      }
+    },
+  };
+  const onDown = async (): Promise<void> => void (brought += 1);
+  await watchServices({
+    platform,
+    workspace: "/",
+    expected: ["platform"],
+    emit,
+    signal: controller.signal,
+    onStarted: async () => {},
+    onDown,
+  });
+  expect(counts).toEqual(seen.map(([, , count]) => count));
 });
 
 test("a process whose record is gone, or somebody else's, is told", async () => {

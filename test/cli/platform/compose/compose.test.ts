@@ -171,7 +171,8 @@ describe.skipIf(!hasDocker)("the docker engine", () => {
       await changes.next();
       const started = new Set<string>();
       const reading = (async () => {
-        for (let next = await changes.next(); !next.done; next = await changes.next()) for (const name of next.value) started.add(name);
+        for (let next = await changes.next(); !next.done; next = await changes.next())
+          for (const name of next.value.started) started.add(name);
       })();
       docker("rm", "--force", `${project}-postgres-1`);
       expect((await engine.status(spec.workspace)).map(({ name }) => name)).not.toContain("postgres");

@@ -22,6 +22,7 @@ import type { AgentRecord } from "./record.ts";
 import { settingsHash, type AgentSettings } from "./settings.ts";
 import { buildStatus, lookAtServices } from "./status.ts";
 import { watchServices } from "./watch.ts";
+import { startLocalEdge } from "./local-edge.ts";
 import { Registration, type Checked } from "./registration.ts";
 import { connect, start, type WorkContext } from "./work.ts";
 
@@ -51,6 +52,7 @@ class Agent {
   readonly #identity: Identity;
   readonly #registration: Registration;
   #target: SourceTarget | null = null;
+  #edge: { close(): Promise<void> } | null = null;
   readonly #expected: string[];
   readonly #work: WorkContext;
   #webhooks: WebhookStatus[] = [];
@@ -73,6 +75,9 @@ class Agent {
       http,
       emit: this.#emit,
       signal,
+      openEdge: async () => {
+        if (settings.localEdge) this.#edge = await startLocalEdge(spec, settings.localEdge, options.log);
+      },
       startTunnel: () => this.#openTunnel(),
       pages: () => this.#registration.checkPages(),
       callbacks: () => earlierCallbacks(options.paths, identity),
@@ -167,6 +172,7 @@ class Agent {
   async stop(): Promise<void> {
     const { engine, spec } = this.#options.settings;
     await this.tunnel?.close();
+    await this.#edge?.close();
     if (engine === "embedded") await this.#engine.down(spec.workspace, this.#emit);
   }
 
@@ -216,7 +222,7 @@ class Agent {
 
   async #remember(callbackUrl: string): Promise<void> {
     const { paths, settings } = this.#options;
-    const heldAt = settings.hold && !settings.spec.sandbox ? { ...settings.edge, key: settings.edgeKey } : null;
+    const heldAt = settings.hold && !settings.spec.sandbox && !settings.localEdge ? { ...settings.edge, key: settings.edgeKey } : null;
     await rememberCallback(paths, callbackUrl, ({ ports }) => ({ heldAt, ports: ports && { ...ports, control: this.record.port } }));
   }
 }

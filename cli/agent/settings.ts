@@ -10,6 +10,8 @@ const settingsSchema = z.object({
   engine: z.enum(["docker", "embedded"]),
   spec: specSchema,
   edge: z.object({ host: z.string(), port }),
+  /** An edge that the agent process runs itself; null where another one is used, or that of a sandbox. */
+  localEdge: z.object({ domain: z.string(), edgeHostKey: z.string(), edgeKeys: z.string() }).nullable(),
   /** Public host key of the edge where it is known; null: pinned on first contact. */
   edgeKey: z.string().nullable(),
   /** Port of the control API the last time; null: any. */
@@ -29,14 +31,16 @@ export function parseSettings(text: string): AgentSettings {
 }
 
 /** Two starts with the same hash run the same thing. */
-export function settingsHash(settings: Pick<AgentSettings, "engine" | "spec" | "edge" | "edgeKey" | "hold" | "inspect">): string {
-  const { engine, spec, edge, edgeKey, hold, inspect } = settings;
+export function settingsHash(
+  settings: Pick<AgentSettings, "engine" | "spec" | "edge" | "localEdge" | "edgeKey" | "hold" | "inspect">,
+): string {
+  const { engine, spec, edge, localEdge, edgeKey, hold, inspect } = settings;
   return createHash("sha256")
     .update(
       JSON.stringify(
         settingsSchema
-          .pick({ engine: true, spec: true, edge: true, edgeKey: true, hold: true, inspect: true })
-          .parse({ engine, spec, edge, edgeKey, hold, inspect }),
+          .pick({ engine: true, spec: true, edge: true, localEdge: true, edgeKey: true, hold: true, inspect: true })
+          .parse({ engine, spec, edge, localEdge, edgeKey, hold, inspect }),
       ),
     )
     .digest("hex")
@@ -44,9 +48,10 @@ export function settingsHash(settings: Pick<AgentSettings, "engine" | "spec" | "
 }
 
 /** Everything in the settings that must not be shown. */
-export function secretsOf(settings: Pick<AgentSettings, "spec">): string[] {
-  const { spec } = settings;
+export function secretsOf(settings: Pick<AgentSettings, "spec" | "localEdge">): string[] {
+  const { spec, localEdge } = settings;
   return [
+    localEdge?.edgeHostKey,
     spec.secrets.databasePassword,
     spec.secrets.verifyToken,
     spec.secrets.platformSecret,

@@ -25,6 +25,8 @@ export interface WorkContext {
   http: HttpClient;
   emit: Emit;
   signal: AbortSignal;
+  /** Where the edge is one of our own. Throws PORT_TAKEN, EDGE_START. */
+  openEdge: () => Promise<void>;
   startTunnel: () => RunningTunnel;
   /** Looks at the pages that were connected before, and mends them. */
   pages: () => Promise<unknown>;
@@ -47,6 +49,7 @@ export async function start(work: WorkContext): Promise<SourceTarget> {
     {
       platform: () => platform.up(spec, emit, signal).then(() => ({})),
       tunnel: async () => {
+        await work.openEdge();
         const tunnel = work.startTunnel();
         // Closed for good while it starts: what fails from then on fails because of that.
         void tunnel.closed.then((error) => error && lost.abort(error));

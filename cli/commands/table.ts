@@ -18,7 +18,8 @@ const edge = {
   name: "edge",
   kind: "text",
   value: "HOST[:PORT]",
-  description: "SSH address of the edge (default: tunnel.airy.co:22)",
+  description:
+    "SSH address of the edge (default: tunnel.airy.co:22); up: local is one on this machine, whose URLs only this machine reaches",
 } as const satisfies OptionSpec;
 const verifyToken = {
   name: "verify-token",

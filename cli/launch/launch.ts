@@ -68,7 +68,7 @@ export async function planLaunch(input: Pick<LaunchInput, "asked" | "config" | "
   const { paths, io, emit, build } = input;
   const agent = await findAgent(paths);
   const decision = await decide({ asked: input.asked, config: input.config, paths, agent, lost: new Set(), io, emit });
-  const provisions = await provided(paths, decision.sandbox);
+  const provisions = await provided(paths, decision.localEdge);
   const config = provisions && settingsHash(settingsOf(paths.root, decision, provisions));
   const { course } = await findCourse({ agent, build: build.id, config });
   return { decision, steps: await stepsOf(decision, course, emit) };
@@ -99,7 +99,7 @@ async function attempt(input: LaunchInput, lost: ReadonlySet<number>): Promise<L
   input.handOver(agent ? "agent" : "launcher");
   const decision = await decide({ asked: input.asked, config: input.config, paths, agent, lost, io, emit });
   input.chosen(decision.platform.engine);
-  const settings = settingsOf(paths.root, decision, await provide(paths, decision.sandbox));
+  const settings = settingsOf(paths.root, decision, await provide(paths, decision.localEdge));
   for (const secret of secretsOf(settings)) input.hide(secret);
   const found = await findCourse({ agent, build: input.build.id, config: settingsHash(settings) });
   if (!agent) return begin(input, decision, settings, found.course);

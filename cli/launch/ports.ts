@@ -11,6 +11,8 @@ export interface PortsInput {
   asked: number | undefined;
   stored: Ports | null;
   sandbox: boolean;
+  /** An edge on this machine, which a sandbox has in any case. */
+  localEdge?: boolean;
   /** Services of this workspace run at present, so that the stored ports are taken by ourselves. */
   running: boolean;
   /** Known to be taken, whatever they look like. */
@@ -49,6 +51,7 @@ export async function choosePorts(input: PortsInput, emit: Emit): Promise<Ports>
   return ports;
 }
 
-function namesOf(input: Pick<PortsInput, "sandbox">): readonly ("platform" | "edgeSsh" | "edgeHttp" | "facebook")[] {
-  return input.sandbox ? ["platform", "edgeSsh", "edgeHttp", "facebook"] : ["platform"];
+function namesOf(input: Pick<PortsInput, "sandbox" | "localEdge">): readonly ("platform" | "edgeSsh" | "edgeHttp" | "facebook")[] {
+  if (input.sandbox) return ["platform", "edgeSsh", "edgeHttp", "facebook"];
+  return input.localEdge ? ["platform", "edgeSsh", "edgeHttp"] : ["platform"];
 }

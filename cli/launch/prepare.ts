@@ -37,6 +37,8 @@ export interface Decision {
   /** What the engine says of itself; null where it was not asked, because the agent process runs. */
   usable: Usable | null;
   sandbox: boolean;
+  /** Whether the edge is one on this machine. */
+  localEdge: boolean;
   app: ReturnType<typeof facebookApp>;
   /** Where the tunnel goes. */
   edge: EdgeAddress;
@@ -55,15 +57,18 @@ export interface Decision {
   api: Config["api"];
 }
 
-/** The secrets that a start needs, the host key of the sandbox's own edge among them. */
+/** The secrets that a start needs, the host key of an edge of its own among them. */
 export interface Provisions {
   secrets: Secrets;
   /** Of the workspace itself. */
   identity: Identity;
-  sandboxEdge: Identity | null;
+  ownEdge: Identity | null;
 }
 
-/** Domain of the sandbox's own edge; `*.localhost` leads to this machine (RFC 6761). */
+/** In place of an address: an edge on this machine, without the stand-in that a sandbox has. */
+const LOCAL_EDGE = "local";
+
+/** Domain of an edge of our own; `*.localhost` leads to this machine (RFC 6761). */
 const SANDBOX_DOMAIN = "tunnel.localhost";
 
 export interface PrepareInput {
@@ -90,8 +95,9 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
   const sandbox = chooseMode(asked, stored, agent !== null);
   // Before ports are looked for: what is wrong here is the user's to correct.
   const app = sandbox ? null : facebookApp(config, paths.config);
-  const remote = sandbox ? null : await chooseEdge(asked, config.edge, paths);
-  const admitted = await readAdmitted(asked.edgeKeys, sandbox, io.cwd);
+  const localEdge = sandbox || (asked.edge ?? config.edge) === LOCAL_EDGE;
+  const remote = localEdge ? null : await chooseEdge(asked, config.edge, paths);
+  const admitted = await readAdmitted(asked.edgeKeys, localEdge, io.cwd);
 
   const engineAsked = (asked.engine ?? config.engine ?? "auto") as "auto" | "docker" | "embedded";
   const { platform, usable } = await chooseEngine(
@@ -100,13 +106,14 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
     emit,
   );
   const running = agent !== null || (platform.engine === "docker" && (await runs(platform, paths.root)));
-  const portsInput = { asked: asked.port, stored: stored.ports, sandbox, running, lost };
+  const portsInput = { asked: asked.port, stored: stored.ports, sandbox, localEdge, running, lost };
   await check({ workspace: paths.root, engine: platform.engine, ports: portWishes(portsInput), edge: remote }, agent, emit);
   const ports = await choosePorts(portsInput, emit);
   return {
     platform,
     usable,
     sandbox,
+    localEdge,
     app,
     edge: remote ?? { host: "127.0.0.1", port: ports.edgeSsh },
     edgeKey: asked.edgeKey ?? null,
@@ -123,27 +130,32 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
 }
 
 /** Reads them, or makes them. */
-export async function provide(paths: WorkspacePaths, sandbox: boolean): Promise<Provisions> {
+export async function provide(paths: WorkspacePaths, localEdge: boolean): Promise<Provisions> {
   return {
     secrets: await loadOrCreateSecrets(paths),
     identity: await loadOrCreateIdentity(paths.identity),
-    sandboxEdge: sandbox ? await loadOrCreateIdentity(paths.sandboxEdgeKey) : null,
+    ownEdge: localEdge ? await loadOrCreateIdentity(paths.sandboxEdgeKey) : null,
   };
 }
 
 /** null where something of it would have to be made first. */
-export async function provided(paths: WorkspacePaths, sandbox: boolean): Promise<Provisions | null> {
-  const keys = await Promise.all([paths.identity, ...(sandbox ? [paths.sandboxEdgeKey] : [])].map((file) => readText(file)));
+export async function provided(paths: WorkspacePaths, localEdge: boolean): Promise<Provisions | null> {
+  const keys = await Promise.all([paths.identity, ...(localEdge ? [paths.sandboxEdgeKey] : [])].map((file) => readText(file)));
   const there = (await readSecrets(paths)) !== null && !keys.includes(null);
-  return there ? provide(paths, sandbox) : null;
+  return there ? provide(paths, localEdge) : null;
 }
 
 /** What the agent process is told. Pure. */
 export function settingsOf(workspace: string, decision: Decision, provisions: Provisions): Omit<AgentSettings, "startId"> {
-  const { app, ports, platform } = decision;
-  const { secrets, identity, sandboxEdge } = provisions;
+  const { app, ports, platform, sandbox } = decision;
+  const { secrets, identity, ownEdge } = provisions;
   const { control, ...published } = ports;
   const facebook = app && { appId: app.appId, appSecret: app.appSecret, graphUrl: decision.graphUrl };
+  const own = ownEdge && {
+    domain: SANDBOX_DOMAIN,
+    edgeHostKey: ownEdge.privateKey,
+    edgeKeys: `${identity.publicKey}\n${decision.admitted}`,
+  };
   return {
     engine: platform.engine,
     spec: {
@@ -155,18 +167,20 @@ export function settingsOf(workspace: string, decision: Decision, provisions: Pr
         platformSecret: secrets.platformSecret,
       },
       api: decision.api,
-      facebook: sandboxEdge ? standIn(secrets, ports.facebook) : facebook,
+      facebook: sandbox ? standIn(secrets, ports.facebook) : facebook,
       ...(decision.inboxUrl !== null && { inboxUrl: decision.inboxUrl }),
-      sandbox: sandboxEdge && {
-        domain: SANDBOX_DOMAIN,
-        edgeHostKey: sandboxEdge.privateKey,
-        edgeKeys: `${identity.publicKey}\n${decision.admitted}`,
-        page: { id: secrets.sandbox.pageId, name: "Sandbox Page", token: secrets.sandbox.pageToken },
-        commandToken: secrets.sandbox.commandToken,
-      },
+      sandbox:
+        sandbox && own
+          ? {
+              ...own,
+              page: { id: secrets.sandbox.pageId, name: "Sandbox Page", token: secrets.sandbox.pageToken },
+              commandToken: secrets.sandbox.commandToken,
+            }
+          : null,
     },
+    localEdge: sandbox ? null : own,
     edge: decision.edge,
-    edgeKey: sandboxEdge?.publicKey ?? decision.edgeKey,
+    edgeKey: ownEdge?.publicKey ?? decision.edgeKey,
     controlPort: control,
     replaceWebhook: decision.replaceWebhook,
     hold: decision.hold,

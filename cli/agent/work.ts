@@ -29,7 +29,7 @@ export interface WorkContext {
   openEdge: () => Promise<void>;
   startTunnel: () => RunningTunnel;
   /** Looks at the pages that were connected before, and mends them. */
-  pages: () => Promise<unknown>;
+  pages: () => Promise<string[]>;
   /** Earlier callback URLs of this workspace; the present one is added by {@link WorkContext.remember}. */
   callbacks: () => Promise<readonly string[]>;
   /** Before anybody else is told of it, so that a URL of ours is never taken for somebody else's. */
@@ -140,6 +140,6 @@ async function register(work: WorkContext, target: SourceTarget): Promise<Outcom
   }
   const app = await work.source.check(work.signal);
   await work.source.register(target, { replaceWebhook: work.settings.replaceWebhook, reached: true }, work.emit, work.signal);
-  await work.pages();
+  for (const message of await work.pages()) work.emit({ type: "warning", code: "WEBHOOK_REPAIRED", message });
   return { detail: `app ${app.account}` };
 }

@@ -572,6 +572,25 @@ export const catalogue = {
     why: (d) => `${d.reason}`,
     actions: () => ["airy version", "airy up --edge HOST[:PORT]"],
   }),
+  FORWARD_REFUSED: entry<{ edge: string; port: number; reason: string }>({
+    category: "tunnel",
+    exit: 20,
+    retryable: false,
+    what: (d) => `The SSH server ${d.edge} does not forward its port ${d.port} to this machine.`,
+    why: (d) => `${d.reason}. The port may be taken, below 1024 and not the user's to open, or forwarding is switched off there.`,
+    actions: () => [
+      "airy-proxy PORT --edge USER@HOST --remote-port 8080 --public-url https://HOST",
+      "sshd -T | grep -i -e allowtcpforwarding -e permitlisten",
+    ],
+  }),
+  PUBLIC_URL_UNKNOWN: entry<{ edge: string }>({
+    category: "tunnel",
+    exit: 20,
+    retryable: false,
+    what: (d) => `The SSH server ${d.edge} has not said under which URL it publishes this machine.`,
+    why: () => "It forwards the port, but printed no URL in a line about it.",
+    actions: () => ["airy-proxy PORT --edge USER@HOST --public-url https://HOST"],
+  }),
   NAME_TAKEN: entry<{ edge: string; name?: string | null }>({
     category: "tunnel",
     exit: 20,

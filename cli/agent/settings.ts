@@ -9,7 +9,12 @@ const settingsSchema = z.object({
   startId: z.string(),
   engine: z.enum(["docker", "embedded"]),
   spec: specSchema,
-  edge: z.object({ host: z.string(), port }),
+  edge: z.object({
+    host: z.string(),
+    port,
+    fallbackPort: port.optional(),
+    plain: z.object({ user: z.string(), publicUrl: z.string().nullable(), remotePort: port }).optional(),
+  }),
   /** An edge that the agent process runs itself; null where another one is used, or that of a sandbox. */
   localEdge: z.object({ domain: z.string(), edgeHostKey: z.string(), edgeKeys: z.string() }).nullable(),
   /** Public host key of the edge where it is known; null: pinned on first contact. */

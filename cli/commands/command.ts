@@ -18,6 +18,8 @@ interface ArgumentSpec {
   name: string;
   description: string;
   required?: boolean;
+  /** Any number of them. */
+  many?: boolean;
   choices?: readonly string[];
 }
 
@@ -44,7 +46,7 @@ type Camel<S extends string> = S extends `${infer A}-${infer B}` ? `${A}${Capita
 export type OptionsOf<S extends CommandSpec> = {
   [O in S["options"][number] as Camel<O["name"]>]: Value<O["kind"]>;
 } & (S extends { arguments: readonly (infer A extends ArgumentSpec)[] }
-  ? { [P in A as P["name"]]: P extends { required: true } ? string : string | undefined }
+  ? { [P in A as P["name"]]: P extends { many: true } ? string[] : P extends { required: true } ? string : string | undefined }
   : unknown);
 
 /** `replace-webhook` -> `replaceWebhook`. */

@@ -53,7 +53,8 @@ export function parse(argv: readonly string[], env: Env, version: string): Parse
 
 function declare(command: Command, name: string, spec: CommandSpec): void {
   for (const argument of spec.arguments ?? []) {
-    const text = argument.required ? `<${argument.name}>` : `[${argument.name}]`;
+    const name = argument.many ? `${argument.name}...` : argument.name;
+    const text = argument.required ? `<${name}>` : `[${name}]`;
     command.argument(text, argument.description + (argument.choices ? ` (${argument.choices.join(", ")})` : ""));
   }
   for (const option of spec.options) {

@@ -19,7 +19,20 @@ const edge = {
   kind: "text",
   value: "HOST[:PORT]",
   description:
-    "SSH address of the edge (default: tunnel.airy.co:22); up: local is one on this machine, whose URLs only this machine reaches",
+    "SSH address of the edge (default: tunnel.airy.co:22), or USER@HOST[:PORT] of any other SSH server; up: local is an edge on this " +
+    "machine, whose URLs only this machine reaches",
+} as const satisfies OptionSpec;
+const publicUrl = {
+  name: "public-url",
+  kind: "text",
+  value: "URL",
+  description: "with --edge USER@HOST: where this machine is reached (default: what the server prints)",
+} as const satisfies OptionSpec;
+const remotePort = {
+  name: "remote-port",
+  kind: "port",
+  value: "N",
+  description: "with --edge USER@HOST: port there (default: 80; with --public-url 8080)",
 } as const satisfies OptionSpec;
 const verifyToken = {
   name: "verify-token",
@@ -47,6 +60,8 @@ export const commands = {
       json,
       edge,
       edgeKey,
+      publicUrl,
+      remotePort,
       {
         name: "edge-keys",
         kind: "text",
@@ -273,10 +288,18 @@ export const commands = {
   },
   proxy: {
     summary: "Give a local web server a public URL (also as airy-proxy)",
-    arguments: [{ name: "target", description: "port, host:port or URL of the local server", required: true }],
+    arguments: [
+      {
+        name: "target",
+        many: true,
+        description: "port, host:port or URL of the local server, or /path=target for what is below a path (default: http://localhost:80)",
+      },
+    ],
     options: [
       edge,
       edgeKey,
+      publicUrl,
+      remotePort,
       { name: "path", kind: "list", value: "PREFIX", description: "expose only paths with this prefix (default: all)" },
       {
         name: "hold",
@@ -284,14 +307,45 @@ export const commands = {
         value: "PREFIX",
         description: "let the edge keep POSTs with this prefix while they cannot be delivered",
       },
-      { name: "identity", kind: "text", value: "FILE", description: "private key; the public name follows from it" },
+      {
+        name: "identity",
+        kind: "text",
+        value: "FILE",
+        description: "private key, or ssh-agent for the first one of yours; the public name follows from it",
+      },
       { name: "name", kind: "text", value: "NAME", description: "a name of your choice, yours from the first time on" },
       { name: "ephemeral", kind: "flag", description: "a random name, forgotten when the tunnel closes" },
+      {
+        name: "host-header",
+        kind: "text",
+        value: "HOST",
+        description: "Host header at the local server; rewrite: its own address (default: the public one)",
+      },
+      {
+        name: "verify",
+        kind: "text",
+        value: "WHOSE",
+        choices: ["facebook", "facebook-sha1"],
+        description: "let through only what Meta has signed; facebook-sha1 takes the older signature as well",
+      },
+      {
+        name: "secret-env",
+        kind: "list",
+        value: "NAME",
+        description: "variable with the app secret for --verify (default: FACEBOOK_APP_SECRET); several while one is changed",
+      },
+      { name: "fail", kind: "text", value: "STATUS", description: "answer everything with this status, to see a provider try again" },
+      { name: "for", kind: "text", value: "TIME", description: "how long --fail goes on, e.g. 60s (default: until the end)" },
+      { name: "expire", kind: "text", value: "TIME", description: "close the tunnel after this time, e.g. 8h" },
+      { name: "once", kind: "flag", description: "close the tunnel after the first request that the local server has answered" },
       json,
     ],
     examples: [
       ["airy proxy 3000", "publish http://localhost:3000"],
       ["airy proxy 3000 --path /webhook", "publish only /webhook and what is below it"],
+      ["airy proxy 3000 /viber=http://localhost:4000/hook", "a second server below /viber, which gets /hook in its place"],
+      ["airy proxy 3000 --verify facebook", "refuse what is not signed with FACEBOOK_APP_SECRET"],
+      ["airy proxy 3000 --fail 503 --for 60s", "see what a provider does when its deliveries fail for a minute"],
     ],
   },
   edge: {

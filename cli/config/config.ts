@@ -18,6 +18,8 @@ const flag = z.enum(["true", "false"]).transform((value) => value === "true");
 
 const schema = z.strictObject({
   edge: text.optional(),
+  publicUrl: text.optional(),
+  remotePort: z.preprocess((value) => (value === "" ? undefined : value), z.coerce.number().int().min(1).max(65_535).optional()),
   engine: z.preprocess((value) => (value === "" ? undefined : value), z.enum(["auto", "docker", "embedded"]).optional()),
   hold: z.preprocess((value) => (value === "" ? undefined : value), flag.optional()),
   retentionDays: z.preprocess(
@@ -56,6 +58,9 @@ interface FacebookKeys {
 
 export interface Config {
   edge: string | null;
+  /** Where the edge is an SSH server of another kind: its URL for this workspace, and the port it listens on for it. */
+  publicUrl: string | undefined;
+  remotePort: number | undefined;
   engine: "auto" | "docker" | "embedded" | null;
   /** Whether messages may wait at the edge. */
   hold: boolean;
@@ -77,6 +82,8 @@ export async function readConfig(file: string, env: Env): Promise<Config> {
     fail("CONFIG_INVALID", { file: "the environment", line: null, key: "AIRY_GRAPH_URL", reason: "It is not a URL." });
   return {
     edge: parsed.edge ?? null,
+    publicUrl: parsed.publicUrl,
+    remotePort: parsed.remotePort,
     engine: parsed.engine ?? null,
     hold: parsed.hold ?? true,
     facebook: facebookKeys(parsed.components?.sources?.facebook ?? {}, file, env),

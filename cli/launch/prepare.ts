@@ -10,7 +10,8 @@ import type { Platform, PlatformSpec, Usable } from "../platform/platform.ts";
 import { readText } from "../io/files.ts";
 import { fail } from "../errors.ts";
 import { loadOrCreateIdentity, type Identity } from "../tunnel/identity.ts";
-import { chooseEdge, readAdmitted, type EdgeAddress } from "./edge.ts";
+import type { EdgeAddress } from "../tunnel/types.ts";
+import { chooseEdge, PLAIN_SERVER_LACKS, readAdmitted } from "./edge.ts";
 import { chooseEngine } from "./engine.ts";
 import type { Emit } from "../events.ts";
 import { inboxOrigin } from "./inbox.ts";
@@ -21,6 +22,8 @@ export interface Asked {
   sandbox: boolean;
   edge: string | undefined;
   edgeKey: string | undefined;
+  publicUrl: string | undefined;
+  remotePort: number | undefined;
   edgeKeys: string | undefined;
   engine: string | undefined;
   port: number | undefined;
@@ -96,7 +99,8 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
   // Before ports are looked for: what is wrong here is the user's to correct.
   const app = sandbox ? null : facebookApp(config, paths.config);
   const localEdge = sandbox || (asked.edge ?? config.edge) === LOCAL_EDGE;
-  const remote = localEdge ? null : await chooseEdge(asked, config.edge, paths);
+  const remote = localEdge ? null : await chooseEdge(asked, config, paths);
+  if (remote?.plain) emit({ type: "warning", code: "NOT_AN_EDGE", message: PLAIN_SERVER_LACKS });
   const admitted = await readAdmitted(asked.edgeKeys, localEdge, io.cwd);
 
   const engineAsked = (asked.engine ?? config.engine ?? "auto") as "auto" | "docker" | "embedded";
@@ -120,7 +124,7 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
     admitted,
     ports,
     stored,
-    hold: config.hold && !asked.noHold,
+    hold: config.hold && !asked.noHold && !remote?.plain,
     inspect: !asked.noInspect,
     replaceWebhook: asked.replaceWebhook,
     graphUrl: config.graphUrl,

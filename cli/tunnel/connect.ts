@@ -1,21 +1,17 @@
 /** One attempt to open the tunnel: TCP, SSH with the pinned host key and our own key, the subsystem, hello and welcome. */
-import { timingSafeEqual } from "node:crypto";
-import type net from "node:net";
-import ssh2, { type Client } from "ssh2";
+import type { Client } from "ssh2";
 import { FrameType, ResetCode, SUBSYSTEM, type RequestHead } from "../../edge/wire/frames.ts";
 import { GoAway, Refused, Reply, Status, Welcome, type Call, type Hello } from "../../edge/wire/messages.ts";
 import { SshChannel } from "../../edge/transport/channel.ts";
-import { SSH2_WINDOW, SshConnection } from "../../edge/transport/connection.ts";
-import { Mux, MUX_CHANNEL_WINDOW, type MuxHandler } from "../../edge/transport/mux.ts";
-import { fingerprintOf } from "../../edge/names/identifier.ts";
+import { SSH2_WINDOW, type SshConnection } from "../../edge/transport/connection.ts";
+import { Mux, MUX_CHANNEL_WINDOW } from "../../edge/transport/mux.ts";
 import { AiryError, type ErrorCode } from "../errors.ts";
-import { dial, dialThrough, proxyFor } from "../io/dial.ts";
 import { inertText } from "../io/inert.ts";
-import { joinSignals } from "../io/signals.ts";
+import type { RequestStream } from "./forward.ts";
+import { DEADLINE_MS, login, reasonOf } from "./login.ts";
 import { faultInUrl } from "./public-url.ts";
+import type { EdgeAddress, Login } from "./types.ts";
 
-/** For TCP, for the SSH login, for the channel and for the edge's welcome, each. */
-const DEADLINE_MS = 10_000;
 /** Requests that are open at once: an edge has 1,000 in flight (edge/index.ts), held ones included. */
 const MAX_OPEN = 1_024;
 /** Characters of a request's head: an edge takes 32 KB of one (edge/ingress/server.ts), and adds a few lines. */
@@ -24,15 +20,14 @@ const MAX_HEAD = 64 * 1024;
 const PASSING = new Set(["EDGE_STOPPING", "EDGE_FAILED", "TOO_MANY_TUNNELS"]);
 
 export interface ConnectOptions {
-  edge: { host: string; port: number };
+  edge: EdgeAddress;
   /** `ssh-ed25519 AAAA...`; null: any, to be pinned by the caller. */
   hostKey: string | null;
   /** Where that key is pinned, for the error text. */
   hostKeyFile: string | null;
-  /** OpenSSH format. */
-  identity: string;
+  identity: Login;
   hello: Hello;
-  onRequest: NonNullable<MuxHandler["onRequest"]>;
+  onRequest: (stream: RequestStream, head: RequestHead) => void;
   onGoAway: (goAway: GoAway) => void;
   onStatus: (status: Status) => void;
   onPong: (roundTripMs: number) => void;
@@ -42,11 +37,12 @@ export interface ConnectOptions {
 }
 
 export interface Connected {
-  mux: Mux;
+  mux: Pick<Mux, "ping" | "closed" | "streams" | "send" | "end">;
   /** Asks the edge about this tunnel; rejects when the connection goes first. */
   call: (method: Call["method"]) => Promise<unknown>;
   connection: SshConnection;
-  welcome: Welcome;
+  /** The identifier is null where the name is somebody else's to give. */
+  welcome: { url: string; identifier: string | null };
   /** What the edge showed, `ssh-ed25519 AAAA...`. */
   hostKey: string;
   /** IP address of the edge; empty behind a proxy, which is on the way to the internet. */
@@ -57,52 +53,19 @@ export interface Connected {
 export async function connect(options: ConnectOptions): Promise<Connected> {
   const edge = `${options.edge.host}:${options.edge.port}`;
   const unreachable = (error: unknown) => new AiryError("SSH_UNREACHABLE", { edge, reason: reasonOf(error) });
-  const { socket, address } = await reach(options).catch((error: unknown) => {
-    throw unreachable(error);
-  });
-  const client = new ssh2.Client();
-  let shown = "";
-  let changed = false;
-  const login = new Promise<void>((resolve, reject) => {
-    client.once("ready", resolve);
-    client.once("error", (error: Error & { level?: string }) => {
-      if (changed)
-        reject(
-          new AiryError("HOST_KEY_CHANGED", {
-            edge,
-            expected: fingerprint(options.hostKey ?? ""),
-            got: fingerprint(shown),
-            file: options.hostKeyFile,
-          }),
-        );
-      else if (error.level === "client-authentication") reject(new AiryError("SSH_AUTH", { edge, reason: error.message }));
-      else reject(unreachable(error));
-    });
-    client.once("close", () => reject(unreachable(new Error("the edge closed the connection"))));
-  });
-  client.connect({
-    sock: socket,
+  const { client, connection, hostKey, address } = await login({
+    ...options,
     username: "airy",
-    // One method only: ssh2 would try "none" first, a round trip for nothing. (Its types know only the names of methods.)
-    authHandler: [{ type: "publickey", username: "airy", key: options.identity } as unknown as "publickey"],
-    hostVerifier: (key: Buffer) => {
-      shown = `${typeOf(key)} ${key.toString("base64")}`;
-      changed = options.hostKey !== null && !same(options.hostKey, shown);
-      return !changed;
-    },
+    keys: [options.identity],
     algorithms: {
       kex: ["curve25519-sha256", "curve25519-sha256@libssh.org"],
       serverHostKey: ["ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512"],
       cipher: ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"],
     },
-    readyTimeout: DEADLINE_MS,
-    keepaliveInterval: 0, // edge/transport/connection.ts looks after liveness
   });
-  const connection = new SshConnection(client, false);
   const abort = () => connection.destroy(new Error("stopped"));
   options.signal.addEventListener("abort", abort, { once: true });
   try {
-    await login;
     const channel = await openChannel(client, connection).catch((error: unknown) => {
       if (connection.ended) throw unreachable(error);
       throw new AiryError("EDGE_REFUSED", { edge, code: "NOT_AN_EDGE", reason: reasonOf(error) });
@@ -111,41 +74,13 @@ export async function connect(options: ConnectOptions): Promise<Connected> {
     const { url, identifier } = greeted.welcome;
     const reason = faultInUrl({ url, identifier, edgeHost: options.edge.host, edgeAddress: address });
     if (reason !== null) throw new AiryError("EDGE_REFUSED", { edge, code: "FOREIGN_URL", reason });
-    return { ...greeted, connection, hostKey: shown, address };
+    return { ...greeted, connection, hostKey, address };
   } catch (error) {
     connection.destroy();
     throw error;
   } finally {
     options.signal.removeEventListener("abort", abort);
   }
-}
-
-/**
- * Through the HTTP proxy of the environment, where there is one. Many let nothing but port 443 through, while the way to an edge of one's own
- * may be free: then directly.
- */
-async function reach({ edge, signal }: ConnectOptions): Promise<{ socket: net.Socket; address: string }> {
-  const proxy = proxyFor(edge);
-  const within = async (ask: (signal: AbortSignal) => Promise<net.Socket>): Promise<net.Socket> => {
-    const late = (): Error => new Error(`no answer within ${DEADLINE_MS / 1000} s`);
-    const given = joinSignals([signal], DEADLINE_MS, late);
-    try {
-      return await ask(given.signal);
-    } finally {
-      given.release();
-    }
-  };
-  const directly = async () => {
-    const socket = await within((given) => dial(edge, given));
-    return { socket, address: socket.remoteAddress ?? "" };
-  };
-  if (!proxy) return directly();
-  const through = await within((given) => dialThrough(proxy, edge, given)).catch((error: unknown) => ({ failed: reasonOf(error) }));
-  if (!("failed" in through)) return { socket: through, address: "" };
-  signal.throwIfAborted();
-  return directly().catch((error: unknown) => {
-    throw new Error(`${through.failed}, and directly: ${reasonOf(error)}`);
-  });
 }
 
 function openChannel(client: Client, connection: SshConnection): Promise<SshChannel> {
@@ -171,7 +106,7 @@ function greet(
   connection: SshConnection,
   options: ConnectOptions,
   edge: string,
-): Promise<Pick<Connected, "mux" | "welcome" | "call">> {
+): Promise<Pick<Connected, "mux" | "call"> & { welcome: Welcome }> {
   return new Promise((resolve, reject) => {
     let welcomed = false;
     const calls = new Map<number, { resolve: (result: unknown) => void; reject: (error: Error) => void }>();
@@ -237,25 +172,4 @@ function refusalOf(refused: Refused, edge: string, name: string | null): AiryErr
 
 function sizeOf({ target, headers }: RequestHead): number {
   return headers.reduce((sum, part) => sum + part.length, target.length);
-}
-
-function typeOf(blob: Buffer): string {
-  return blob.toString("latin1", 4, 4 + blob.readUInt32BE(0));
-}
-
-/** Compares two keys without their comments. */
-function same(a: string, b: string): boolean {
-  const [left, right] = [a, b].map((line) => Buffer.from(line.trim().split(/\s+/)[1] ?? "", "base64"));
-  return left !== undefined && right !== undefined && left.length > 0 && left.length === right.length && timingSafeEqual(left, right);
-}
-
-/** Of a key line, as OpenSSH prints it. */
-export function fingerprint(line: string): string {
-  return fingerprintOf(Buffer.from(line.trim().split(/\s+/)[1] ?? "", "base64"));
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return "the connection was closed";
-  const { code } = error as NodeJS.ErrnoException;
-  return inertText(code && !error.message.includes(code) ? `${error.message} (${code})` : error.message);
 }

@@ -1,5 +1,5 @@
 /** Requests that come down the tunnel, taken to the local service and answered. */
-import { Pool, type Dispatcher } from "undici";
+import type { Dispatcher } from "undici";
 import { Readable, type Duplex } from "node:stream";
 import { isFieldText } from "../../edge/wire/http.ts";
 import { ResetCode, type RequestHead } from "../../edge/wire/frames.ts";
@@ -7,47 +7,50 @@ import { receptionOf, type Reception } from "../../edge/wire/reception.ts";
 import type { MuxStream, StreamHandler } from "../../edge/transport/stream.ts";
 import { inertPath } from "../io/inert.ts";
 import type { Capture } from "./captures.ts";
+import type { Gate, Refusal } from "./gate.ts";
 import { OrderedQueue, type OrderedExchange } from "./ordered.ts";
-import { verdictOf, type PathVerdict } from "./paths.ts";
+import { verdictOf } from "./paths.ts";
 import type { Recorder } from "./recorder.ts";
-
-/** Connections to the local service: as many as the edge has requests in flight, since each may be an endless stream of events. */
-const MAX_CONNECTIONS = 1024;
-/** How long the local service may take for the head of its answer. The body may take as long as it likes (server-sent events). */
-const HEAD_TIMEOUT_MS = 300_000;
+import { isUnsendable, resetCodeOf, Services, type Destination, type ServicesConfig } from "./services.ts";
 
 export interface Forwarder {
-  onRequest(stream: MuxStream, head: RequestHead): void;
+  onRequest(stream: RequestStream, head: RequestHead): void;
   close(): Promise<void>;
 }
 
-export function createForwarder(target: { host: string; port: number }, paths: readonly string[], recorder: Recorder): Forwarder {
-  const host = target.host.includes(":") ? `[${target.host}]` : target.host;
-  const pool = new Pool(`http://${host}:${target.port}`, {
-    connections: MAX_CONNECTIONS,
-    pipelining: 1,
-    headersTimeout: HEAD_TIMEOUT_MS,
-    bodyTimeout: 0,
-    connect: { timeout: 5_000, noDelay: true },
-  });
+export interface ForwarderConfig extends ServicesConfig {
+  /** Path prefixes that are public; empty = all. */
+  paths: readonly string[];
+  gate: Gate;
+  recorder: Recorder;
+}
+
+export function createForwarder(config: ForwarderConfig): Forwarder {
+  const { paths, gate, recorder } = config;
+  const services = new Services(config);
   const ordered = new OrderedQueue();
   return {
     onRequest: (stream, head) => {
-      const exchange = new LocalExchange(stream, head, recorder, pool, verdictOf(head.target, paths));
+      const verdict = verdictOf(head.target, paths);
+      const to = verdict === "exposed" ? services.find(head) : verdict;
+      const exchange = new LocalExchange(stream, head, recorder, gate, typeof to === "string" ? REFUSALS[to] : to);
       if (head.ordered) ordered.add(exchange, head.first ?? false);
       else exchange.start();
     },
-    close: () => pool.destroy(),
+    close: () => services.close(),
   };
 }
 
+/** What the tunnel's client takes requests from and answers on: a stream of the edge's, or a connection that an SSH server forwards. */
+export type RequestStream = Pick<MuxStream, "respond" | "write" | "end" | "reset" | "consumed" | "handler">;
+
 /** One request between the tunnel (whose events it takes) and the local service (whose events {@link ServiceHandler} brings). */
 class LocalExchange implements StreamHandler, OrderedExchange {
-  readonly #stream: MuxStream;
+  readonly #stream: RequestStream;
   readonly #head: RequestHead;
   readonly #recorder: Recorder;
-  readonly #pool: Pool;
-  readonly #verdict: PathVerdict;
+  readonly #gate: Gate;
+  readonly #to: Destination | Refusal;
   readonly #id: string;
   readonly #capture: Capture | null;
   readonly #startedAt = Date.now();
@@ -68,12 +71,12 @@ class LocalExchange implements StreamHandler, OrderedExchange {
   #over = false;
   onAnswered: ((reception: Reception | "none") => void) | null = null;
 
-  constructor(stream: MuxStream, head: RequestHead, recorder: Recorder, pool: Pool, verdict: PathVerdict) {
+  constructor(stream: RequestStream, head: RequestHead, recorder: Recorder, gate: Gate, to: Destination | Refusal) {
     this.#stream = stream;
     this.#head = head;
     this.#recorder = recorder;
-    this.#pool = pool;
-    this.#verdict = verdict;
+    this.#gate = gate;
+    this.#to = to;
     this.#id = recorder.nextId();
     this.#capture = head.upgrade ? null : recorder.capture(head.target, head.headers);
     stream.handler = this;
@@ -91,19 +94,32 @@ class LocalExchange implements StreamHandler, OrderedExchange {
   }
 
   start(): void {
-    if (this.#verdict === "exposed") this.#dispatch();
-    else this.#refuse(this.#verdict);
+    const judged = "status" in this.#to ? this.#to : this.#gate.withHead(this.#head);
+    if (judged === null) this.#dispatch(this.#body);
+    else if (judged === "body") void this.#check();
+    else this.#refuse(judged);
   }
 
-  #dispatch(): void {
-    const { method, target, headers, upgrade } = this.#head;
+  async #check(): Promise<void> {
+    // Where the body breaks off, the tunnel has ended the request.
+    const body = await this.#gate.collect(this.#body).catch(() => null);
+    if (this.#over || body === null) return;
+    const refusal = Buffer.isBuffer(body) ? this.#gate.withBody(this.#head, body) : body;
+    if (refusal) this.#refuse(refusal);
+    else this.#dispatch(body as Buffer);
+  }
+
+  #dispatch(body: Readable | Buffer | null): void {
+    if ("status" in this.#to) return;
+    const { method, upgrade } = this.#head;
+    const { pool, target, headers } = this.#to;
     try {
-      this.#pool.dispatch(
+      pool.dispatch(
         {
           method: method as Dispatcher.HttpMethod,
           path: target,
           headers: upgrade ? withoutUpgrade(headers) : headers,
-          body: this.#body,
+          body,
           upgrade: upgrade ? "websocket" : null,
         },
         new ServiceHandler(this),
@@ -113,9 +129,8 @@ class LocalExchange implements StreamHandler, OrderedExchange {
     }
   }
 
-  /** A path that is not public, one that could be read in two ways, or a request that undici does not send. */
-  #refuse(verdict: keyof typeof REFUSALS): void {
-    const [status, code, text] = REFUSALS[verdict];
+  /** The local service is not asked. */
+  #refuse({ status, code, text }: Refusal): void {
     const body = Buffer.from(`${text}\n(${code})\n`);
     const headers = ["Content-Type", "text/plain; charset=utf-8", "Content-Length", String(body.length), "Airy-Error", code];
     this.#respond(status, code, headers, false);
@@ -132,6 +147,7 @@ class LocalExchange implements StreamHandler, OrderedExchange {
 
   serviceHead(status: number, reason: string, headers: string[], resume: () => void): void {
     this.#resume = resume;
+    if ("pool" in this.#to) this.#to.answered();
     if (headers.every(isFieldText)) {
       this.#pending = { status, reason: isFieldText(reason) ? reason : "", headers };
       // A connection that breaks off right behind the head is closed after the next turn's immediates.
@@ -187,8 +203,9 @@ class LocalExchange implements StreamHandler, OrderedExchange {
     if (this.#over) return;
     this.#body?.destroy();
     // The local service was never asked, so nothing may say that it broke off.
-    if (this.#status === 0 && isUnsendable(error)) this.#refuse("unsendable");
+    if (this.#status === 0 && isUnsendable(error)) this.#refuse(REFUSALS.unsendable);
     else this.#stream.reset(resetCodeOf(error));
+    if ("pool" in this.#to) this.#to.failed(error);
     this.#finish();
   }
 
@@ -265,9 +282,13 @@ class LocalExchange implements StreamHandler, OrderedExchange {
 }
 
 const REFUSALS = {
-  hidden: [404, "PATH_NOT_EXPOSED", "This path is not public."],
-  malformed: [400, "PATH_MALFORMED", "This path can be read in more than one way, so it was not forwarded."],
-  unsendable: [501, "REQUEST_NOT_SENDABLE", "The tunnel's client cannot send a request like this, so the local service was not asked."],
+  hidden: { status: 404, code: "PATH_NOT_EXPOSED", text: "This path is not public." },
+  malformed: { status: 400, code: "PATH_MALFORMED", text: "This path can be read in more than one way, so it was not forwarded." },
+  unsendable: {
+    status: 501,
+    code: "REQUEST_NOT_SENDABLE",
+    text: "The tunnel's client cannot send a request like this, so the local service was not asked.",
+  },
 } as const;
 
 /**
@@ -320,21 +341,4 @@ function withoutUpgrade(headers: readonly string[]): string[] {
     if (!/^(?:connection|upgrade)$/i.test(name)) kept.push(name, headers[i + 1] ?? "");
   }
   return kept;
-}
-
-/** undici does not send everything that HTTP allows (`OPTIONS *`, `Expect`); it says so before it connects. */
-function isUnsendable(error: Error): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === "UND_ERR_INVALID_ARG" || code === "UND_ERR_NOT_SUPPORTED";
-}
-
-function resetCodeOf(error: Error): ResetCode {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === "ECONNREFUSED" || code === "UND_ERR_CONNECT_TIMEOUT" || code === "ENOTFOUND" || code === "EHOSTUNREACH")
-    return ResetCode.REFUSED;
-  if (code === "UND_ERR_HEADERS_TIMEOUT") return ResetCode.TIMEOUT;
-  // Both address families refused (Node's happy eyeballs).
-  if (error instanceof AggregateError && error.errors.every((one) => (one as NodeJS.ErrnoException).code === "ECONNREFUSED"))
-    return ResetCode.REFUSED;
-  return ResetCode.FAILED;
 }

@@ -1,6 +1,7 @@
 /** The key pair of this machine or workspace: made on first use, never sent anywhere, and the reason why the public name is stable. */
 import { randomUUID } from "node:crypto";
 import { mkdir, open, readFile, rm, stat } from "node:fs/promises";
+import os from "node:os";
 import path from "node:path";
 import ssh2 from "ssh2";
 import { IDENTIFIER_LENGTH, identifierOf, LONGEST_IDENTIFIER, publicKeyBlob } from "../../edge/names/identifier.ts";
@@ -25,6 +26,16 @@ export async function loadOrCreateIdentity(file: string): Promise<Identity> {
 /** The key file where there is one, else a key for the moment, which is kept nowhere. Throws IDENTITY_UNREADABLE. */
 export async function loadOrMakeIdentity(file: string): Promise<Identity> {
   return identityOf(file, (await read(file)) ?? generateKey("airy").privateKey);
+}
+
+/** The keys in ~/.ssh that `ssh` would try, without those that ask for a passphrase: an agent has these. */
+export async function usersKeys(env: Readonly<Record<string, string | undefined>>): Promise<string[]> {
+  const files = ["id_ed25519", "id_ecdsa", "id_rsa"].map((name) => path.join(env.HOME || os.homedir(), ".ssh", name));
+  const texts = await Promise.all(files.map((file) => readFile(file, "utf8").catch(() => "")));
+  return texts.filter((text) => {
+    const key = text === "" ? new Error("none") : ssh2.utils.parseKey(text);
+    return !(key instanceof Error) && key.isPrivateKey();
+  });
 }
 
 function identityOf(file: string, privateKey: string): Identity {

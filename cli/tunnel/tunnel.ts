@@ -1,17 +1,21 @@
 /** The tunnel client: one SSH connection to the edge, kept up forever, that carries public requests to a local service. */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RequestRecord, TunnelStatus } from "../events.ts";
+import type { TunnelStatus } from "../events.ts";
 import { FrameType } from "../../edge/wire/frames.ts";
 import type { GoAway } from "../../edge/wire/messages.ts";
 import { AiryError, fail } from "../errors.ts";
 import { inertText } from "../io/inert.ts";
-import { connect, fingerprint, type Connected } from "./connect.ts";
+import { connect, type Connected } from "./connect.ts";
+import { connectPlain } from "./foreign.ts";
 import { createForwarder, type Forwarder } from "./forward.ts";
+import { Gate } from "./gate.ts";
 import { pinKey, pinnedKey } from "./host-keys.ts";
 import { latest } from "./latest.ts";
+import { fingerprint } from "./login.ts";
 import { next, retryDelay, type TunnelEvent } from "./machine.ts";
 import { Recorder } from "./recorder.ts";
+import type { RunningTunnel, TunnelConfig } from "./types.ts";
 import { watchWake } from "./wake.ts";
 
 /** A refusal that only somebody else can lift is tried again at this pace, where it is tried again at all. */
@@ -27,57 +31,9 @@ const STATUS_MS = 1_000;
 const WAKE_GRACE_MS = 1_000;
 
 /** Codes of {@link connect} that do not pass by waiting. */
-const REFUSALS = new Set(["HOST_KEY_CHANGED", "SSH_AUTH", "NAME_TAKEN", "EDGE_REFUSED"]);
+const REFUSALS = new Set(["HOST_KEY_CHANGED", "SSH_AUTH", "NAME_TAKEN", "EDGE_REFUSED", "FORWARD_REFUSED", "PUBLIC_URL_UNKNOWN"]);
 
-export interface TunnelConfig {
-  /** SSH address of the edge. */
-  edge: { host: string; port: number };
-  /** `known`: the edge's public key (`ssh-ed25519 AAAA...`) was handed over. `pin`: learnt on first contact, kept in this file. */
-  hostKey: { kind: "known"; key: string } | { kind: "pin"; file: string };
-  /** Private key in OpenSSH format; the public name follows from it. */
-  identity: string;
-  /** The local service. */
-  target: { host: string; port: number };
-  /** Path prefixes that are public; empty = all. */
-  paths: string[];
-  /** Path prefixes whose POSTs the edge may acknowledge and keep while they cannot be delivered. */
-  hold: string[];
-  /** Hold only what carries a well-formed `X-Hub-Signature-256`, so that strangers cannot fill the store. */
-  holdSigned: boolean;
-  /** A chosen name; default: the one that follows from the key. */
-  name?: string | null;
-  /** A random name, forgotten with the connection. */
-  ephemeral?: boolean;
-  /** When the edge refuses for good: `close` the tunnel, or show it and `retry` slowly. */
-  onRefused: "close" | "retry";
-  onStatus: (status: TunnelStatus) => void;
-  onRequest: (request: RequestRecord) => void;
-  /** An edge that was never met before is trusted, and its host key (`SHA256:...`) pinned. */
-  onFirstContact?: (fingerprint: string) => void;
-  /** Whether headers and bodies of the last requests are kept in memory. */
-  inspect?: boolean;
-  log: (line: string) => void;
-}
-
-export interface RunningTunnel {
-  status(): TunnelStatus;
-  /** IP address of the edge, while there is a connection. */
-  edgeAddress(): string | null;
-  /** What has come through. */
-  readonly traffic: Pick<Recorder, "list" | "counters" | "exchange">;
-  /** Resolves when the tunnel is open for the first time; rejects with the AiryError of a refusal, or when it is closed before. */
-  opened: Promise<TunnelStatus>;
-  /** Resolves when the tunnel is closed for good; the code says why, null when it was told to. */
-  closed: Promise<AiryError | null>;
-  /** Webhooks that the local service refused for good, as the edge keeps them. Throws TUNNEL_NOT_OPEN. */
-  deadLetters(): Promise<unknown>;
-  /** Sends all of these again; resolves with how many. Throws TUNNEL_NOT_OPEN. */
-  replayDead(): Promise<number>;
-  /** Makes the edge forget what it holds for this tunnel, and hold nothing more; resolves with how many. Throws TUNNEL_NOT_OPEN. */
-  purgeHeld(): Promise<number>;
-  /** Lets requests in flight finish (at most 5 s), then ends the connection. */
-  close(): Promise<void>;
-}
+export type { RunningTunnel, TunnelConfig };
 
 export function startTunnel(config: TunnelConfig): RunningTunnel {
   const tunnel = new Tunnel(config);
@@ -111,7 +67,15 @@ class Tunnel implements RunningTunnel {
   constructor(config: TunnelConfig) {
     this.#config = config;
     this.traffic = new Recorder(config.onRequest, config.inspect);
-    this.#forwarder = createForwarder(config.target, config.paths, this.traffic);
+    this.#forwarder = createForwarder({
+      routes: config.routes ?? [{ prefix: "/", target: config.target, path: null }],
+      hostHeader: config.hostHeader ?? null,
+      onChange: config.onService ?? (() => {}),
+      onAnswer: config.onAnswer ?? (() => {}),
+      paths: config.paths,
+      gate: config.gate ?? new Gate({ verify: null, fail: null }),
+      recorder: this.traffic,
+    });
     this.#stopWatching = watchWake((what) => this.#onWake(what));
     this.#measuring = setInterval(() => this.#connected?.mux.ping(), MEASURE_MS);
     this.#measuring.unref();
@@ -185,7 +149,8 @@ class Tunnel implements RunningTunnel {
     let learnt: string | null = null;
     try {
       const known = config.hostKey.kind === "known" ? config.hostKey.key : await pinnedKey(config.hostKey.file, config.edge);
-      connected = await connect({
+      const open = config.edge.plain ? connectPlain(config.edge.plain, config.otherIdentities ?? [], this.#everOpen) : connect;
+      connected = await open({
         edge: config.edge,
         hostKey: known,
         hostKeyFile: config.hostKey.kind === "pin" ? config.hostKey.file : null,

@@ -78,16 +78,31 @@ test("the first failure ends it, and an interruption is what it says it is", asy
 });
 
 test.each([
-  [null, { host: "tunnel.airy.co", port: 22 }],
-  ["edge.example", { host: "edge.example", port: 22 }],
+  [null, { host: "tunnel.airy.co", port: 22, fallbackPort: 443 }],
+  ["edge.example", { host: "edge.example", port: 22, fallbackPort: 443 }],
   ["edge.example:2222", { host: "edge.example", port: 2222 }],
   ["127.0.0.1:1", { host: "127.0.0.1", port: 1 }],
   ["[::1]:2222", { host: "::1", port: 2222 }],
-  ["[::1]", { host: "::1", port: 22 }],
+  ["[::1]", { host: "::1", port: 22, fallbackPort: 443 }],
+  ["me@host", { host: "host", port: 22, plain: { user: "me", publicUrl: null, remotePort: 80 } }],
+  ["me@[::1]:2222", { host: "::1", port: 2222, plain: { user: "me", publicUrl: null, remotePort: 80 } }],
 ])("the edge %s", (text, expected) => {
   expect(parseEdge(text, "up")).toEqual(expected);
 });
 
-test.each(["", "a b", "host:", "host:0", "host:65536", "host:22x", "ssh://host", "user@host", "::1"])("is not an edge: %s", (text) => {
-  expect(() => parseEdge(text, "up")).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
+test.each(["", "a b", "host:", "host:0", "host:65536", "host:22x", "ssh://host", "@host", "a b@host", "a@b@host", "::1"])(
+  "is not an edge: %s",
+  (text) => {
+    expect(() => parseEdge(text, "up")).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
+  },
+);
+
+test("an SSH server that is not an edge has a URL and a port of its own", () => {
+  const plain = (publicUrl?: string, remotePort?: number): unknown => parseEdge("me@host", "up", { publicUrl, remotePort }).plain;
+  expect(plain("https://hooks.example.com/")).toEqual({ user: "me", publicUrl: "https://hooks.example.com", remotePort: 8080 });
+  expect(plain(undefined, 9000)).toEqual({ user: "me", publicUrl: null, remotePort: 9000 });
+  for (const url of ["hooks.example.com", "ftp://x", "https://x/path", "https://user@x"]) {
+    expect(() => plain(url)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
+  }
+  expect(() => parseEdge("host", "up", { publicUrl: "https://x" })).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
 });

@@ -138,12 +138,17 @@ it("with --json prints events and ends with the result", async () => {
 });
 
 it.each([
-  ["no target", []],
+  ["a target twice", ["proxy", "3000", "3001"]],
+  ["a path that can be read in two ways", ["proxy", "/a/../b=3000"]],
+  ["a secret for nothing", ["proxy", "3000", "--secret-env", "S"]],
+  ["a secret that is not there", ["proxy", "3000", "--verify", "facebook", "--secret-env", "AIRY_TEST_NONE"]],
+  ["a time that is none", ["proxy", "3000", "--expire", "soon"]],
+  ["a failure that is none", ["proxy", "3000", "--fail", "200"]],
   ["a target that is none", ["proxy", "nonsense"]],
   ["a port that is none", ["proxy", "70000"]],
   ["a path without a slash", ["proxy", "3000", "--path", "facebook"]],
 ])("with %s explains itself and ends with 2", async (_what, args) => {
-  const command = run(args.length === 0 ? ["proxy"] : args, { XDG_CONFIG_HOME: dir, XDG_STATE_HOME: dir });
+  const command = run(args, { XDG_CONFIG_HOME: dir, XDG_STATE_HOME: dir });
   running.push(command);
   expect(await command.exited).toBe(2);
   expect(command.stdout()).toBe("");

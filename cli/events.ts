@@ -66,6 +66,10 @@ export const statusSchema = z.object({
   state: z.enum(["running", "degraded", "stopped"]),
   /** Why the state could not be found out, or not all of it: the engine does not answer. */
   problems: z.array(problemSchema).optional(),
+  /** Why the last start failed, while nothing has been started since. */
+  lastFailure: z
+    .object({ at: z.string(), code: z.string(), message: z.string(), why: z.string(), actions: z.array(z.string()) })
+    .optional(),
   engine: engineName.nullable(),
   edition: z.literal("basic"),
   sandbox: z.boolean(),

@@ -1,19 +1,23 @@
 /** `airy status`: what runs, from the agent process; without one, what is left of it. */
+import { z } from "zod";
 import { fetchState } from "../agent/client.ts";
 import { findAgent } from "../agent/record.ts";
 import { lookAtServices, offlineStatus } from "../agent/status.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { openWorkspace } from "../config/workspace.ts";
 import { readState } from "../config/state.ts";
+import { tailLines } from "../io/files.ts";
 import type { Io } from "../io/io.ts";
 import type { StatusData } from "../events.ts";
-import { AiryError, errorBody } from "../errors.ts";
+import { AiryError, errorBody, fromErrorBody, whyOf, type ErrorBody } from "../errors.ts";
 import { loadEngine } from "../platform/engines.ts";
 import { servicesOf } from "../platform/platform.ts";
 import { statusText } from "../report/lines.ts";
 import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
 
+/** A start and its end fit into these. */
+const JOURNAL_LINES = 500;
 const EXIT = { running: 0, stopped: 30, degraded: 31 };
 
 /** Exit code 0 running, 31 degraded, 30 stopped. */
@@ -39,7 +43,22 @@ async function statusWithout(paths: WorkspacePaths, io: Io, lives: boolean): Pro
   const expected = sandbox === null ? [] : servicesOf(sandbox);
   const seen = askable ? await lookAtServices(await loadEngine(engine, io, state), paths.root, expected) : nothing;
   const status = offlineStatus({ engine, sandbox: sandbox ?? false, platformPort: ports?.platform ?? null, ...seen });
-  return lives ? { ...status, state: "degraded" } : status;
+  if (lives) return { ...status, state: "degraded" };
+  const lastFailure = await findFailure(paths);
+  return lastFailure ? { ...status, lastFailure } : status;
+}
+
+const endSchema = z.object({ type: z.enum(["failed", "ready", "stopped"]), at: z.string(), error: z.custom<ErrorBody>().optional() });
+
+/** How the last start ended, as the journal of events has it; null where it did not fail. */
+async function findFailure(paths: WorkspacePaths): Promise<StatusData["lastFailure"] | null> {
+  for (const line of (await tailLines(paths.events, JOURNAL_LINES)).toReversed()) {
+    if (!/"type":"(?:failed|ready|stopped)"/.test(line)) continue;
+    const { at, error } = endSchema.parse(JSON.parse(line));
+    if (!error) return null;
+    return { at, code: error.code, message: error.message, why: whyOf(fromErrorBody(error)), actions: error.actions };
+  }
+  return null;
 }
 
 const nothing = { services: [], problems: [] };

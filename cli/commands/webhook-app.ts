@@ -34,6 +34,7 @@ export async function openApp(paths: WorkspacePaths, io: Io): Promise<KnownApp> 
     http: createHttpClient(),
     appId: app?.appId ?? secrets?.sandbox.appId ?? "",
     appSecret: app?.appSecret ?? secrets?.sandbox.appSecret ?? "",
+    graphVersion: config.graphVersion,
     graphUrl: sandbox ? `http://127.0.0.1:${state.ports?.facebook}` : config.graphUrl,
   };
   const previousUrls = await earlierCallbacks(paths, await loadOrCreateIdentity(paths.identity));

@@ -67,6 +67,8 @@ export interface Config {
   facebook: FacebookKeys;
   /** Base of the Graph API, without version. */
   graphUrl: string;
+  /** In place of the pinned one, e.g. `v25.0`. */
+  graphVersion?: string;
   /** Who may use the platform's API, and how long it keeps what Facebook sent. */
   api: { token: string | undefined; origins: string[] | undefined; retentionDays: number | undefined };
 }
@@ -80,6 +82,10 @@ export async function readConfig(file: string, env: Env): Promise<Config> {
   const graphUrl = env.AIRY_GRAPH_URL?.trim() || "https://graph.facebook.com";
   if (!URL.canParse(graphUrl))
     fail("CONFIG_INVALID", { file: "the environment", line: null, key: "AIRY_GRAPH_URL", reason: "It is not a URL." });
+  const graphVersion = env.AIRY_GRAPH_VERSION?.trim();
+  if (graphVersion && !/^v\d{1,3}\.\d$/.test(graphVersion)) {
+    fail("CONFIG_INVALID", { file: "the environment", line: null, key: "AIRY_GRAPH_VERSION", reason: "It is not a version like v26.0." });
+  }
   return {
     edge: parsed.edge ?? null,
     publicUrl: parsed.publicUrl,
@@ -88,6 +94,7 @@ export async function readConfig(file: string, env: Env): Promise<Config> {
     hold: parsed.hold ?? true,
     facebook: facebookKeys(parsed.components?.sources?.facebook ?? {}, file, env),
     graphUrl: graphUrl.replace(/\/+$/, ""),
+    ...(graphVersion && { graphVersion }),
     api: {
       token: env.AIRY_API_TOKEN?.trim() || parsed.security?.systemToken,
       origins: parsed.security?.allowedOrigins?.split(",").map((origin) => origin.trim()),

@@ -57,6 +57,7 @@ export interface Decision {
   inspect: boolean;
   replaceWebhook: boolean;
   graphUrl: string;
+  graphVersion: string | undefined;
   api: Config["api"];
 }
 
@@ -128,6 +129,7 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
     inspect: !asked.noInspect,
     replaceWebhook: asked.replaceWebhook,
     graphUrl: config.graphUrl,
+    graphVersion: config.graphVersion,
     inboxUrl: inboxOrigin(asked.inboxUrl, io.env, ports.platform),
     api: config.api,
   };
@@ -151,10 +153,10 @@ export async function provided(paths: WorkspacePaths, localEdge: boolean): Promi
 
 /** What the agent process is told. Pure. */
 export function settingsOf(workspace: string, decision: Decision, provisions: Provisions): Omit<AgentSettings, "startId"> {
-  const { app, ports, platform, sandbox } = decision;
+  const { app, ports, platform, sandbox, graphUrl, graphVersion } = decision;
   const { secrets, identity, ownEdge } = provisions;
   const { control, ...published } = ports;
-  const facebook = app && { appId: app.appId, appSecret: app.appSecret, graphUrl: decision.graphUrl };
+  const facebook = app && { appId: app.appId, appSecret: app.appSecret, graphUrl, ...(graphVersion && { graphVersion }) };
   const own = ownEdge && {
     domain: SANDBOX_DOMAIN,
     edgeHostKey: ownEdge.privateKey,

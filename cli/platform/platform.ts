@@ -22,7 +22,7 @@ export const specSchema = z.object({
   secrets: z.object({ databasePassword: z.string(), verifyToken: z.string(), platformSecret: z.string().optional() }),
   /** How the platform is used, from airy.yaml. */
   api: apiSchema.optional(),
-  facebook: z.object({ appId: z.string(), appSecret: z.string(), graphUrl: z.string() }).nullable(),
+  facebook: z.object({ appId: z.string(), appSecret: z.string(), graphUrl: z.string(), graphVersion: z.string().optional() }).nullable(),
   /** Origin under which something forwards the inbox page, `https://name-4200.app.github.dev`; left out where nothing does. */
   inboxUrl: z.string().optional(),
   /** The local edge and the stand-in for Facebook; null without `--sandbox`. */

@@ -103,6 +103,12 @@ export function statusText(status: StatusData): string {
   for (const webhook of status.webhooks) {
     add("webhook", `${webhook.source}/${webhook.object} ${webhook.state}${webhook.callbackUrl ? ` -> ${webhook.callbackUrl}` : ""}`);
   }
+  const failure = status.lastFailure;
+  if (failure) {
+    add("failed", `the last start, at ${failure.at}: ${failure.message} (${failure.code})`);
+    add("why", failure.why);
+    for (const action of failure.actions) add("do", action);
+  }
   if (status.platform.services.length > 0) {
     add("services", status.platform.services.map(serviceText).join(", "));
   }

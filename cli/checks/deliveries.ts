@@ -1,0 +1,73 @@
+/** What is likely wrong with webhooks that arrive, or do not: from what tunnel and platform have counted. */
+import { z } from "zod";
+import type { HttpClient } from "../io/http.ts";
+
+const healthSchema = z.object({
+  deliveries: z.number().catch(0),
+  rejectedSignatures: z.number().catch(0),
+  waiting: z.array(z.object({ source: z.string().nullable(), source_channel_id: z.string().nullable(), deliveries: z.number() })).catch([]),
+  broken: z
+    .array(z.object({ source: z.string(), source_channel_id: z.string(), name: z.string().nullable(), reason: z.string() }))
+    .catch([]),
+});
+
+export type Health = z.output<typeof healthSchema>;
+
+/** null where the platform does not say. */
+export async function askHealth(http: HttpClient, platformUrl: string): Promise<Health | null> {
+  const answer = await http({ url: `${platformUrl}/health`, timeoutMs: 3_000 }).catch(() => null);
+  if (!answer) return null;
+  try {
+    return healthSchema.parse(JSON.parse(answer.body.toString("utf8")));
+  } catch {
+    return null;
+  }
+}
+
+export interface Finding {
+  status: "ok" | "warn";
+  message: string;
+  action?: string;
+}
+
+/** Pure. `refused`: what the tunnel saw answered 401 or 403 since its start; null: it is not known. */
+export function explainDeliveries(health: Health, refused: number | null, sandbox: boolean): Finding[] {
+  const found: Finding[] = [];
+  if (health.rejectedSignatures > 0) {
+    found.push({
+      status: "warn",
+      message: `${health.rejectedSignatures} webhooks were refused (401), because they are not signed with this app secret: it is another app's, or strangers sent them.`,
+      action: "airy requests --failed shows them; compare the App Secret with App settings > Basic",
+    });
+  } else if ((refused ?? 0) > 0) {
+    found.push({
+      status: "warn",
+      message: `${refused} requests were refused (401, 403): a verification with another verify token, or requests of strangers.`,
+      action: "airy requests --failed",
+    });
+  }
+  for (const { source, source_channel_id: id, deliveries } of health.waiting) {
+    found.push({
+      status: "warn",
+      message: `${deliveries} webhooks wait for ${source ?? "a page"} ${id ?? ""}, which is not connected.`,
+      action: `FACEBOOK_USER_TOKEN=... airy webhook connect --page ${id ?? "ID"}`,
+    });
+  }
+  for (const { source, source_channel_id: id, name, reason } of health.broken) {
+    found.push({
+      status: "warn",
+      message: `Facebook refuses the token of ${source} ${name ?? id}: ${reason}`,
+      action: `FACEBOOK_USER_TOKEN=... airy webhook connect --page ${id}`,
+    });
+  }
+  if (health.deliveries === 0 && found.length === 0 && !sandbox) {
+    found.push({
+      status: "warn",
+      message:
+        "No webhook has arrived since the start. Before the app is published only people with a role in it are heard, and Instagram sends nothing at all; a page has to be subscribed.",
+      action: "airy webhook status; then write to the page as somebody with a role in the app",
+    });
+  }
+  if (found.length === 0) found.push({ status: "ok", message: `${health.deliveries} webhooks arrived since the start, none was refused.` });
+  return found;
+}

@@ -133,18 +133,18 @@ class Agent {
         onStarted: async (service) => {
           if (service === "facebook" && settings.spec.sandbox) await this.#registration.afterStart(target);
         },
-        onDown: () => this.#bringBack(),
+        onDown: (names) => this.#bringBack(names),
       }),
     ]);
   }
 
   /** Containers do not come back with their engine. Where a launcher is at work, that is its business. */
-  async #bringBack(): Promise<void> {
-    const { ctx, paths, settings, signal, log } = this.#options;
-    log("docker is back, and not all services are: they are started again");
+  async #bringBack(names: readonly string[]): Promise<void> {
+    const { ctx, paths, signal, log } = this.#options;
+    log(`docker is back, these are not, and are started again: ${names.join(", ")}`);
     try {
       const lock = await acquireLock(paths.lock, "up", ctx.io);
-      await this.#engine.up(settings.spec, this.#emit, signal).finally(() => lock.release());
+      await Promise.all(names.map((name) => this.#engine.restart?.(paths.root, name))).finally(() => lock.release());
     } catch (error) {
       const { code, message } = asAiryError(error);
       if (signal.aborted || code === "LOCKED") return;

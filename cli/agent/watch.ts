@@ -4,7 +4,7 @@ import type { Emit } from "../events.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { readRecord } from "./record.ts";
-import { isUp, lookAtServices } from "./status.ts";
+import { lookAtServices } from "./status.ts";
 
 interface ServiceWatch {
   platform: Pick<Platform, "status" | "changes">;
@@ -15,8 +15,8 @@ interface ServiceWatch {
   signal: AbortSignal;
   /** A service was started again without anybody in this process having done so. */
   onStarted: (service: string) => Promise<void>;
-  /** The engine was away and is back, and a service is not. Once for each time that the engine comes back. */
-  onDown: () => Promise<void>;
+  /** The engine was away and is back, and these services are not. Once for each time that the engine comes back. */
+  onDown: (services: readonly string[]) => Promise<void>;
 }
 
 /** Reports services whose state has changed, or that are gone, and an engine that does not answer. */
@@ -37,7 +37,8 @@ export async function watchServices(watch: ServiceWatch): Promise<void> {
     if (first && first.code !== problem) emit({ type: "warning", ...first });
     problem = first?.code ?? "";
     for (const service of started) await watch.onStarted(service);
-    if (back && !first && !services.every(isUp)) await watch.onDown();
+    const down = services.filter(({ state }) => state === "exited").map(({ name }) => name);
+    if (back && down.length > 0) await watch.onDown(down);
   }
 }
 

@@ -135,9 +135,10 @@ function greet(
         onMessage: (type, payload) => {
           const message: unknown = JSON.parse(payload.toString("utf8"));
           if (type === FrameType.WELCOME) {
+            const welcome = Welcome.parse(message); // what is none ends the attempt, like every other nonsense before it
             welcomed = true;
             clearTimeout(timer);
-            resolve({ mux, call, welcome: Welcome.parse(message) });
+            resolve({ mux, call, welcome });
           } else if (type === FrameType.REFUSED) {
             clearTimeout(timer);
             reject(refusalOf(Refused.parse(message), edge, options.hello.name));

@@ -81,7 +81,10 @@ test("services that are not back with their engine are brought back, once; nothi
       }
     },
   };
-  const onDown = async (): Promise<void> => void (brought += 1);
+  const onDown = async (names: readonly string[]): Promise<void> => {
+    expect(names).toEqual(["platform"]);
+    brought += 1;
+  };
   await watchServices({
     platform,
     workspace: "/",

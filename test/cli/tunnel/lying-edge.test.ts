@@ -89,6 +89,14 @@ it.each(["http://127.0.0.1:6022", "http://localhost:6022", "http://otherother.tu
   },
 );
 
+it("is left, and tried again, when its welcome is none", async () => {
+  // 127.0.0.1 with something in front is no host name, and this no URL.
+  const { tunnel } = launchTunnel((await startLiar({ ...name, url: "http://fakefakefa.127.0.0.1:1" })).edge, 9);
+  cleanUp.push(() => tunnel.close());
+  await until("the next attempt", () => tunnel.status().state === "waiting");
+  expect(tunnel.status().reason).toBe("SSH_UNREACHABLE");
+});
+
 it("is heard once a second, however often it says how much it holds", async () => {
   const liar = await startLiar(name);
   const { tunnel, statuses } = await opened(liar, 9);

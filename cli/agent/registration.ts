@@ -39,6 +39,8 @@ export interface Checked {
 export class Registration {
   readonly #context: RegistrationContext;
   readonly #known = new Map<string, string>();
+  /** The platform could not ask about a page at the last look. */
+  #unsure = false;
   #released = false;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -72,7 +74,7 @@ export class Registration {
   async afterStart(target: SourceTarget): Promise<void> {
     const { signal } = this.#context;
     const attempt = () => this.check(target, { replaceWebhook: false, asked: false });
-    await retry(attempt, { delaysMs: STARTED_DELAYS_MS, again: ({ failure }) => failure !== null, signal }).catch(() => {});
+    await retry(attempt, { delaysMs: STARTED_DELAYS_MS, again: ({ failure }) => failure !== null || this.#unsure, signal }).catch(() => {});
   }
 
   /** The pages alone. */
@@ -85,6 +87,7 @@ export class Registration {
       repairs.push("The page of the stand-in was not connected, and is again.");
       found = await pages();
     }
+    this.#unsure = found?.some(({ state }) => state === "unknown") ?? false;
     for (const page of found ?? []) this.#tellPage(page, repairs);
     return repairs;
   }

@@ -92,7 +92,9 @@ export function statusText(status: StatusData): string {
   const engine = status.engine ? ` (${status.engine}${status.sandbox ? ", sandbox" : ""})` : "";
   const lines = [`${status.state}${engine}`];
   const add = (label: string, text: string): void => void lines.push(`  ${label.padEnd(9)} ${text}`);
-  if (status.platform.url) add("inbox", status.platform.inboxUrl ?? status.platform.url);
+  const platform = status.platform.services.find(({ name }) => name === "platform");
+  // Before it runs nothing is there to be opened; where the engine does not say, it may run.
+  if (status.platform.url && (platform?.state ?? "running") === "running") add("inbox", status.platform.inboxUrl ?? status.platform.url);
   if (status.tunnel) {
     const { url, state, edge, reason } = status.tunnel;
     add("public", `${url ?? "no URL yet"}  (${state}${reason ? `: ${reason}` : ""}; only /facebook is exposed)`);

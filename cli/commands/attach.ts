@@ -24,7 +24,8 @@ export async function runAttach(options: Options<"attach">, ctx: Context): Promi
   const following = feedFrom(agent, feed, ctx, over.signal).finally(feed.end);
   following.catch(() => {});
   try {
-    if (options.json || !canRender({ isTTY: io.tty.stdin }, { isTTY: io.tty.stdout, ...io.tty }, io.env)) {
+    const env = { ...io.env, AIRY_UI: options.ui };
+    if (options.json || !canRender({ isTTY: io.tty.stdin }, { isTTY: io.tty.stdout, ...io.tty }, env)) {
       return await print(feed.events, ctx);
     }
     const { runDashboard } = await import("../tui/app.tsx");

@@ -47,6 +47,14 @@ const edgeKey = {
   description: 'public host key of the edge ("ssh-ed25519 AAAA..."), instead of trusting the first one seen',
 } as const satisfies OptionSpec;
 
+const ui = {
+  name: "ui",
+  kind: "text",
+  value: "KIND",
+  choices: ["auto", "tui", "lines"],
+  description: "the dashboard or lines (default: auto = the dashboard on a terminal, lines for --yes, --json, ACCESSIBLE=1 and in CI)",
+} as const satisfies OptionSpec;
+
 export const commands = {
   up: {
     summary: "Bring the platform up, open the tunnel and register the webhook",
@@ -96,6 +104,8 @@ export const commands = {
         description: "how long to wait for readiness, without the time that downloads take (default: 120)",
       },
       { name: "dry-run", kind: "flag", description: "show what would be done, and change nothing" },
+      { name: "no-input", kind: "flag", description: "ask nothing; what needs an answer fails and says which flag gives it" },
+      ui,
       workspace,
       adopt,
     ],
@@ -112,7 +122,7 @@ export const commands = {
   },
   attach: {
     summary: "Show the dashboard of what runs, also in a second terminal",
-    options: [json, workspace],
+    options: [json, ui, workspace],
     examples: [
       ["airy attach", "q leaves it again; everything keeps running"],
       ["airy attach --json", "what happens, as NDJSON, until it stops"],

@@ -9,38 +9,69 @@ import { planLaunch, type Launched } from "../launch/launch.ts";
 import { runSession } from "../launch/session.ts";
 import { AiryError, asAiryError, errorBody } from "../errors.ts";
 import { createLines, statusText } from "../report/lines.ts";
-import { canRender } from "../tui/terminal.ts";
+import { canRender, isAccessible } from "../tui/terminal.ts";
 import type { Context } from "../context.ts";
 import { afterDashboard, deckOf, feedFrom } from "./dashboard.ts";
 import { createFeed } from "./feed.ts";
 import type { Options } from "./table.ts";
+import { askAfter, askerOf, askFacebookApp } from "./up-questions.ts";
 
 /** A day: whoever sees the progress decides when it has taken too long. */
 const PATIENT_S = 86_400;
 
+/** For whoever hears the output, and would not notice that nothing is said. */
+const HEARTBEAT_MS = 30_000;
+const BELL = "\u0007";
+
 /** Exit codes as in the error catalogue; 0 when everything runs, also when it ran before. */
 export async function runUp(options: Options<"up">, ctx: Context): Promise<void> {
-  const { io, out } = ctx;
+  const { io } = ctx;
   const paths = await openWorkspace(io, options.workspace, { adopt: options.adopt && !options.dryRun, copies: !options.dryRun });
   if (options.dryRun) return runDry(options, ctx, paths);
-  const interactive = !options.json && !options.yes && canRender({ isTTY: io.tty.stdin }, { isTTY: io.tty.stdout, ...io.tty }, io.env);
-  if (interactive) return runInteractive(options, ctx, paths);
+  const asker = await askerOf(options, ctx);
+  if (asker) await askFacebookApp(asker, options, ctx, paths);
+  const interactive = isInteractive(options, ctx);
+  let asked = options;
+  for (;;) {
+    try {
+      return await (interactive ? runInteractive(asked, ctx, paths) : runInLines(asked, ctx, paths));
+    } catch (error) {
+      const again = asker && (await askAfter(asAiryError(error), asker, asked, ctx, paths));
+      if (!again) throw error;
+      asked = again;
+    }
+  }
+}
 
+/** `--yes` is for scripts, which a dashboard would keep from going on. */
+function isInteractive({ json, yes, ui }: Options<"up">, { io }: Context): boolean {
+  if (json || ui === "lines" || (yes && ui !== "tui")) return false;
+  return canRender({ isTTY: io.tty.stdin }, { isTTY: io.tty.stdout, ...io.tty }, { ...io.env, AIRY_UI: ui });
+}
+
+async function runInLines(options: Options<"up">, ctx: Context, paths: WorkspacePaths): Promise<void> {
+  const { io, out } = ctx;
   const lines = createLines();
+  const accessible = !options.json && isAccessible(io.env);
+  let waitsFor = "the checks";
   const show = (event: AiryEvent): void => {
     out.item(event);
+    if (event.type === "step" && event.state === "running") waitsFor = lines.title(event.id);
     if (event.type === "warning")
       return out.warn({ code: event.code, message: event.message, ...(event.action ? { action: event.action } : {}) });
     const line = lines.line(event);
     if (line !== null) out.line(line);
   };
   const before = await readState(paths).catch(() => null);
-  const { status, already } = await runSession({ asked: options, ctx, paths, interrupt: ctx.signal, show });
+  const heartbeat = accessible ? setInterval(() => out.line(`Still at work: ${waitsFor}.`), HEARTBEAT_MS) : undefined;
+  const session = runSession({ asked: options, ctx, paths, interrupt: ctx.signal, show });
+  const { status, already } = await session.finally(() => clearInterval(heartbeat));
   const firstHold = await holdNotice(paths, before);
   if (already) out.line("Everything runs already.");
   out.item(out.stamp({ type: "ready", status }));
   const told = firstHold ? `\n${firstHold}` : "";
   out.result(status, { text: `${statusText(status)}${told}\n${hints(status.sandbox)}` });
+  if (accessible && io.tty.stdout) io.terminal.write(BELL);
 }
 
 /** What a start would do, and nothing of it done. */

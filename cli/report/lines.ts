@@ -4,6 +4,8 @@ import type { AiryEvent, HeldStatus, ServiceStatus, StatusData } from "../events
 export interface Lines {
   /** The line for an event; null for those that say nothing new to a reader. */
   line(event: AiryEvent): string | null;
+  /** What a step of the plan is called. */
+  title(step: string): string;
 }
 
 /** Remembers the titles of the plan, and what was said last of each service, tunnel and webhook. */
@@ -18,6 +20,7 @@ export function createLines(): Lines {
   };
 
   return {
+    title: (step) => titles.get(step) ?? step,
     line(event) {
       switch (event.type) {
         case "plan":

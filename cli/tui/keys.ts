@@ -41,7 +41,7 @@ export function keysOf(view: View, ui: Ui, deck: Deck, glyphs: Glyphs): Key[] {
     !!deck.trigger && view.sandbox && { key: "t", word: "trigger", what: "write as a customer; it arrives as a webhook" },
     !!deck.logs && { key: "l", word: "logs", what: "the logs of all services; Space in services picks several" },
     { key: "/", word: "filter", what: "show only log lines, or requests, with a text in them" },
-    !!deck.restart && { key: "s", word: "restart", what: "restart the chosen service" },
+    !!deck.restart && view.engine !== "embedded" && { key: "s", word: "restart", what: "restart the chosen service" },
     !!deck.open && { key: "o", word: "inbox", what: "open the inbox in the browser" },
   ];
   return keys.filter((key) => key !== false);

@@ -15,13 +15,24 @@ export function canRender(
   env: Environment,
 ): boolean {
   if (!stdin.isTTY || !stdout.isTTY) return false;
-  if (env["TERM"] === "dumb" || isCi(env)) return false;
+  if (env["TERM"] === "dumb" || isCi(env) || isAccessible(env)) return false;
+  if (env["AIRY_UI"] === "lines" || (isAgent(env) && env["AIRY_UI"] !== "tui")) return false;
   // A pty that was never told its size reports 0x0.
   return largeEnough({ columns: stdout.columns ?? 0, rows: stdout.rows ?? 0 });
 }
 
 export function largeEnough(size: { columns: number; rows: number }): boolean {
   return size.columns >= minimum.columns && size.rows >= minimum.rows;
+}
+
+/** A mode of its own for screen readers: text that is only ever added to, choices with numbers, a bell at the end. */
+export function isAccessible(env: Environment): boolean {
+  return ![undefined, "", "0", "false"].includes(env["ACCESSIBLE"]);
+}
+
+/** Coding agents have a terminal and read everything that is ever written to it; frames would fill their memory. */
+function isAgent(env: Environment): boolean {
+  return ["CLAUDECODE", "CURSOR_AGENT", "CODEX_SANDBOX"].some((name) => env[name] !== undefined && env[name] !== "");
 }
 
 /** The same question as Ink's own `is-in-ci`, so that the two never disagree. */

@@ -8,6 +8,8 @@ import type { LogLine } from "../platform.ts";
 
 const MAX_BYTES = 10_000_000;
 const pollMs = 250;
+/** What is read at once of what was written since the last look. */
+const newsBytes = 1_000_000;
 
 export interface LogFile {
   line(text: string): void;
@@ -54,13 +56,13 @@ export function openLog(workspace: string, service: string): LogFile {
   };
 }
 
-/** The last lines of several services, oldest first; then, with `follow`, what is written from now on. */
+/** The last lines of several services, oldest first; then, with `follow`, what is written from now on, by services too that come later. */
 export async function* readLogs(
   workspace: string,
   services: readonly string[],
-  options: { tail: number; follow: boolean; signal: AbortSignal },
+  options: { service: string | null; tail: number; follow: boolean; signal: AbortSignal },
 ): AsyncGenerator<LogLine> {
-  const sources = services.map((service) => ({ service, file: logFileOf(workspace, service), offset: 0 }));
+  const sources = services.map((service) => newSource(workspace, service));
   const lines: LogLine[] = [];
   for (const source of sources) {
     const stats = await stat(source.file).catch(() => null);
@@ -77,6 +79,10 @@ export async function* readLogs(
 
   while (options.follow && !options.signal.aborted) {
     await delay(pollMs, undefined, { signal: options.signal }).catch(() => undefined);
+    const later = (await savedLogs(workspace)).filter((name) => options.service === null || options.service === name);
+    for (const service of later) {
+      if (!sources.some((source) => source.service === service)) sources.push(newSource(workspace, service));
+    }
     for (const source of sources) yield* news(source);
   }
 }
@@ -87,13 +93,19 @@ interface Source {
   offset: number;
 }
 
+function newSource(workspace: string, service: string): Source {
+  return { service, file: logFileOf(workspace, service), offset: 0 };
+}
+
 async function* news(source: Source): AsyncGenerator<LogLine> {
   const stats = await stat(source.file).catch(() => null);
   if (!stats) return;
   if (stats.size < source.offset) source.offset = 0; // begun anew
   if (stats.size === source.offset) return;
+  // Of more than a reader follows only the end is read, and a line that has no end does not keep the rest back.
+  source.offset = Math.max(source.offset, stats.size - newsBytes);
   const bytes = await readRange(source.file, source.offset, stats.size);
-  const whole = bytes.subarray(0, bytes.lastIndexOf("\n") + 1);
+  const whole = bytes.subarray(0, bytes.length === newsBytes ? undefined : bytes.lastIndexOf("\n") + 1);
   source.offset += whole.length;
   for (const line of whole.toString().split("\n")) if (line !== "") yield parseLine(source.service, line);
 }

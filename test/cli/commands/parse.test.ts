@@ -26,6 +26,7 @@ describe("a command line", () => {
         replaceWebhook: false,
         timeout: 5,
         dryRun: false,
+        noInput: false,
         workspace: undefined,
       },
     });

@@ -1,11 +1,12 @@
 /** What `airy up` and `airy attach` share: where the dashboard's events come from, and what its keys do. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { fetchState, followEvents } from "../agent/client.ts";
-import type { AgentRecord } from "../agent/record.ts";
+import { fetchState, followEvents, replayRequest, showRequest } from "../agent/client.ts";
+import type { ShownMessage } from "../agent/inspect.ts";
+import { findAgent, type AgentRecord } from "../agent/record.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { readSecrets, readState } from "../config/state.ts";
 import type { Context } from "../context.ts";
-import { fail } from "../errors.ts";
+import { asAiryError, fail } from "../errors.ts";
 import type { AiryEvent } from "../events.ts";
 import { openInBrowser } from "../io/browser.ts";
 import { createHttpClient } from "../io/http.ts";
@@ -43,6 +44,24 @@ export function deckOf(paths: WorkspacePaths, ctx: Context): Deck {
       const { status } = await triggerEvent(standIn, { kind: "message", text });
       return status === 0 ? `"${text}" was written; the webhook did not answer` : `"${text}" was written; the webhook answered ${status}`;
     },
+    async request(id) {
+      try {
+        const { request, response } = await showRequest(await agentOf(paths), id);
+        return {
+          requestHeaders: request.headers,
+          requestBody: bodyOf(request),
+          responseHeaders: response?.headers ?? [],
+          responseBody: response && bodyOf(response),
+        };
+      } catch (error) {
+        if (asAiryError(error).code === "REQUEST_UNKNOWN") return null;
+        throw error;
+      }
+    },
+    async replay(id) {
+      const { status, durationMs } = await replayRequest(await agentOf(paths), id, {});
+      return `Request ${id} was sent again; the answer was ${status} after ${Math.round(durationMs)} ms`;
+    },
     async restart(service) {
       const state = await readState(paths);
       const engine = await loadEngine(state.engine ?? fail("NOT_RUNNING", { workspace: paths.root }), io, state);
@@ -51,6 +70,15 @@ export function deckOf(paths: WorkspacePaths, ctx: Context): Deck {
       return `Restarted ${service}`;
     },
   };
+}
+
+async function agentOf(paths: WorkspacePaths): Promise<AgentRecord> {
+  return (await findAgent(paths)) ?? fail("NOT_RUNNING", { workspace: paths.root });
+}
+
+function bodyOf({ body, encoding, cut }: ShownMessage): string {
+  const kept = encoding === "base64" && body !== "" ? `(base64) ${body}` : body;
+  return cut > 0 ? `${kept}\n(${cut} bytes more were not kept)` : kept;
 }
 
 async function inboxUrl(paths: WorkspacePaths): Promise<string> {

@@ -34,7 +34,7 @@ export interface ServiceView extends ServiceStatus {
 /** What arrived at the webhook, as far as this interface has heard. */
 interface Deliveries {
   last: RequestRecord | null;
-  /** Answered with 401: not signed with the app's secret. */
+  /** Answered with 401 or 403: not signed with the app's secret. */
   rejected: number;
 }
 
@@ -197,7 +197,10 @@ function request(view: View, request: RequestRecord): View {
     ...view,
     requests: [request, ...view.requests].slice(0, keptRequests),
     rate: counted(view.rate, Math.floor(Date.parse(request.at) / pointMs)),
-    deliveries: { last: delivery ? request : last, rejected: rejected + (delivery && request.status === 401 ? 1 : 0) },
+    deliveries: {
+      last: delivery ? request : last,
+      rejected: rejected + (delivery && (request.status === 401 || request.status === 403) ? 1 : 0),
+    },
   };
 }
 

@@ -11,7 +11,7 @@ import { joinSignals } from "../io/signals.ts";
 import { parseEdge } from "../launch/edge.ts";
 import { createFacebookSource } from "../sources/facebook/registrar.ts";
 import { type Asker, canAsk, createAsker } from "../tui/ask.ts";
-import { fingerprint } from "../tunnel/connect.ts";
+import { fingerprintOf } from "../../edge/names/identifier.ts";
 import { hostKeyOf } from "../tunnel/fingerprint.ts";
 import { pinKey } from "../tunnel/host-keys.ts";
 import type { Options } from "./table.ts";
@@ -112,7 +112,7 @@ async function confirmEdge(failure: AiryError, asker: Asker, ctx: Context, paths
     title: `Use the edge ${named}?`,
     facts: [
       ["named by", paths.config],
-      ["host key", fingerprint(key)],
+      ["host key", fingerprintOf(Buffer.from(key.split(" ")[1] ?? "", "base64"))],
     ],
     consequence: "It carries, and reads, every webhook of this workspace. Say yes only if you, or somebody you trust, run it.",
   });

@@ -159,6 +159,12 @@ export const commands = {
     options: [
       { name: "page", kind: "text", value: "ID", description: "which page to connect; FACEBOOK_USER_TOKEN holds a token of its owner" },
       { name: "replace-webhook", kind: "flag", description: "replace a webhook of the Facebook app that points elsewhere" },
+      {
+        name: "whatsapp",
+        kind: "text",
+        value: "WHO",
+        description: "account:ID or number:ID of WhatsApp Cloud; WHATSAPP_TOKEN holds a token",
+      },
       verifyToken,
       { name: "show-token", kind: "flag", description: "print the verify token, to type into Meta's dashboard" },
       json,

@@ -13,12 +13,14 @@ import { connectPage } from "../sources/facebook/connect.ts";
 import { Graph } from "../sources/facebook/graph.ts";
 import type { Options } from "./table.ts";
 import { type KnownApp, openApp, restoreWebhook, restoredText } from "./webhook-app.ts";
+import { runWhatsApp } from "./webhook-whatsapp.ts";
 
 const http = createHttpClient();
 
 /** Throws what the Graph API says, NOT_RUNNING, and what is missing to connect or to restore. */
 export async function runWebhook(options: Options<"webhook">, ctx: Context): Promise<void> {
   const paths = await openWorkspace(ctx.io, options.workspace);
+  if (options.whatsapp !== undefined) return runWhatsApp(options, ctx, paths);
   if (options.what === "connect") return connect(options, ctx, paths);
   if (options.what === "restore") return restore(options, ctx, paths);
   return show(options, ctx, paths);

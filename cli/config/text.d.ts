@@ -8,3 +8,8 @@ declare module "*.html" {
   const text: string;
   export default text;
 }
+
+declare module "*.conf" {
+  const text: string;
+  export default text;
+}

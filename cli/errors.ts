@@ -290,6 +290,18 @@ export const catalogue = {
     why: (d) => `${d.reason}`,
     actions: (d) => [`docker pull ${d.image}`, ...withoutDocker(d)],
   }),
+  IMAGES_MISSING: entry<{ images: string[]; of: number; reason: string }>({
+    category: "image",
+    exit: 12,
+    retryable: true,
+    what: (d) => `${d.images.length} of the ${d.of} images that Airy Core needs cannot be had: ${d.images.join(", ")}.`,
+    why: (d) => d.reason,
+    actions: (d) => [
+      `docker pull ${d.images[0] ?? ""}`,
+      "Name other places: AIRY_CORE_REGISTRY for a mirror, or the variable of an image in compose/core/images.env",
+      "airy up --edition basic",
+    ],
+  }),
   IMAGE_BUILD_FAILED: entry<{ image: string; reason: string }>({
     category: "image",
     exit: 12,
@@ -454,6 +466,14 @@ export const catalogue = {
     what: (d) => `This workspace belongs to the ${d.stored} engine; ${d.asked} was asked for.`,
     why: (d) => `Its messages are in the ${d.stored} engine's database, and the other engine would start with an empty one.`,
     actions: (d) => ["airy up", `airy destroy && airy up --engine ${d.asked}`],
+  }),
+  EDITION_NEEDS_DOCKER: entry<{ stored: string }>({
+    category: "state",
+    exit: 14,
+    retryable: false,
+    what: () => "Airy Core runs under docker compose alone.",
+    why: (d) => (d.stored ? `The messages of this workspace are in the ${d.stored} engine.` : "Another engine was asked for."),
+    actions: () => ["airy up --edition core --workspace DIR", "airy up --edition basic"],
   }),
   MODE_CONFLICT: entry<{ sandbox: boolean; asked: string }>({
     category: "state",

@@ -71,7 +71,7 @@ export const statusSchema = z.object({
     .object({ at: z.string(), code: z.string(), message: z.string(), why: z.string(), actions: z.array(z.string()) })
     .optional(),
   engine: engineName.nullable(),
-  edition: z.literal("basic"),
+  edition: z.enum(["basic", "core"]),
   sandbox: z.boolean(),
   platform: z.object({
     url: nullable,

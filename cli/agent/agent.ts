@@ -9,7 +9,8 @@ import type { Emit, StatusData, TunnelStatus, WebhookStatus } from "../events.ts
 import { createHttpClient } from "../io/http.ts";
 import { startTime } from "../io/process.ts";
 import { loadEngine } from "../platform/engines.ts";
-import { servicesOf, type Platform } from "../platform/platform.ts";
+import { gateTokenOf } from "../platform/compose/core/secrets.ts";
+import { heldPaths, servicesOf, webhookPaths, type Platform } from "../platform/platform.ts";
 import { createFacebookSource } from "../sources/facebook/registrar.ts";
 import { checkPages } from "../sources/facebook/pages.ts";
 import { fileLease } from "../sources/lease.ts";
@@ -20,14 +21,12 @@ import { earlierCallbacks, rememberCallback } from "./callbacks.ts";
 import type { Journal } from "./journal.ts";
 import type { AgentRecord } from "./record.ts";
 import { settingsHash, type AgentSettings } from "./settings.ts";
+import { startSignatureGate, type SignatureGate } from "./signature-gate.ts";
 import { buildStatus, lookAtServices } from "./status.ts";
 import { watchServices } from "./watch.ts";
 import { startLocalEdge } from "./local-edge.ts";
 import { Registration, type Checked } from "./registration.ts";
 import { connect, start, type WorkContext } from "./work.ts";
-
-/** Paths of the platform that are public, and whose POSTs the edge may keep while they cannot be delivered. */
-const WEBHOOK_PATHS = ["/facebook"];
 
 export interface AgentOptions {
   ctx: Pick<Context, "io" | "build">;
@@ -41,7 +40,27 @@ export interface AgentOptions {
 export async function createAgent(options: AgentOptions): Promise<Agent> {
   const { ctx, settings, paths } = options;
   const engine = await loadEngine(settings.engine, ctx.io, await readState(paths));
-  return new Agent(options, engine, await loadOrCreateIdentity(paths.identity), (await startTime(ctx.io.pid)) ?? "");
+  const gate = await gateOf(settings.spec);
+  return new Agent(options, engine, await loadOrCreateIdentity(paths.identity), (await startTime(ctx.io.pid)) ?? "", gate);
+}
+
+/** Airy's own inbox is below a path. */
+function inboxAddress({ core, inboxUrl, ports }: AgentSettings["spec"]): string | undefined {
+  return core ? `${inboxUrl ?? `http://127.0.0.1:${ports.platform}`}/inbox/` : inboxUrl;
+}
+
+/** Checks Meta's signatures where the platform does not. */
+async function gateOf(spec: AgentSettings["spec"]): Promise<SignatureGate | null> {
+  if (!spec.core) return null;
+  const others = webhookPaths(spec).filter((path) => path !== "/facebook");
+  const { resign } = spec.core;
+  return startSignatureGate({
+    port: spec.ports.platform,
+    token: gateTokenOf(spec),
+    appSecret: spec.facebook?.appSecret ?? null,
+    resign,
+    others,
+  });
 }
 
 class Agent {
@@ -50,6 +69,7 @@ class Agent {
   readonly #options: AgentOptions;
   readonly #engine: Platform;
   readonly #identity: Identity;
+  readonly #gate: SignatureGate | null;
   readonly #registration: Registration;
   #target: SourceTarget | null = null;
   #edge: { close(): Promise<void> } | null = null;
@@ -58,7 +78,7 @@ class Agent {
   #webhooks: WebhookStatus[] = [];
   #shown = "";
 
-  constructor(options: AgentOptions, engine: Platform, identity: Identity, started: string) {
+  constructor(options: AgentOptions, engine: Platform, identity: Identity, started: string, gate: SignatureGate | null) {
     const { ctx, settings, signal } = options;
     const http = createHttpClient();
     const { spec } = settings;
@@ -66,8 +86,9 @@ class Agent {
     this.#options = options;
     this.#engine = engine;
     this.#identity = identity;
+    this.#gate = gate;
     const source = facebook && createFacebookSource({ http, ...facebook, lease: fileLease(options.paths.lease, facebook.appId) });
-    this.#expected = servicesOf(sandbox !== null);
+    this.#expected = servicesOf(sandbox !== null, settings.spec.core?.profiles ?? null);
     this.#work = {
       settings,
       platform: engine,
@@ -157,9 +178,10 @@ class Agent {
     const { engine, spec } = this.#options.settings;
     return buildStatus({
       engine,
+      edition: spec.core ? "core" : "basic",
       sandbox: spec.sandbox !== null,
       platformPort: spec.ports.platform,
-      inboxUrl: spec.inboxUrl,
+      inboxUrl: inboxAddress(spec),
       ...(await lookAtServices(this.#engine, spec.workspace, this.#expected)),
       tunnel: this.tunnel?.status() ?? null,
       webhooks: this.#webhooks,
@@ -173,6 +195,7 @@ class Agent {
     const { engine, spec } = this.#options.settings;
     await this.tunnel?.close();
     await this.#edge?.close();
+    await this.#gate?.close();
     if (engine === "embedded") await this.#engine.down(spec.workspace, this.#emit);
   }
 
@@ -192,9 +215,9 @@ class Agent {
       edge,
       hostKey: edgeKey === null ? { kind: "pin", file: paths.knownEdges } : { kind: "known", key: edgeKey },
       identity: this.#identity.privateKey,
-      target: { host: "127.0.0.1", port: spec.ports.platform },
-      paths: WEBHOOK_PATHS,
-      hold: hold ? WEBHOOK_PATHS : [],
+      target: { host: "127.0.0.1", port: this.#gate?.port ?? spec.ports.platform },
+      paths: webhookPaths(spec),
+      hold: hold ? heldPaths(spec) : [],
       holdSigned: true,
       inspect: settings.inspect,
       onStatus: (status) => this.#onTunnel(status),

@@ -62,6 +62,9 @@ export function secretsOf(settings: Pick<AgentSettings, "spec" | "localEdge">): 
     spec.secrets.platformSecret,
     spec.api?.token,
     spec.facebook?.appSecret,
+    ...Object.entries(spec.core?.variables ?? {})
+      .filter(([name]) => name !== "AIRY_CORE_PUBLIC_URL")
+      .map(([, value]) => value),
     spec.sandbox?.commandToken,
     spec.sandbox?.page.token,
     spec.sandbox?.edgeHostKey,

@@ -1,5 +1,6 @@
 /** Services, tunnel and webhooks -> one word and the document that `airy status --json` prints. Pure, but for asking the engine. */
 import { asAiryError, whyOf } from "../errors.ts";
+import type { Edition } from "../config/config.ts";
 import type { Platform } from "../platform/platform.ts";
 import { webhookWell } from "../events.ts";
 import type { EngineName, Problem, ServiceStatus, StatusData, TunnelStatus, WebhookStatus } from "../events.ts";
@@ -24,6 +25,8 @@ export async function lookAtServices(platform: Pick<Platform, "status">, workspa
 
 export interface StatusInput extends Seen {
   engine: EngineName;
+  /** Default: basic. */
+  edition?: Edition | undefined;
   sandbox: boolean;
   platformPort: number;
   /** Where it is forwarded. */
@@ -43,7 +46,7 @@ export function buildStatus(input: StatusInput): StatusData {
     state: up ? "running" : "degraded",
     ...(problems.length > 0 && { problems }),
     engine,
-    edition: "basic",
+    edition: input.edition ?? "basic",
     sandbox,
     platform: { url: `http://127.0.0.1:${input.platformPort}`, ...(input.inboxUrl && { inboxUrl: input.inboxUrl }), services },
     tunnel,
@@ -53,7 +56,9 @@ export function buildStatus(input: StatusInput): StatusData {
 }
 
 /** Without an agent process there is neither tunnel nor webhook watch; containers may still run. */
-export function offlineStatus(input: Seen & { engine: EngineName | null; sandbox: boolean; platformPort: number | null }): StatusData {
+export function offlineStatus(
+  input: Seen & { engine: EngineName | null; edition?: Edition; sandbox: boolean; platformPort: number | null },
+): StatusData {
   const { engine, sandbox, problems } = input;
   // All of them missing is what `down` leaves.
   const services = input.services.every(({ state }) => state === "missing") ? [] : input.services;
@@ -63,7 +68,7 @@ export function offlineStatus(input: Seen & { engine: EngineName | null; sandbox
     state: some || problems.length > 0 ? "degraded" : "stopped",
     ...(problems.length > 0 && { problems }),
     engine,
-    edition: "basic",
+    edition: input.edition ?? "basic",
     sandbox,
     platform: { url: some && input.platformPort !== null ? `http://127.0.0.1:${input.platformPort}` : null, services },
     tunnel: null,

@@ -7,7 +7,7 @@ import type { Emit, TunnelStatus, WebhookStatus } from "../events.ts";
 import type { Platform } from "../platform/platform.ts";
 import { AiryError, fail } from "../errors.ts";
 import { probeCallback } from "../sources/facebook/callback.ts";
-import { connectPage } from "../sources/facebook/connect.ts";
+import { connectPage, subscribeStandInPage } from "../sources/facebook/connect.ts";
 import type { Source, SourceTarget } from "../sources/source.ts";
 import { isNearby } from "../tunnel/public-url.ts";
 import type { RunningTunnel } from "../tunnel/tunnel.ts";
@@ -119,6 +119,11 @@ export async function connect(work: WorkContext): Promise<Outcome> {
   const { spec } = work.settings;
   if (!spec.sandbox) return { state: "skipped" };
   const { page } = spec.sandbox;
+  if (spec.core) {
+    const graphUrl = spec.facebook?.graphUrl ?? "";
+    await subscribeStandInPage({ http: work.http, graphUrl, pageId: page.id, pageToken: page.token, signal: work.signal });
+    return { detail: `${page.name} is subscribed; Airy Core itself connects only pages of Facebook's` };
+  }
   const platformUrl = `http://127.0.0.1:${spec.ports.platform}`;
   const { http, signal } = work;
   const apiToken = spec.api?.token;

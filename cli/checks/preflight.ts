@@ -26,6 +26,8 @@ export interface PreflightInput {
   ports: readonly PortWish[];
   /** SSH address of the edge; null for one on this machine. */
   edge: { host: string; port: number } | null;
+  /** What the services need, in MB, where it is more than the engine's usual. */
+  memoryMb?: number | null;
   /** Where control groups are mounted; default /sys/fs/cgroup. */
   cgroup?: string;
 }
@@ -50,7 +52,7 @@ export async function preflight(input: PreflightInput): Promise<CheckResult[]> {
   const checks: (CheckResult | Promise<CheckResult>)[] = [
     capped("workspace", checkWorkspace(input.workspace)),
     capped("disk", checkDisk(input.workspace)),
-    capped("memory", checkMemory(input.engine, input.cgroup)),
+    capped("memory", checkMemory(input.memoryMb ?? memoryMb[input.engine], input.cgroup)),
     checkCrypto(),
     capped("loopback", checkLoopback()),
     ...input.ports.map((wish) => capped(`port-${wish.name}`, checkPort(wish))),
@@ -86,9 +88,8 @@ async function checkDisk(workspace: string): Promise<CheckResult> {
   );
 }
 
-async function checkMemory(engine: EngineName, cgroup?: string): Promise<CheckResult> {
+async function checkMemory(needed: number, cgroup?: string): Promise<CheckResult> {
   const available = Math.floor((await availableMemory(cgroup)) / MB);
-  const needed = memoryMb[engine];
   if (available >= needed) return ok("memory", `${amount(available)} available`);
   return warn("memory", `Only ${amount(available)} of memory are available; ${amount(needed)} are advisable.`);
 }

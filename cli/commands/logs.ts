@@ -1,8 +1,10 @@
 /** `airy logs`: the services' logs, and that of the agent process under the name `agent`. */
 import { openWorkspace } from "../config/workspace.ts";
+import { profileNames } from "../config/core.ts";
 import { readState } from "../config/state.ts";
 import { tailLines } from "../io/files.ts";
 import { loadEngine } from "../platform/engines.ts";
+import { oneShots } from "../platform/compose/core/profiles.ts";
 import { servicesOf, type LogLine } from "../platform/platform.ts";
 import { asAiryError, fail, whyOf } from "../errors.ts";
 import type { Context } from "../context.ts";
@@ -42,7 +44,7 @@ export async function runLogs(options: Options<"logs">, ctx: Context): Promise<v
 }
 
 function requireService(service: string): void {
-  const known = servicesOf(true);
+  const known = [...servicesOf(true, null), ...servicesOf(true, profileNames), ...oneShots];
   if (known.includes(service)) return;
   fail("INVALID_ARGUMENT", {
     command: "logs",

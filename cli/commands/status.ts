@@ -37,12 +37,12 @@ export async function runStatus(options: Options<"status">, ctx: Context): Promi
 /** @param lives whether the agent process is there and only does not answer. */
 async function statusWithout(paths: WorkspacePaths, io: Io, lives: boolean): Promise<StatusData> {
   const state = await readState(paths);
-  const { engine, sandbox, ports } = state;
+  const { engine, edition, profiles, sandbox, ports } = state;
   // Embedded services live and die with the agent process; containers do not.
   const askable = engine !== null && (engine === "docker" || lives);
-  const expected = sandbox === null ? [] : servicesOf(sandbox);
+  const expected = sandbox === null ? [] : servicesOf(sandbox, edition === "core" ? profiles : null);
   const seen = askable ? await lookAtServices(await loadEngine(engine, io, state), paths.root, expected) : nothing;
-  const status = offlineStatus({ engine, sandbox: sandbox ?? false, platformPort: ports?.platform ?? null, ...seen });
+  const status = offlineStatus({ engine, edition, sandbox: sandbox ?? false, platformPort: ports?.platform ?? null, ...seen });
   if (lives) return { ...status, state: "degraded" };
   const lastFailure = await findFailure(paths);
   return lastFailure ? { ...status, lastFailure } : status;

@@ -83,6 +83,13 @@ export const commands = {
         choices: ["auto", "docker", "embedded"],
         description: "what runs the services (default: auto = docker where it is usable, else embedded)",
       },
+      {
+        name: "edition",
+        kind: "text",
+        value: "EDITION",
+        choices: ["basic", "core"],
+        description: "our own platform, or Airy Core's images under docker (default: that of the last time, else basic)",
+      },
       { name: "port", kind: "port", value: "N", description: "port of the platform on 127.0.0.1 (default: 4200, or the next free one)" },
       {
         name: "inbox-url",
@@ -101,7 +108,7 @@ export const commands = {
         name: "timeout",
         kind: "seconds",
         value: "SECONDS",
-        description: "how long to wait for readiness, without the time that downloads take (default: 120)",
+        description: "how long to wait for readiness, without the time that downloads take (default: 120; core: 600)",
       },
       { name: "dry-run", kind: "flag", description: "show what would be done, and change nothing" },
       { name: "no-input", kind: "flag", description: "ask nothing; what needs an answer fails and says which flag gives it" },

@@ -4,10 +4,11 @@ import type { WorkspacePaths } from "../config/paths.ts";
 import { openWorkspace } from "../config/workspace.ts";
 import { readState, type State } from "../config/state.ts";
 import { joinSignals } from "../io/signals.ts";
-import type { AiryEvent, Emit } from "../events.ts";
+import type { AiryEvent, Emit, StatusData } from "../events.ts";
 import { planLaunch, type Launched } from "../launch/launch.ts";
 import { runSession } from "../launch/session.ts";
 import { AiryError, asAiryError, errorBody } from "../errors.ts";
+import { coreServices, estimatedMemory } from "../platform/compose/core/profiles.ts";
 import { createLines, statusText } from "../report/lines.ts";
 import { canRender, isAccessible } from "../tui/terminal.ts";
 import type { Context } from "../context.ts";
@@ -70,7 +71,7 @@ async function runInLines(options: Options<"up">, ctx: Context, paths: Workspace
   if (already) out.line("Everything runs already.");
   out.item(out.stamp({ type: "ready", status }));
   const told = firstHold ? `\n${firstHold}` : "";
-  out.result(status, { text: `${statusText(status)}${told}\n${hints(status.sandbox)}` });
+  out.result(status, { text: `${statusText(status)}${told}\n${hints(status.sandbox)}${coreHint(status)}` });
   if (accessible && io.tty.stdout) io.terminal.write(BELL);
 }
 
@@ -149,6 +150,14 @@ async function holdNotice(paths: WorkspacePaths, before: State | null): Promise<
     `While this machine cannot take them, signed messages wait on the disk of ${heldAt.host} for up to 36 hours and are delivered when it is back.\n` +
     "airy up --no-hold, or hold: false in airy.yaml, does without."
   );
+}
+
+/** What the other edition would need, in a line. */
+function coreHint({ edition, engine }: StatusData): string {
+  if (edition === "core" || engine !== "docker") return "";
+  const { size } = coreServices(["facebook"]);
+  const gigabytes = (estimatedMemory(["facebook"]) / 1024).toFixed(1);
+  return `\nAiry Core itself: airy up --edition core (${size} containers of Airy's images, about ${gigabytes} GB of memory)`;
 }
 
 function hints(sandbox: boolean): string {

@@ -2,6 +2,7 @@
 import { LineCounter, isMap, isNode, isScalar, parseDocument, type Document } from "yaml";
 import { z } from "zod";
 import { fail } from "../errors.ts";
+import { coreComponents, coreConfig, coreSources, type CoreConfig } from "./core.ts";
 import { readLinkedText, writeAtomic } from "../io/files.ts";
 import template from "../../templates/airy.yaml";
 
@@ -21,6 +22,7 @@ const schema = z.strictObject({
   publicUrl: text.optional(),
   remotePort: z.preprocess((value) => (value === "" ? undefined : value), z.coerce.number().int().min(1).max(65_535).optional()),
   engine: z.preprocess((value) => (value === "" ? undefined : value), z.enum(["auto", "docker", "embedded"]).optional()),
+  edition: z.preprocess((value) => (value === "" ? undefined : value), z.enum(["basic", "core"]).optional()),
   hold: z.preprocess((value) => (value === "" ? undefined : value), flag.optional()),
   retentionDays: z.preprocess(
     (value) => (value === "" ? undefined : value),
@@ -33,8 +35,10 @@ const schema = z.strictObject({
   security: section(z.strictObject({ systemToken: text.optional(), allowedOrigins: text.optional() })),
   components: section(
     z.strictObject({
+      ...coreComponents,
       sources: section(
         z.strictObject({
+          ...coreSources,
           facebook: section(z.strictObject({ appId: text.optional(), appSecret: text.optional(), webhookSecret: text.optional() })),
         }),
       ),
@@ -56,12 +60,18 @@ interface FacebookKeys {
   webhookSecret?: string | undefined;
 }
 
+/** Our own platform, or Airy Core's images. */
+export type Edition = "basic" | "core";
+
 export interface Config {
   edge: string | null;
   /** Where the edge is an SSH server of another kind: its URL for this workspace, and the port it listens on for it. */
   publicUrl: string | undefined;
   remotePort: number | undefined;
   engine: "auto" | "docker" | "embedded" | null;
+  edition: Edition | null;
+  /** What of Airy Core is used beside its core. */
+  core: CoreConfig;
   /** Whether messages may wait at the edge. */
   hold: boolean;
   facebook: FacebookKeys;
@@ -91,6 +101,8 @@ export async function readConfig(file: string, env: Env): Promise<Config> {
     publicUrl: parsed.publicUrl,
     remotePort: parsed.remotePort,
     engine: parsed.engine ?? null,
+    edition: parsed.edition ?? null,
+    core: coreConfig(parsed.components, file, env),
     hold: parsed.hold ?? true,
     facebook: facebookKeys(parsed.components?.sources?.facebook ?? {}, file, env),
     graphUrl: graphUrl.replace(/\/+$/, ""),

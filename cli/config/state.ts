@@ -4,6 +4,7 @@ import path from "node:path";
 import { z } from "zod";
 import { makePrivateDir, readText, writeAtomic } from "../io/files.ts";
 import { fail } from "../errors.ts";
+import { profileNames } from "./core.ts";
 import type { WorkspacePaths } from "./paths.ts";
 
 const VERSION = 1;
@@ -23,6 +24,10 @@ const stateSchema = z.object({
   version: z.literal(VERSION),
   /** null until the first `up` has chosen. */
   engine: z.enum(["docker", "embedded"]).nullable(),
+  /** What runs the conversations: our own platform, or Airy Core. The user's last choice. */
+  edition: z.enum(["basic", "core"]).default("basic"),
+  /** The optional parts of Airy Core that ran last. */
+  profiles: z.array(z.enum(profileNames)).default([]),
   /** The docker engine that has the containers and messages; null for the embedded engine. */
   engineAt: z.object({ id: z.string(), endpoint: z.string() }).nullable().default(null),
   /** Whether the present run is a sandbox; forgotten by `down`, so that a crash does not change what runs. */
@@ -56,7 +61,17 @@ export type State = z.output<typeof stateSchema>;
 export type Ports = z.output<typeof portsSchema>;
 export type Secrets = z.output<typeof secretsSchema>;
 
-const emptyState: State = { version: VERSION, engine: null, engineAt: null, sandbox: null, ports: null, callbacks: [], heldAt: null };
+const emptyState: State = {
+  version: VERSION,
+  engine: null,
+  edition: "basic",
+  profiles: [],
+  engineAt: null,
+  sandbox: null,
+  ports: null,
+  callbacks: [],
+  heldAt: null,
+};
 
 /** Makes what a state folder needs from the start. Throws WORKSPACE_NOT_WRITABLE. */
 export async function prepareStateDir(paths: WorkspacePaths): Promise<void> {

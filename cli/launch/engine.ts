@@ -10,7 +10,7 @@ export interface EngineInput {
   /** By flag, variable or airy.yaml. */
   asked: "auto" | EngineName;
   /** What an earlier `up` has chosen. */
-  state: Pick<State, "engine" | "engineAt">;
+  state: Pick<State, "engine" | "engineAt" | "edition" | "profiles" | "sandbox">;
   /** The user's word that another docker engine is to be used. */
   adopt: boolean;
   /** Whether it is known to work, because it runs at present; then it is not asked again. */
@@ -27,6 +27,7 @@ export interface Chosen {
 export async function chooseEngine(input: EngineInput, io: Io, emit: Emit): Promise<Chosen> {
   const { asked, state, adopt } = input;
   const { engine: stored } = state;
+  if (state.edition === "core") return chooseForCore(input, io, emit);
   if (stored !== null && asked !== "auto" && asked !== stored) fail("ENGINE_CONFLICT", { stored, asked });
   const wanted = stored ?? asked;
   if (wanted !== "auto") {
@@ -42,6 +43,13 @@ export async function chooseEngine(input: EngineInput, io: Io, emit: Emit): Prom
   }
   const embedded = await loadEngine("embedded", io, state);
   return { platform: embedded, usable: await requireUsable(embedded, emit, `docker cannot be used: ${facts.reason}`) };
+}
+
+/** There is no other engine for it, and messages that another one has stay where they are. */
+async function chooseForCore({ asked, state, adopt, running }: EngineInput, io: Io, emit: Emit): Promise<Chosen> {
+  if (asked === "embedded" || state.engine === "embedded") fail("EDITION_NEEDS_DOCKER", { stored: state.engine ?? "" });
+  const platform = await loadEngine("docker", io, state, adopt);
+  return { platform, usable: running ? null : await requireUsable(platform, emit, "for Airy Core") };
 }
 
 /** Throws the code with which the engine says why it cannot be used. */

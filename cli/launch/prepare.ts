@@ -1,12 +1,15 @@
 /** What was asked for, and what the workspace remembers -> what a start comes to. Deciding reads only; `provide` makes what is missing. */
+import { identifierOf, publicKeyBlob } from "../../edge/names/identifier.ts";
 import { preflight, type PreflightInput } from "../checks/preflight.ts";
 import type { AgentRecord } from "../agent/record.ts";
 import type { AgentSettings } from "../agent/settings.ts";
-import { facebookApp, type Config } from "../config/config.ts";
+import { facebookApp, type Config, type Edition } from "../config/config.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { loadOrCreateSecrets, readSecrets, readState, type Ports, type Secrets, type State } from "../config/state.ts";
 import type { Io } from "../io/io.ts";
-import type { Platform, PlatformSpec, Usable } from "../platform/platform.ts";
+import { wantsAirySignature } from "../platform/compose/core/images.ts";
+import { estimatedMemory } from "../platform/compose/core/profiles.ts";
+import type { CoreSpec, Platform, PlatformSpec, Usable } from "../platform/platform.ts";
 import { readText } from "../io/files.ts";
 import { fail } from "../errors.ts";
 import { loadOrCreateIdentity, type Identity } from "../tunnel/identity.ts";
@@ -26,6 +29,7 @@ export interface Asked {
   remotePort: number | undefined;
   edgeKeys: string | undefined;
   engine: string | undefined;
+  edition: string | undefined;
   port: number | undefined;
   inboxUrl: string | undefined;
   replaceWebhook: boolean;
@@ -39,6 +43,9 @@ export interface Decision {
   platform: Platform;
   /** What the engine says of itself; null where it was not asked, because the agent process runs. */
   usable: Usable | null;
+  edition: Edition;
+  /** Of Airy Core; null with the basic edition. */
+  core: CoreSpec | null;
   sandbox: boolean;
   /** Whether the edge is one on this machine. */
   localEdge: boolean;
@@ -104,19 +111,34 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
   if (remote?.plain) emit({ type: "warning", code: "NOT_AN_EDGE", message: PLAIN_SERVER_LACKS });
   const admitted = await readAdmitted(asked.edgeKeys, localEdge, io.cwd);
 
+  const edition = (asked.edition ?? config.edition ?? stored.edition) as Edition;
+  const core = edition === "core" ? await coreOf({ config, sandbox, app, stored, remote }, paths, io) : null;
+  const wanted = { ...stored, edition, profiles: core?.profiles ?? [], sandbox };
   const engineAsked = (asked.engine ?? config.engine ?? "auto") as "auto" | "docker" | "embedded";
   const { platform, usable } = await chooseEngine(
-    { asked: engineAsked, state: stored, adopt: asked.adopt, running: agent !== null },
+    { asked: engineAsked, state: wanted, adopt: asked.adopt, running: agent !== null },
     io,
     emit,
   );
   const running = agent !== null || (platform.engine === "docker" && (await runs(platform, paths.root)));
   const portsInput = { asked: asked.port, stored: stored.ports, sandbox, localEdge, running, lost };
-  await check({ workspace: paths.root, engine: platform.engine, ports: portWishes(portsInput), edge: remote }, agent, emit);
+  await check(
+    {
+      workspace: paths.root,
+      engine: platform.engine,
+      ports: portWishes(portsInput),
+      edge: remote,
+      memoryMb: core && estimatedMemory(core.profiles),
+    },
+    agent,
+    emit,
+  );
   const ports = await choosePorts(portsInput, emit);
   return {
     platform,
     usable,
+    edition,
+    core,
     sandbox,
     localEdge,
     app,
@@ -172,6 +194,7 @@ export function settingsOf(workspace: string, decision: Decision, provisions: Pr
         verifyToken: app?.webhookSecret ?? secrets.verifyToken,
         platformSecret: secrets.platformSecret,
       },
+      ...(decision.core && { core: decision.core }),
       api: decision.api,
       facebook: sandbox ? standIn(secrets, ports.facebook) : facebook,
       ...(decision.inboxUrl !== null && { inboxUrl: decision.inboxUrl }),
@@ -195,8 +218,16 @@ export function settingsOf(workspace: string, decision: Decision, provisions: Pr
 }
 
 /** What the workspace is to remember of it, to be written before anything is started. Pure. */
-export function stateOf({ stored, usable, platform, sandbox, ports }: Decision): State {
-  return { ...stored, engine: platform.engine, engineAt: usable?.at ?? stored.engineAt, sandbox, ports };
+export function stateOf({ stored, usable, platform, edition, core, sandbox, ports }: Decision): State {
+  return {
+    ...stored,
+    engine: platform.engine,
+    edition,
+    profiles: core?.profiles ?? stored.profiles,
+    engineAt: usable?.at ?? stored.engineAt,
+    sandbox,
+    ports,
+  };
 }
 
 /**
@@ -208,6 +239,31 @@ function chooseMode(asked: Asked, stored: State, running: boolean): boolean {
   if (running && asked.sandbox && !stored.sandbox) fail("MODE_CONFLICT", { sandbox: false, asked: "--sandbox" });
   if (running && asked.edge !== undefined && stored.sandbox) fail("MODE_CONFLICT", { sandbox: true, asked: `--edge ${asked.edge}` });
   return asked.sandbox || (stored.sandbox && asked.edge === undefined);
+}
+
+interface CoreInput {
+  config: Config;
+  sandbox: boolean;
+  app: Decision["app"];
+  stored: State;
+  remote: EdgeAddress | null;
+}
+
+/** What of Airy Core runs. */
+async function coreOf({ config, sandbox, app, stored, remote }: CoreInput, paths: WorkspacePaths, io: Io): Promise<CoreSpec> {
+  const profiles = [...(sandbox || app ? (["facebook"] as const) : []), ...config.core.profiles];
+  const variables = { ...config.core.variables };
+  // Viber's connector registers this URL by itself when it starts, before there is a tunnel: the one of before, or the one to be expected.
+  if (profiles.includes("viber")) variables.AIRY_CORE_PUBLIC_URL = await expectedUrl(stored, remote, paths);
+  return { profiles, variables, resign: wantsAirySignature(io.env) };
+}
+
+async function expectedUrl({ callbacks }: State, remote: EdgeAddress | null, paths: WorkspacePaths): Promise<string> {
+  const last = callbacks.findLast((url) => remote === null || new URL(url).hostname.endsWith(`.${remote.host}`));
+  if (last !== undefined) return last.replace(/\/facebook$/, "");
+  const { publicKey } = await loadOrCreateIdentity(paths.identity);
+  const blob = publicKeyBlob(publicKey) ?? fail("INTERNAL", { reason: "the workspace's key cannot be read" });
+  return `https://${identifierOf(blob)}.${remote?.host ?? SANDBOX_DOMAIN}`;
 }
 
 /** All results are shown; the first one that rules the start out is thrown. Where the agent process runs, the checks were made before. */

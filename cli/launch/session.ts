@@ -16,6 +16,8 @@ import { createPatience } from "./patience.ts";
 import type { Asked } from "./prepare.ts";
 
 const TIMEOUT_S = 120;
+/** Airy's own charts allow ten minutes. */
+const CORE_TIMEOUT_S = 600;
 const EVENTS_BYTES = 4_000_000;
 
 export interface SessionInput {
@@ -37,7 +39,8 @@ export async function runSession({ asked, ctx, paths, interrupt, show }: Session
   const { copyOf } = await claimStateDir(paths, io);
   await prepareStateDir(paths);
   const lock = await acquireLock(paths.lock, "up", io);
-  const seconds = asked.timeout ?? TIMEOUT_S;
+  const edition = asked.edition ?? config.edition ?? (await readState(paths).catch(() => null))?.edition;
+  const seconds = asked.timeout ?? (edition === "core" ? CORE_TIMEOUT_S : TIMEOUT_S);
   let waitingFor = "the checks";
   const patience = createPatience([interrupt], seconds * 1000, () => new AiryError("READY_TIMEOUT", { seconds, waitingFor }));
   const note = (event: AiryEvent): void => {

@@ -3,6 +3,8 @@ import { z } from "zod";
 import type { Emit, EngineName, ServiceStatus } from "../events.ts";
 import type { AiryError } from "../errors.ts";
 import type { EngineAt } from "../docker/engine.ts";
+import { profileNames, type Profile } from "../config/core.ts";
+import { coreServices, oneShots } from "./compose/core/profiles.ts";
 
 const port = z.int().min(1).max(65_535);
 
@@ -13,6 +15,18 @@ const apiSchema = z.object({
   retentionDays: z.int().min(1).optional(),
 });
 
+/** The Core edition: Airy Core's own images. Left out: the basic edition. */
+const coreSchema = z.object({
+  /** Which of its optional parts run; those of compose/core/compose.yaml. */
+  profiles: z.array(z.enum(profileNames)),
+  /** What compose.yaml has no default for: credentials of the sources, by variable. */
+  variables: z.record(z.string(), z.string()),
+  /** The Facebook connector is one of 0.50 to 0.56, which wants a signature by a formula of its own. */
+  resign: z.boolean(),
+});
+
+export type CoreSpec = z.output<typeof coreSchema>;
+
 /** Everything an engine needs; ports are decided before (launch), secrets come from `.airy/`. */
 export const specSchema = z.object({
   /** Absolute path of the workspace; its state is in `<workspace>/.airy`. */
@@ -20,6 +34,7 @@ export const specSchema = z.object({
   /** `platform`: API, webhook and inbox page; the others only with `sandbox`. */
   ports: z.object({ platform: port, edgeSsh: port, edgeHttp: port, facebook: port }),
   secrets: z.object({ databasePassword: z.string(), verifyToken: z.string(), platformSecret: z.string().optional() }),
+  core: coreSchema.optional(),
   /** How the platform is used, from airy.yaml. */
   api: apiSchema.optional(),
   facebook: z.object({ appId: z.string(), appSecret: z.string(), graphUrl: z.string(), graphVersion: z.string().optional() }).nullable(),
@@ -41,9 +56,21 @@ export const specSchema = z.object({
 
 export type PlatformSpec = z.output<typeof specSchema>;
 
-/** The services that run, in the order in which they are shown. */
-export function servicesOf(sandbox: boolean): string[] {
-  return sandbox ? ["postgres", "platform", "edge", "facebook"] : ["postgres", "platform"];
+/** The services that run, in the order in which they are shown. `profiles`: of the Core edition; null: the basic one. */
+export function servicesOf(sandbox: boolean, profiles: readonly Profile[] | null): string[] {
+  const platform = profiles ? [...coreServices(profiles).keys()].filter((name) => !oneShots.has(name)) : ["postgres", "platform"];
+  return sandbox ? [...platform, "edge", "facebook"] : platform;
+}
+
+/** Paths of the platform that are public. */
+export function webhookPaths({ core }: Pick<PlatformSpec, "core">): string[] {
+  const sources = (core?.profiles ?? []).filter((name) => name === "whatsapp" || name === "twilio" || name === "viber");
+  return ["/facebook", ...sources.map((name) => `/${name}`)];
+}
+
+/** Those whose deliveries may wait at the edge, which knows only Meta's signatures. Viber waits for an answer to some of its own. */
+export function heldPaths(spec: Pick<PlatformSpec, "core">): string[] {
+  return webhookPaths(spec).filter((path) => path === "/facebook" || path === "/whatsapp");
 }
 
 /** From where the page may be used beside this machine. */

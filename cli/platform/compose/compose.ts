@@ -13,11 +13,14 @@ import { readLogs, savedLogs } from "../embedded/logs.ts";
 import type { Change, LogLine, Platform, PlatformSpec, Usable } from "../platform.ts";
 import { composeDown, composeUp, configHashes, requireCompose } from "./cli.ts";
 import { execute, listContainers, observeContainers, type Container } from "./containers.ts";
-import { build, imagesOf, isPresent, removeOldImages, whyUnavailable, type ImageSet, type Package } from "./image.ts";
+import { allImages } from "./core/images.ts";
+import { isDone, observeCore, untilCoreReady } from "./core/readiness.ts";
+import { build, imagesOf, isPresent, removeOldImages, type ImageSet, type Package } from "./image.ts";
 import { followLogs, keepLogs, projectLogs } from "./logs.ts";
 import { dockerDir, projectName, readPassword, writeProject, type Project } from "./project.ts";
+import { absent, findNeeds, lacking, type CoreParts, type Needs } from "./needs.ts";
 import { pull } from "./pull.ts";
-import { createReporter, watchChanges, watchUntilHealthy } from "./watch.ts";
+import { createReporter, isFine, watchChanges, watchUntilHealthy } from "./watch.ts";
 
 export interface ComposeOptions extends Pick<Io, "env" | "uid" | "os" | "cwd" | "now"> {
   /** Folder of the bundle, absolute; `compose/` of the package is beside it. */
@@ -26,6 +29,8 @@ export interface ComposeOptions extends Pick<Io, "env" | "uid" | "os" | "cwd" | 
   at: EngineAt | null;
   /** The user's word that what an earlier workspace in this folder left in docker is to be used. */
   adopt: boolean;
+  /** Which parts of Airy Core are to run, and whether the sandbox beside them; null: the basic edition. */
+  core?: CoreParts | null;
 }
 
 /** An engine that went away is looked for again after this long. */
@@ -53,7 +58,7 @@ class Compose implements Platform {
         const [version, images] = await Promise.all([requireCompose(), this.#images()]);
         const detail = `${engine.kind} ${engine.version}, compose ${version}`;
         const at = { id: engine.id, endpoint: engine.endpoint };
-        return { usable: true, detail, lacks: await lacking(engine, images), at } satisfies Usable;
+        return { usable: true, detail, lacks: await lacking(engine, await this.#needs(engine, images)), at } satisfies Usable;
       });
     } catch (error) {
       if (!(error instanceof AiryError)) throw error;
@@ -68,10 +73,11 @@ class Compose implements Platform {
   async up(spec: PlatformSpec, emit: Emit, signal: AbortSignal): Promise<void> {
     await this.#use(async (engine) => {
       const [images] = await Promise.all([this.#images(), requireCompose()]);
-      await this.#requireOwnData(engine, spec.workspace);
+      if (!spec.core) await this.#requireOwnData(engine, spec.workspace);
       const known = await readPassword(spec.workspace);
       const { composeDir } = this.#package;
-      const project = await writeProject({ spec, images, user: userOf(engine, this.#options.uid), engine, composeDir });
+      const core = spec.core ? await allImages(composeDir, this.#options.env) : new Map<string, string>();
+      const project = await writeProject({ spec, images, coreImages: core, user: userOf(engine, this.#options.uid), engine, composeDir });
       const expected = await configHashes(project);
       if (await isUpToDate(engine, project, expected, emit)) return;
       const provide = (): Promise<void> => this.#provideImages(engine, spec.workspace, images, emit, signal);
@@ -81,16 +87,17 @@ class Compose implements Platform {
         // The data outlived the secrets: its server, which trusts who asks from inside, is told the new password.
         if (known !== spec.secrets.databasePassword && (await hasData(engine, project.name))) await renewPassword(engine, project, signal);
         await start(engine, project, expected, emit, signal);
+        if (spec.core) await untilCoreReady({ engine, project: project.name, emit, signal });
       };
       try {
         await begin();
       } catch (error) {
         // In between, the `destroy` of another workspace may have removed our image, which nothing used yet.
-        if (signal.aborted || (await isPresent(engine, images.own))) throw error;
+        if (signal.aborted || spec.core || (await isPresent(engine, images.own))) throw error;
         await provide();
         await begin();
       }
-      if (images.build) await removeOldImages(engine, images.own);
+      if (images.build && !spec.core) await removeOldImages(engine, images.own);
     });
   }
 
@@ -112,7 +119,7 @@ class Compose implements Platform {
 
   async status(workspace: string): Promise<ServiceStatus[]> {
     return this.#use(async (engine) => {
-      const containers = await observeContainers(engine, await projectName(workspace), this.#passed);
+      const containers = await observeCore(engine, await observeContainers(engine, await projectName(workspace), this.#passed));
       return containers.map(({ status }) => status);
     });
   }
@@ -183,10 +190,15 @@ class Compose implements Platform {
     }
   }
 
+  #needs(engine: Engine, images: ImageSet): Promise<Needs> {
+    return findNeeds(engine, images, { ...this.#package, env: this.#options.env, core: this.#options.core ?? null });
+  }
+
   async #provideImages(engine: Engine, workspace: string, images: ImageSet, emit: Emit, signal: AbortSignal): Promise<void> {
+    const needs = await this.#needs(engine, images);
     await Promise.all(
-      (await absent(engine, images)).map(async (image) => {
-        const name = image === images.postgres ? "postgres" : "platform";
+      (await absent(engine, needs)).map(async (image) => {
+        const name = needs.official.get(image) ?? "platform";
         const report = (text: string): void => {
           emit({ type: "service", service: { name, state: "created", health: "none" }, detail: `pulling ${image}: ${text}` });
         };
@@ -194,32 +206,12 @@ class Compose implements Platform {
         await pull(engine, image, signal, report);
       }),
     );
-    if (!images.build || (await isPresent(engine, images.own))) return;
+    if (!needs.builds) return;
     const service = { name: "platform", state: "created", health: "none" } as const;
     emit({ type: "service", service, detail: `building the image ${images.own}` });
     await build(this.#package, images, path.join(dockerDir(workspace), "image"), signal);
     await removeOldImages(engine, images.own);
   }
-}
-
-/** What has to be pulled before `up` can work. */
-async function absent(engine: Engine, images: ImageSet): Promise<string[]> {
-  const hasOwn = await isPresent(engine, images.own);
-  const needed = images.build ? [images.postgres, ...(hasOwn ? [] : [images.node])] : [images.postgres, images.own];
-  const present = await Promise.all(needed.map((image) => isPresent(engine, image)));
-  return needed.filter((_, i) => !present[i]);
-}
-
-/** What has to be made or pulled. Throws IMAGE_PULL_FAILED where that cannot work. */
-async function lacking(engine: Engine, images: ImageSet): Promise<string[]> {
-  const lacks = await absent(engine, images);
-  await Promise.all(
-    lacks.map(async (image) => {
-      const reason = await whyUnavailable(engine, image);
-      if (reason !== null) fail("IMAGE_PULL_FAILED", { image, reason });
-    }),
-  );
-  return images.build && !(await isPresent(engine, images.own)) ? [...lacks, `${images.own} (built here)`] : lacks;
 }
 
 async function start(
@@ -243,13 +235,17 @@ async function start(
 
 /** Whether exactly the expected services run, healthy and with the expected configuration: then compose has nothing to do. */
 async function isUpToDate(engine: Engine, project: Project, expected: ReadonlyMap<string, string>, emit: Emit): Promise<boolean> {
-  const containers = await observeContainers(engine, project.name);
-  const fine = containers.filter(
-    ({ service, status, configHash }) => status.state === "running" && status.health === "healthy" && expected.get(service) === configHash,
-  );
+  const observed = await observeContainers(engine, project.name);
+  const containers = [...observed.filter(isDone), ...(await observeCore(engine, observed))];
+  const fine = containers.filter((one) => isFine(one) && !isWanting(one) && expected.get(one.service) === one.configHash);
   if (fine.length !== expected.size || containers.length !== expected.size) return false;
   createReporter(emit)(containers);
   return true;
+}
+
+/** Of Airy's, asked from outside: it runs and is not ready. */
+function isWanting({ status }: Container): boolean {
+  return status.health === "unhealthy" || status.health === "starting";
 }
 
 /** Compose leaves a container alone whose configuration is right, however it fares. */

@@ -1,7 +1,9 @@
 /** The containers of a compose project as the engine describes them, and what they mean to us. */
 import { z } from "zod";
+import { profileNames } from "../../config/core.ts";
 import type { ServiceHealth, ServiceState, ServiceStatus } from "../../events.ts";
 import type { Engine } from "../../docker/engine.ts";
+import { coreServices } from "./core/profiles.ts";
 
 const list = z.array(z.object({ Id: z.string(), Labels: z.record(z.string(), z.string()) }));
 
@@ -44,7 +46,7 @@ export interface Container {
 }
 
 /** What `airy status` shows first comes first. */
-const order = ["postgres", "platform", "edge", "facebook"];
+const order = ["postgres", "platform", ...coreServices(profileNames).keys(), "edge", "facebook"];
 
 export async function listContainers(engine: Engine, project: string): Promise<Container[]> {
   const filters = { label: [`com.docker.compose.project=${project}`] };

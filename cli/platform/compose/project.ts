@@ -7,6 +7,7 @@ import type { Engine } from "../../docker/engine.ts";
 import { makePrivateDir, readText, writeAtomic } from "../../io/files.ts";
 import { fail } from "../../errors.ts";
 import { platformOptions, type PlatformSpec } from "../platform.ts";
+import { writeCoreProject } from "./core/project.ts";
 import type { ImageSet } from "./image.ts";
 import type { ServiceConfig, ServiceName } from "./service.ts";
 
@@ -14,13 +15,15 @@ export interface Project {
   name: string;
   /** Arguments of `docker compose` before its command. */
   args: string[];
-  /** Variables of the compose files; no secrets. */
+  /** Variables of the compose files; no secrets but those of Airy Core. */
   env: Record<string, string>;
 }
 
 export interface ProjectOptions {
   spec: PlatformSpec;
   images: ImageSet;
+  /** All images of compose/core, by variable; only for the Core edition. */
+  coreImages: ReadonlyMap<string, string>;
   /** `uid:gid` of the containers that read our files. */
   user: string;
   /** The folder `compose` of the package. */
@@ -42,8 +45,9 @@ export async function writeProject(options: ProjectOptions): Promise<Project> {
   const { spec, images, composeDir } = options;
   const { ports } = spec;
   const dir = dockerDir(spec.workspace);
-  const configs = configsOf(spec);
-  const services = ["postgres", ...Object.keys(configs)];
+  const { platform, ...beside } = configsOf(spec);
+  const configs: Configs = spec.core ? beside : { platform, ...beside };
+  const services = [...(spec.core ? [] : ["postgres"]), ...Object.keys(configs)];
   const env: Record<string, string> = {
     AIRY_WORKSPACE: spec.workspace,
     AIRY_FILES: dir,
@@ -62,15 +66,18 @@ export async function writeProject(options: ProjectOptions): Promise<Project> {
     await write(path.join(dir, `${service}.json`), text);
     env[`AIRY_${service.toUpperCase()}_CONFIG`] = createHash("sha256").update(text).digest("hex").slice(0, 16);
   }
-  const files = [path.join(composeDir, "basic/compose.yaml")];
+  const core =
+    spec.core && (await writeCoreProject(spec, spec.core, { composeDir, dir: path.join(dir, "core"), images: options.coreImages }));
+  if (core) Object.assign(env, core.env);
+  const files = [core ? core.file : path.join(composeDir, "basic/compose.yaml")];
   if (spec.sandbox) files.push(path.join(composeDir, "sandbox/compose.yaml"));
   const override = overrideOf(options.engine);
-  if (override) {
+  if (override && services.length > 0) {
     const file = path.join(dir, "engine.json");
     await write(file, JSON.stringify({ services: Object.fromEntries(services.map((name) => [name, override])) }));
     files.push(file);
   }
-  return { name: await projectName(spec.workspace), args: files.flatMap((file) => ["-f", file]), env };
+  return { name: await projectName(spec.workspace), args: [...files.flatMap((file) => ["-f", file]), ...(core?.args ?? [])], env };
 }
 
 /** What every service is told where the engine is of this kind; null: nothing. */

@@ -6,6 +6,7 @@ import type { Emit } from "../../events.ts";
 import { AiryError } from "../../errors.ts";
 import type { Change } from "../platform.ts";
 import { observeContainers, type Container } from "./containers.ts";
+import { isDone } from "./core/readiness.ts";
 import { logTail } from "./logs.ts";
 
 /** How often a container that the engine has not checked yet is checked by us. */
@@ -57,15 +58,15 @@ export async function watchUntilHealthy(options: WatchOptions, start: () => Prom
       signal.throwIfAborted();
       const before = progress(); // read before the list: what it shows is then at least as new
       const containers = (await observeContainers(engine, project)).filter(ours);
-      reporter(containers);
+      reporter(containers.filter((one) => !isDone(one)));
       const dead = crashed as ContainerEvent | null;
       if (dead) throw await exited(engine, dead);
-      const failed = containers.find(({ exitCode }) => exitCode !== null);
+      const failed = containers.find((one) => one.exitCode !== null && !isDone(one));
       if (before === "done" && failed) throw await exited(engine, failed);
       const sick = containers.find(({ status }) => status.health === "unhealthy");
       if (sick) throw await unhealthy(engine, sick);
       if (typeof before === "object") throw before.failed;
-      const healthy = containers.filter(({ status }) => status.state === "running" && status.health === "healthy");
+      const healthy = containers.filter(isFine);
       if (before === "done" && healthy.length === expected.size) return;
       await bell.rung(containers.some(({ status }) => status.health === "starting") ? checkMs : restMs);
     }
@@ -115,6 +116,12 @@ export async function* watchChanges(
     if (!stop) await delay(retryMs, undefined, { signal }).catch(() => {});
   }
   signal.removeEventListener("abort", bell.ring);
+}
+
+/** Healthy; or nobody inside can say, as in Airy's images; or a job that has done its work. */
+export function isFine(one: Container): boolean {
+  const { state, health } = one.status;
+  return isDone(one) || (state === "running" && !one.paused && (health === "healthy" || one.healthTest === null));
 }
 
 /** Wakes one waiter; what rings while nobody waits is not lost. */

@@ -1,5 +1,6 @@
 /** Connects a page through the platform, which keeps the page's token and subscribes the page to the app. */
 import { z } from "zod";
+import { GRAPH_VERSION, PAGE_FIELDS } from "../../../compose/facebook/contract.ts";
 import type { HttpClient, HttpResponse } from "../../io/http.ts";
 import { fail } from "../../errors.ts";
 import { networkCode, parseJson } from "./answers.ts";
@@ -24,6 +25,20 @@ const refused = z.object({ message: z.string() });
 
 /** The platform calls Facebook before it answers. */
 const TIMEOUT_MS = 20_000;
+
+/**
+ * Subscribes the page of the stand-in without the platform: Airy Core's connector knows no other Graph API than Facebook's own. Throws
+ * FB_CONNECT_FAILED.
+ */
+export async function subscribeStandInPage(
+  connect: Pick<ConnectPage, "http" | "pageId" | "pageToken" | "signal"> & { graphUrl: string },
+): Promise<void> {
+  const { pageId, pageToken } = connect;
+  const query = new URLSearchParams({ subscribed_fields: PAGE_FIELDS.join(","), access_token: pageToken });
+  const url = `${connect.graphUrl}/${GRAPH_VERSION}/${pageId}/subscribed_apps?${query}`;
+  const { status } = await connect.http({ method: "POST", url, timeoutMs: TIMEOUT_MS, ...(connect.signal && { signal: connect.signal }) });
+  if (status !== 200) fail("FB_CONNECT_FAILED", { pageId, status, message: null });
+}
 
 /** Repeating it is harmless. Returns the id of the channel. Throws FB_CONNECT_FAILED. */
 export async function connectPage(connect: ConnectPage): Promise<{ channelId: string }> {

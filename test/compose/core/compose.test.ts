@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { coreServices, profileNames, type Profile } from "../../../cli/platform/compose/core/profiles.ts";
+import { profileNames } from "../../../cli/config/core.ts";
+import { coreServices } from "../../../cli/platform/compose/core/profiles.ts";
 
 const dir = path.resolve(import.meta.dirname, "../../../compose/core");
 
@@ -109,5 +110,3 @@ test("seventeen topics are made, each with three settings where it is compacted"
   expect(compacted.length + plain.length).toBe(17);
   expect(text.match(/--config /g)).toHaveLength(3);
 });
-
-export type { Profile };

@@ -7,9 +7,10 @@ import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import WebSocket, { WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 import { gatewayFiles } from "../../../cli/platform/compose/core/gateway.ts";
-import { coreServices, profileNames } from "../../../cli/platform/compose/core/profiles.ts";
+import { profileNames } from "../../../cli/config/core.ts";
+import { coreServices } from "../../../cli/platform/compose/core/profiles.ts";
 
 const without = (process.env.AIRY_TEST_WITHOUT ?? "").split(" ").includes("nginx");
 const TOKEN = "gate-token-of-this-test";

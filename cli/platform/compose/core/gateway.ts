@@ -1,6 +1,7 @@
 /** The gateway's configuration, from templates/core/nginx.conf: routes, guards, and what the stand-ins for controller and installer say. */
 import template from "../../../../templates/core/nginx.conf";
-import { coreServices, type Profile } from "./profiles.ts";
+import type { Profile } from "../../../config/core.ts";
+import { coreServices } from "./profiles.ts";
 import { routesOf } from "./routes.ts";
 
 export interface GatewayConfig {

@@ -1,14 +1,13 @@
 /** What of Airy Core runs: always the same core, and beside it what airy.yaml asks for. Profiles are those of compose/core/compose.yaml. */
 
+import { profileNames, type Profile } from "../../../config/core.ts";
+
 /** Service -> component as Airy's controller tells it, and how it is asked whether it is ready. */
 interface CoreService {
   component: string | null;
   /** `host:port/path` that answers 200 when it is; null: that it runs is all that can be seen from outside. */
   probe: string | null;
 }
-
-export const profileNames = ["facebook", "chatplugin", "webhook", "contacts", "whatsapp", "twilio", "viber"] as const;
-export type Profile = (typeof profileNames)[number];
 
 const spring = (name: string, component = name): [string, CoreService] => [name, { component, probe: `${name}:80/actuator/health` }];
 const plain = (name: string): [string, CoreService] => [name, { component: null, probe: null }];
@@ -47,8 +46,8 @@ export function coreServices(profiles: readonly Profile[]): Map<string, CoreServ
 }
 
 /**
- * Memory that the services come to, in MB: Kafka, ZooKeeper and registry some 1200, each JVM some 330 with the heaps of compose.yaml, a page
- * 15. Estimated, not measured.
+ * Memory that the services come to, in MB: Kafka, ZooKeeper and registry some 1200, each JVM some 330 with the heaps of compose.yaml, a
+ * page 15. Estimated, not measured.
  */
 export function estimatedMemory(profiles: readonly Profile[]): number {
   const names = [...coreServices(profiles)].filter(([, { component }]) => component !== null).map(([name]) => name);

@@ -1,5 +1,5 @@
-/** Which path leads to which service of Airy Core: the table of its ingress at 0.56.0, infrastructure/helm-chart and backend/components/*. */
-import type { Profile } from "./profiles.ts";
+/** Which path leads to which service of Airy Core: its ingress at 0.56.0, infrastructure/helm-chart and backend/components/*. */
+import type { Profile } from "../../../config/core.ts";
 
 export interface Route {
   /** A prefix, whatever its case. */

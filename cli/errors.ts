@@ -290,14 +290,14 @@ export const catalogue = {
     why: (d) => `${d.reason}`,
     actions: (d) => [`docker pull ${d.image}`, ...withoutDocker(d)],
   }),
-  IMAGES_MISSING: entry<{ images: string[]; of: number; reason: string }>({
+  IMAGES_MISSING: entry<{ images: string; count: number; of: number; reason: string }>({
     category: "image",
     exit: 12,
     retryable: true,
-    what: (d) => `${d.images.length} of the ${d.of} images that Airy Core needs cannot be had: ${d.images.join(", ")}.`,
+    what: (d) => `${d.count} of the ${d.of} images that Airy Core needs cannot be had: ${d.images}.`,
     why: (d) => d.reason,
     actions: (d) => [
-      `docker pull ${d.images[0] ?? ""}`,
+      `docker pull IMAGE (for each of ${d.images})`,
       "Name other places: AIRY_CORE_REGISTRY for a mirror, or the variable of an image in compose/core/images.env",
       "airy up --edition basic",
     ],

@@ -56,7 +56,8 @@ export async function lacking(engine: Engine, needs: Needs): Promise<string[]> {
   const reasons = await Promise.all(lacks.map((image) => whyUnavailable(engine, image)));
   const failed = lacks.filter((_, i) => reasons[i] !== null);
   const reason = reasons.find((one) => one !== null) ?? "";
-  if (failed.length > 0 && needs.official.size > 1) fail("IMAGES_MISSING", { images: failed, of: needs.official.size, reason });
+  if (failed.length > 0 && needs.official.size > 1)
+    fail("IMAGES_MISSING", { images: failed.join(", "), count: failed.length, of: needs.official.size, reason });
   if (failed[0] !== undefined) fail("IMAGE_PULL_FAILED", { image: failed[0], reason });
   return needs.builds ? [...lacks, "airy's own image (built here)"] : lacks;
 }

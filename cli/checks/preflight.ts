@@ -13,6 +13,7 @@ import { AiryError, errorBody, whyOf } from "../errors.ts";
 import { keepsModes, NO_MODES } from "../io/files.ts";
 import { lookAtCrypto } from "./crypto.ts";
 import { reachEdge } from "./edge.ts";
+import { knock, type Edge } from "./way.ts";
 import { holderOf, holderText, isFree } from "./ports.ts";
 
 /** Event of one check. `error` is set when the start cannot succeed; with a `warn` it can. */
@@ -25,7 +26,7 @@ export interface PreflightInput {
   /** Ports that are about to be listened on, none of them by airy itself now. */
   ports: readonly PortWish[];
   /** SSH address of the edge; null for one on this machine. */
-  edge: { host: string; port: number } | null;
+  edge: Edge | null;
   /** What the services need, in MB, where it is more than the engine's usual. */
   memoryMb?: number | null;
   /** Where control groups are mounted; default /sys/fs/cgroup. */
@@ -128,10 +129,15 @@ async function checkLoopback(): Promise<CheckResult> {
   }
 }
 
-async function checkEdge(edge: { host: string; port: number }): Promise<CheckResult> {
-  const reached = await reachEdge(edge, capMs);
-  const address = `${edge.host}:${edge.port}`;
+async function checkEdge(edge: Edge): Promise<CheckResult> {
+  const { host, port, fallbackPort } = edge;
+  const [reached, second] = await Promise.all([
+    reachEdge(edge, capMs),
+    fallbackPort === undefined ? null : knock({ host, port: fallbackPort }, false, true),
+  ]);
+  const address = `${host}:${port}`;
   if (reached.ok) return ok("edge", `${address} answers (${reached.banner})`);
+  if (second?.status === "ok") return ok("edge", `${host}:${fallbackPort} ${second.message}; port ${port} does not`);
   return failed("edge", new AiryError("SSH_UNREACHABLE", { edge: address, reason: reached.reason }));
 }
 

@@ -2,6 +2,7 @@
 import { askRequests } from "../agent/client.ts";
 import { findAgent } from "../agent/record.ts";
 import { askHealth, explainDeliveries } from "../checks/deliveries.ts";
+import { lookAtWay, wayText } from "../checks/way.ts";
 import { preflight } from "../checks/preflight.ts";
 import { readConfig } from "../config/config.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
@@ -37,7 +38,8 @@ export async function runDoctor(options: Options<"doctor">, ctx: Context): Promi
   const config = await readConfig(paths.config, io.env);
   const named = options.edge ?? config.edge;
   const edge = named === "local" ? null : parseEdge(named, "doctor");
-  const [checks, ...engines] = await Promise.all([
+  const [way, checks, ...engines] = await Promise.all([
+    edge ? lookAtWay(edge) : [],
     preflight({ workspace: paths.root, engine: "embedded", ports: [], edge }),
     ...(["docker", "embedded"] as const).map(async (name) => {
       const facts = await (await loadEngine(name, io, null)).facts();
@@ -55,7 +57,17 @@ export async function runDoctor(options: Options<"doctor">, ctx: Context): Promi
   const text = events.map((event) => lines.line(out.stamp(event) satisfies AiryEvent)).filter((line) => line !== null);
   const advice = failed?.code === "SSH_UNREACHABLE" ? "\nairy up --sandbox does without an edge on the internet." : "";
   out.result(
-    { checks: events.map(({ id, status, message }) => ({ id, status, message })) },
-    { text: `${text.join("\n")}${advice}`, exit: failed ? exitCode(failed) : 0 },
+    {
+      checks: [...events, ...way].map((one) => ({
+        id: one.id,
+        status: one.status,
+        message: one.message,
+        ...("action" in one && { action: one.action }),
+      })),
+    },
+    {
+      text: `${text.join("\n")}${edge ? `\nThe way to ${edge.host}:\n${wayText(way)}` : ""}${advice}`,
+      exit: failed ? exitCode(failed) : 0,
+    },
   );
 }

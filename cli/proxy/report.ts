@@ -1,14 +1,15 @@
 /** What happens, as lines on stderr or as events on stdout; the URL as soon as there is one, and again when it changes. */
+import { lookAtWay, wayText } from "../checks/way.ts";
 import type { AiryEvent } from "../events.ts";
 import { createLines } from "../report/lines.ts";
 import type { Output } from "../report/output.ts";
 import type { Route } from "../tunnel/services.ts";
-import type { TunnelConfig } from "../tunnel/types.ts";
+import type { EdgeAddress, TunnelConfig } from "../tunnel/types.ts";
 import { routeText } from "./targets.ts";
 
 interface ReportInput {
   out: Output;
-  config: { paths: readonly string[]; routes: readonly Route[] };
+  config: { edge: EdgeAddress; paths: readonly string[]; routes: readonly Route[] };
   /** The status that is rehearsed; null: none. */
   fail: string | null;
 }
@@ -18,6 +19,15 @@ type Listeners = Required<Pick<TunnelConfig, "onStatus" | "onRequest" | "onFirst
 export function createProxyReport({ out, config, fail }: ReportInput): Listeners {
   const lines = createLines();
   let announced: string | null = null;
+  let everOpen = false;
+  let looked = false;
+  /** Once, when the tunnel does not come up: why that may be. */
+  const explain = async (): Promise<void> => {
+    looked = true;
+    const steps = await lookAtWay(config.edge);
+    for (const step of steps) out.item(out.stamp(step));
+    if (!out.json && !everOpen) out.note(`The way to ${config.edge.host}, while the tunnel goes on trying:\n${wayText(steps)}`);
+  };
   const tell = (event: AiryEvent): void => {
     out.item(event);
     const line = out.json ? null : lines.line(event);
@@ -26,6 +36,8 @@ export function createProxyReport({ out, config, fail }: ReportInput): Listeners
   return {
     onStatus: (tunnel) => {
       const event = out.stamp({ type: "tunnel", tunnel });
+      if (tunnel.state === "open") everOpen = true;
+      if (tunnel.state === "waiting" && !everOpen && !looked) void explain();
       if (out.json || tunnel.state !== "open" || tunnel.url === null || tunnel.url === announced) return tell(event);
       announced = tunnel.url;
       out.line(tunnel.url);
@@ -50,7 +62,7 @@ export function createProxyReport({ out, config, fail }: ReportInput): Listeners
 }
 
 /** Without a server for `/`, the prefixes of the others are all that is public. */
-function exposure({ paths, routes }: ReportInput["config"]): string {
+function exposure({ paths, routes }: Pick<ReportInput["config"], "paths" | "routes">): string {
   const open = paths.length > 0 ? paths : routes.some(({ prefix }) => prefix === "/") ? [] : routes.map(({ prefix }) => prefix);
   return open.length === 0 ? "every path is public" : `public: ${open.join(", ")}`;
 }

@@ -179,3 +179,32 @@ it("at an edge with another host key than before ends with 20 and says what to d
   await imposter.close(0);
   await other.close();
 });
+
+it("looks at each step of the way when the tunnel does not come up", async () => {
+  const command = run(["proxy", String(origin.port), "--edge", "127.0.0.1:1", "--ephemeral"], { HOME: dir, XDG_CONFIG_HOME: "" });
+  running.push(command);
+  await until("the table", () => /The way to 127\.0\.0\.1[\s\S]*tcp-1 +FAIL[\s\S]*outgoing TCP/.test(command.stderr()));
+  expect(command.stdout()).toBe("");
+});
+
+it("ends by itself after the first answered request, or when its time is up", async () => {
+  const once = proxy(["--once"]);
+  const { host } = new URL(await urlOf(once));
+  expect((await ask(edge.httpPort, { host })).text).toBe("fine");
+  expect(await once.exited).toBe(0);
+  const brief = proxy(["--expire", "500ms"]);
+  await urlOf(brief);
+  expect(await brief.exited).toBe(0);
+});
+
+it("leads to several servers by path", async () => {
+  const second = await startOrigin((request, response) => response.end(`second ${request.url}`));
+  try {
+    const command = proxy([`/viber=http://127.0.0.1:${second.port}/hook`]);
+    const { host } = new URL(await urlOf(command));
+    expect((await ask(edge.httpPort, { host, path: "/viber/x?y" })).text).toBe("second /hook/x?y");
+    expect((await ask(edge.httpPort, { host, path: "/" })).text).toBe("fine");
+  } finally {
+    await second.close();
+  }
+});

@@ -41,9 +41,10 @@ export async function readPage(database: Database, filter: Condition | null, siz
   return rows.map(conversationShape);
 }
 
+/** @param filter its parameters begin at `$1`. */
 export async function countMatching(database: Database, filter: Condition): Promise<number> {
-  const statement = { text: `select count(*)::int as total from conversation c where ${filter.sql} and $1::int + $2::int is not null` };
-  const [row] = await database.query<{ total: number }>(statement, [0, 0, ...filter.values]);
+  const statement = { text: `select count(*)::int as total from conversation c where ${filter.sql}` };
+  const [row] = await database.query<{ total: number }>(statement, filter.values);
   return row?.total ?? 0;
 }
 

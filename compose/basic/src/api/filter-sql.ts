@@ -26,7 +26,8 @@ type Parameter = (value: unknown, type: string) => string;
 function condition(filter: Filter, parameter: Parameter): string {
   if (filter.kind !== "all") return leaf(filter, parameter);
   const must = filter.must.map((one) => condition(one, parameter));
-  const not = filter.not.map((one) => `not ${condition(one, parameter)}`);
+  // Where a field is absent, a condition is neither true nor false; its opposite is true then.
+  const not = filter.not.map((one) => `(${condition(one, parameter)} is not true)`);
   const should = filter.should.map((one) => condition(one, parameter));
   // As in Lucene: alternatives matter only where nothing is required, and what only forbids finds nothing.
   const any = must.length > 0 ? [] : [should.length > 0 ? `(${should.join(" or ")})` : "false"];
@@ -47,7 +48,7 @@ function leaf(filter: Exclude<Filter, { kind: "all" }>, parameter: Parameter): s
   const exact = isLiteral(pieces) ? literal(pieces) : null;
   if (exact !== null && field.kind === "uuid") return uuidCondition(exact, field.sql, parameter);
   if (exact !== null && field.kind === "state") return stateCondition(exact, parameter);
-  return `coalesce(${textCondition(filter.kind === "phrase", pieces, textSql(field), parameter)}, false)`;
+  return `(${textCondition(filter.kind === "phrase", pieces, textSql(field), parameter)})`;
 }
 
 function fieldOf(name: string, parameter: Parameter): Field | null {
@@ -94,7 +95,7 @@ function rangeCondition(filter: Extract<Filter, { kind: "range" }>, field: Field
     ...(from === null ? [] : [`${sql} ${from.inclusive ? ">=" : ">"} ${value(from.text)}`]),
     ...(to === null ? [] : [`${sql} ${to.inclusive ? "<=" : "<"} ${value(to.text)}`]),
   ];
-  return `coalesce(${parts.length === 0 ? `${field.sql} is not null` : parts.join(" and ")}, false)`;
+  return `(${parts.length === 0 ? `${field.sql} is not null` : parts.join(" and ")})`;
 }
 
 function uuidCondition(exact: string, sql: string, parameter: Parameter): string {
@@ -104,8 +105,8 @@ function uuidCondition(exact: string, sql: string, parameter: Parameter): string
 
 function stateCondition(exact: string, parameter: Parameter): string {
   const value = exact.toUpperCase();
-  if (value !== "OPEN" && value !== "CLOSED") return `coalesce(lower(c.state) = ${parameter(lower(exact), "text")}, false)`;
-  return `coalesce(c.state = '${value}', false)`;
+  if (value !== "OPEN" && value !== "CLOSED") return `(lower(c.state) = ${parameter(lower(exact), "text")})`;
+  return `(c.state = '${value}')`;
 }
 
 function tagCondition(filter: Exclude<Filter, { kind: "all" }>, parameter: Parameter): string {

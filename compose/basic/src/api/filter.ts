@@ -46,6 +46,14 @@ export function parseFilter(query: string): Filter {
   return new Parser(query).parse();
 }
 
+/** Of a query for everything but something (`id:* AND NOT x`): that something, else null. */
+export function complementOf(filter: Filter): Filter | null {
+  if (filter.kind !== "all" || filter.not.length === 0) return null;
+  const everything = (one: Filter) => one.kind === "term" && one.field === "id" && one.pieces.length === 1 && one.pieces[0] === "*";
+  if (filter.must.length === 0 || !filter.must.every(everything)) return null;
+  return { kind: "all", must: [], not: [], should: filter.not };
+}
+
 class Parser {
   readonly #query: string;
   readonly #tokens: Token[];

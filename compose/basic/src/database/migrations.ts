@@ -6,6 +6,7 @@
 import type { Client } from "pg";
 import { airyId } from "../ids.ts";
 import { first } from "./migrations/first.ts";
+import { fourth } from "./migrations/fourth.ts";
 import { second } from "./migrations/second.ts";
 import { third } from "./migrations/third.ts";
 
@@ -23,4 +24,4 @@ async function contacts(client: Client): Promise<void> {
   await client.query("insert into contact (id) select unnest($1::uuid[]) on conflict do nothing", [made]);
 }
 
-export const migrations: readonly Migration[] = [first, second, contacts, third];
+export const migrations: readonly Migration[] = [first, second, contacts, third, fourth];

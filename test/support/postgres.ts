@@ -28,8 +28,11 @@ export interface TestPostgres {
   close(): Promise<void>;
 }
 
-/** With `fsync` on, as in production: what was committed survives {@link TestPostgres.kill9}. */
-export async function startPostgres(): Promise<TestPostgres> {
+/**
+ * @param sync false: nothing is synced to disk, for tests that make many databases; what was committed still survives
+ * {@link TestPostgres.kill9}, because the system has it. By default as in production.
+ */
+export async function startPostgres({ sync = true } = {}): Promise<TestPostgres> {
   const folder = mkdtempSync(path.join(os.tmpdir(), "airy-postgres-"));
   const data = path.join(folder, "data");
   const port = await freePort();
@@ -51,6 +54,7 @@ export async function startPostgres(): Promise<TestPostgres> {
 
   async function start(): Promise<void> {
     const flags = ["-D", data, "-p", String(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="];
+    if (!sync) flags.push("-c", "fsync=off", "-c", "full_page_writes=off");
     const child = spawn(path.join(bin, "postgres"), flags, options);
     server = child;
     let output = "";

@@ -13,7 +13,7 @@ let postgres: TestPostgres;
 let platform: TestPlatform;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
+  postgres = await startPostgres({ sync: false });
   platform = await startTestPlatform(await postgres.createDatabase(), { allowedHosts: ["platform"] });
 });
 afterAll(async () => {

@@ -9,7 +9,7 @@ let postgres: TestPostgres;
 let platform: TestPlatform;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
+  postgres = await startPostgres({ sync: false });
 });
 afterAll(() => postgres.close());
 beforeEach(async () => {
@@ -200,7 +200,7 @@ describe("messages.list", () => {
 test("client.config tells what the inbox needs", async () => {
   const { status, json } = await platform.call("/client.config");
   expect(status).toBe(200);
-  expect(Object.keys(json).sort()).toEqual(["cluster_version", "services", "tag_config", "user_profile"]);
+  expect(Object.keys(json).sort()).toEqual(["cluster_version", "services", "tag_config", "user_profile", "workspace"]);
   expect(json.user_profile).toBeNull();
   expect(Object.keys(json.tag_config.colors)).toEqual(["tag-blue", "tag-red", "tag-green", "tag-purple"]);
   for (const service of Object.values<Json>(json.services)) {

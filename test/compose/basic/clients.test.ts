@@ -18,7 +18,7 @@ const [a, b, c] = ["3001", "3002", "3003"].map((customer) => airyId(channel, cus
 const unknown = "00000000-0000-4000-8000-000000000000";
 
 beforeAll(async () => {
-  postgres = await startPostgres();
+  postgres = await startPostgres({ sync: false });
 });
 afterAll(() => postgres.close());
 

@@ -16,7 +16,7 @@ const channel = airyId("facebook", pageId);
 const conversation = airyId(channel, "2002");
 
 beforeAll(async () => {
-  postgres = await startPostgres();
+  postgres = await startPostgres({ sync: false });
   platform = await startTestPlatform(await postgres.createDatabase());
   described = (await platform.request("GET", "/openapi.json")).json;
   await platform.connect();

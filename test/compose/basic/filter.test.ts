@@ -15,7 +15,7 @@ const names = ["Ada Lovelace", "Grace Hopper", "50% off_shop", "Anna  van Dyk"];
 const ids = names.map((_, index) => airyId(channel, `40${index}`));
 
 beforeAll(async () => {
-  postgres = await startPostgres();
+  postgres = await startPostgres({ sync: false });
   platform = await startTestPlatform(await postgres.createDatabase());
   await platform.connect();
   for (const [index, name] of names.entries()) {

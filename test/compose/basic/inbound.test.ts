@@ -12,7 +12,7 @@ let platform: TestPlatform;
 let databaseUrl: string;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
+  postgres = await startPostgres({ sync: false });
 });
 afterAll(() => postgres.close());
 beforeEach(async () => {

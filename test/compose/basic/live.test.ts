@@ -15,7 +15,7 @@ let platform: TestPlatform;
 const cleanups: (() => unknown)[] = [];
 
 beforeAll(async () => {
-  postgres = await startPostgres();
+  postgres = await startPostgres({ sync: false });
 });
 afterAll(() => postgres.close());
 beforeEach(async () => {

@@ -19,7 +19,7 @@ const channel = airyId("facebook", pageId);
 const conversation = airyId(channel, "2002");
 
 beforeAll(async () => {
-  postgres = await startPostgres();
+  postgres = await startPostgres({ sync: false });
 });
 afterAll(() => postgres.close());
 beforeEach(async () => {

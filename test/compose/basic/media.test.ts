@@ -63,7 +63,7 @@ describe("GET /media", () => {
       response.writeHead(request.headers.range ? 206 : 200, { "content-type": type, "set-cookie": "a=b" }).end("PNG");
     });
     await new Promise<void>((resolve) => pictures.listen(0, "127.0.0.1", resolve));
-    postgres = await startPostgres();
+    postgres = await startPostgres({ sync: false });
     platform = await startTestPlatform(await postgres.createDatabase());
     await platform.connect();
     await platform.restart({

@@ -20,7 +20,7 @@ const channelId = airyId("facebook", pageId);
 const conversationId = airyId(channelId, "2002");
 
 beforeAll(async () => {
-  postgres = await startPostgres();
+  postgres = await startPostgres({ sync: false });
 });
 afterAll(() => postgres.close());
 beforeEach(async () => {

@@ -207,7 +207,7 @@ describe("changes of a message, in whatever order they come", () => {
   let platform: TestPlatform;
   let customer = 5_000;
   beforeAll(async () => {
-    postgres = await startPostgres();
+    postgres = await startPostgres({ sync: false });
     platform = await startTestPlatform(await postgres.createDatabase());
     await platform.connect();
   });

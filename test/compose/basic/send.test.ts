@@ -9,7 +9,7 @@ let postgres: TestPostgres;
 let platform: TestPlatform;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
+  postgres = await startPostgres({ sync: false });
 });
 afterAll(() => postgres.close());
 beforeEach(async () => {

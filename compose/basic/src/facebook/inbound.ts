@@ -4,12 +4,13 @@ import { z } from "zod";
 import type { MessageRow } from "../database/rows.ts";
 import { messageColumns } from "../database/rows.ts";
 import type { Database } from "../database/connect.ts";
-import { describeError, isDataFault, isSerialization } from "../database/errors.ts";
+import { describeError, isDataFault } from "../database/errors.ts";
 import type { Events } from "../live/events.ts";
 import { storable } from "../text.ts";
 import type { Derived, InboundItem } from "./derive.ts";
-import { READER, derive } from "./derive.ts";
+import { derive } from "./derive.ts";
 import type { Kinds } from "./kinds.ts";
+import { createDeliveryWriter, repeatable } from "./writer.ts";
 
 export interface Inbound {
   /**
@@ -58,7 +59,6 @@ const storedSchema = z.object({
 });
 type Stored = z.infer<typeof storedSchema>;
 
-const storeDelivery = { name: "store_delivery", text: "select store_delivery($1, $2, $3, $4, $5, $6) as stored" };
 const selectWaiting = {
   name: "waiting",
   text: `select w.delivery_id as id from waiting_delivery w join channel c on c.id = w.channel_id and c.connected
@@ -74,11 +74,12 @@ const selectMessages = {
 };
 
 export function createInbound({ database, events, appId, kinds, onNewConversation, onPending, log }: Dependencies): Inbound {
+  const writer = createDeliveryWriter(database);
+
   async function store(body: Buffer, airyDelivery: string | null, derived: Pick<Derived, "items" | "note">): Promise<Stored> {
     const sha256 = createHash("sha256").update(body).digest();
-    const values = [sha256, body, airyDelivery, derived.note, READER, JSON.stringify(derived.items)];
-    const rows = await repeatable(() => database.query<{ stored: unknown }>(storeDelivery, values));
-    return storedSchema.parse(rows[0]?.stored);
+    const items = JSON.stringify(derived.items);
+    return storedSchema.parse(await writer.write({ sha256, body, header: airyDelivery, note: derived.note, items }));
   }
 
   async function receive(body: Buffer, airyDelivery: string | null): Promise<void> {
@@ -181,17 +182,6 @@ export function createInbound({ database, events, appId, kinds, onNewConversatio
   }
 
   return { receive, drainWaiting, resume };
-}
-
-/** Statements that met another transaction in the wrong order are repeated. */
-export async function repeatable<T>(work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      if (attempt >= 3 || !isSerialization(error)) throw error;
-    }
-  }
 }
 
 function messageRow(item: InboundItem): MessageRow {

@@ -6,7 +6,7 @@ import type { Database } from "../database/connect.ts";
 import { describeError, isDataFault } from "../database/errors.ts";
 import type { InboundItem } from "../facebook/derive.ts";
 import { READER, derive } from "../facebook/derive.ts";
-import { repeatable } from "../facebook/inbound.ts";
+import { repeatable } from "../facebook/writer.ts";
 
 interface Progress {
   deliveries: number;

@@ -1,6 +1,6 @@
 /** The dashboard with its keys: what they change is in `ui.ts`, what they do outside is in the deck. */
 import { useFocus, useFocusManager, useInput, type Key } from "ink";
-import { useEffect, useReducer, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { Deck, RequestDetail } from "../deck.ts";
 import { useFrame } from "../frame.ts";
 import { layoutOf } from "../layout.ts";
@@ -24,15 +24,22 @@ interface DashboardAppProps {
 
 export function DashboardApp(props: DashboardAppProps) {
   const { view, logs, deck, publicPaths } = props;
-  const [ui, dispatch] = useReducer(reduceUi, initialUi);
+  const [shown, setShown] = useState(initialUi);
+  // Keys that are typed fast arrive before React has given `useInput` the handler of the next drawing: they read what is true now.
+  const newest = useRef(initialUi);
+  const dispatch = (action: UiAction) => {
+    newest.current = reduceUi(newest.current, action);
+    setShown(newest.current);
+  };
   const frame = useFrame();
   const { focus } = useFocusManager();
-  const detail = useRequestDetail(ui.detail, deck);
-  const quiet = ui.typing !== null || ui.stopping;
-  const page = Math.max(1, layoutOf(view, ui, deck, frame).body - 2);
+  const detail = useRequestDetail(shown.detail, deck);
+  const quiet = shown.typing !== null || shown.stopping;
+  const page = Math.max(1, layoutOf(view, shown, deck, frame).body - 2);
 
   useInput((input, key) => {
     if (isInterrupt(input, key)) return props.onQuit();
+    const ui = newest.current;
     if (ui.message) dispatch({ type: "message", message: null });
     if (ui.stopping) return answerStop(input, key);
     if (ui.typing) return typeKey(input, key, ui, dispatch, (text) => act(deck.trigger?.(text), "sending"));
@@ -49,7 +56,7 @@ export function DashboardApp(props: DashboardAppProps) {
       {panes.map((pane) => (
         <PaneFocus key={pane} pane={pane} active={!quiet} onFocus={() => dispatch({ type: "pane", pane })} />
       ))}
-      <Dashboard view={view} ui={ui} deck={deck} logs={logs} detail={detail} publicPaths={publicPaths} />
+      <Dashboard view={view} ui={shown} deck={deck} logs={logs} detail={detail} publicPaths={publicPaths} />
     </>
   );
 
@@ -59,6 +66,7 @@ export function DashboardApp(props: DashboardAppProps) {
   }
 
   function open(): void {
+    const ui = newest.current;
     if (ui.pane === "services") {
       const service = chosenService(view, ui);
       if (service === null) return;
@@ -71,6 +79,7 @@ export function DashboardApp(props: DashboardAppProps) {
   }
 
   function press(input: string): void {
+    const ui = newest.current;
     const service = chosenService(view, ui);
     const request = ui.detail ?? chosenRequest(view, ui);
     const url = publicUrl(view, publicPaths);

@@ -6,7 +6,7 @@
  * ```
  */
 import { Box, Text, useInput } from "ink";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useFrame } from "../frame.ts";
 import { printable } from "../text.ts";
 import { isInterrupt } from "./dashboard-app.tsx";
@@ -36,19 +36,21 @@ interface TextPromptProps {
 export function TextPrompt({ question, onAnswer, onInterrupt }: TextPromptProps) {
   const { glyphs, width } = useFrame();
   const [text, setText] = useState("");
+  // Keys that are typed fast arrive before the handler of the next drawing.
+  const newest = useRef("");
   const [state, setState] = useState<"typing" | "checking" | "answered">("typing");
   const [problem, setProblem] = useState<string | null>(null);
   useInput((input, key) => {
     if (isInterrupt(input, key)) return onInterrupt();
     if (state !== "typing") return;
     if (key.escape && question.later !== null) return onAnswer(null);
-    if (key.return) return submit(text);
-    if (key.backspace || key.delete) return type([...text].slice(0, -1).join(""));
+    if (key.return) return submit(newest.current);
+    if (key.backspace || key.delete) return type([...newest.current].slice(0, -1).join(""));
     if (key.ctrl && input === "u") return type("");
     if (key.ctrl || key.meta || key.tab || input === "") return;
     // A paste arrives whole, with the end of its line.
     const [line = "", ...rest] = input.split(/[\r\n]/);
-    const typed = text + line.replaceAll(/\p{Cc}/gu, "");
+    const typed = newest.current + line.replaceAll(/\p{Cc}/gu, "");
     type(typed);
     if (rest.length > 0) submit(typed);
   });
@@ -85,6 +87,7 @@ export function TextPrompt({ question, onAnswer, onInterrupt }: TextPromptProps)
   );
 
   function type(typed: string): void {
+    newest.current = typed;
     setText(typed);
     setProblem(typed === "" ? null : question.validate(typed.trim()));
   }

@@ -77,7 +77,7 @@ mkdirSync(path.join(made, "web"), { recursive: true });
 
 await build({
   absWorkingDir: root,
-  entryPoints: { airy: "cli/main.ts" },
+  entryPoints: { airy: "cli/main.ts", library: "cli/library/agent.ts" },
   outdir: made,
   bundle: true,
   splitting: true,
@@ -100,6 +100,9 @@ await build({
   plugins: [nativeAddons, onlyWhatIsUsed],
   logLevel: "warning",
 });
+
+// Types of the library: one file that imports nothing.
+cpSync(path.join(root, "cli/library/api.ts"), path.join(made, "library.d.ts"));
 
 // The inbox, and the page on which somebody is the customer.
 for (const [source, target] of [

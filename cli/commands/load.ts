@@ -18,6 +18,7 @@ export const load: { [N in CommandName]: () => Promise<Run<N>> } = {
   requests: async () => (await import("./requests.ts")).runRequests,
   replay: async () => (await import("./replay.ts")).runReplay,
   reprocess: async () => (await import("./reprocess.ts")).runReprocess,
+  export: async () => (await import("./export.ts")).runExport,
   backup: async () => (await import("./backup.ts")).runBackup,
   restore: async () => (await import("./restore.ts")).runRestore,
   doctor: async () => (await import("./doctor.ts")).runDoctor,

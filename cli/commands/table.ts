@@ -289,6 +289,16 @@ export const commands = {
     options: [json, workspace],
     examples: [["airy reprocess", "ids, read state, names and tags stay; what was misread becomes right"]],
   },
+  export: {
+    summary: "Write what a Kubernetes cluster needs: values for Airy's Helm chart, and the tunnel beside it",
+    arguments: [{ name: "what", description: "for what", choices: ["helm"], required: true }],
+    options: [
+      { name: "dir", kind: "text", value: "DIR", description: "folder of the files (default: airy-helm in the current folder)" },
+      json,
+      workspace,
+    ],
+    examples: [["airy export helm", "values.yaml and airy-proxy.yaml in airy-helm"]],
+  },
   backup: {
     summary: "Write everything the platform keeps into one file",
     options: [

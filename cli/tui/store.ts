@@ -28,6 +28,8 @@ export class Store {
   #snapshot: Snapshot;
   #timer: NodeJS.Timeout | null = null;
   #due = Infinity;
+  /** 0: the first frame with something in it need not wait. */
+  #publishedAt = 0;
   #logsShown = true;
 
   constructor(mode: "start" | "attached", size: () => { columns: number; rows: number }) {
@@ -76,7 +78,7 @@ export class Store {
   }
 
   #schedule(pause: number): void {
-    const due = Math.max(Date.now() + pause, this.#snapshot.now + frameMs);
+    const due = Math.max(Date.now() + pause, this.#publishedAt + frameMs);
     if (this.#timer !== null && this.#due <= due) return;
     if (this.#timer) clearTimeout(this.#timer);
     this.#due = due;
@@ -94,6 +96,7 @@ export class Store {
       now: Date.now(),
       tick: tick + 1,
     };
+    this.#publishedAt = this.#snapshot.now;
     const pause = pauseOf(this.#view, this.#snapshot.now);
     if (pause !== null) this.#schedule(pause);
     for (const listener of this.#listeners) listener();

@@ -1,7 +1,9 @@
 /** What is damaged in a data folder, without changing anything. */
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { parseDomain, type EdgeConfig } from "./config.ts";
 import { EdgeError } from "./errors.ts";
+import { openFiles } from "./tls/files.ts";
 import { lockFolder } from "./store/lock.ts";
 import { damageText, inspect } from "./store/log/salvage.ts";
 
@@ -35,4 +37,13 @@ async function lockForReading(dataDir: string): Promise<() => void> {
     if (error instanceof EdgeError && error.code === "EDGE_DATA_LOCKED") throw error;
     return () => {};
   }
+}
+
+/** Whether domain and certificate can be used. Returns until when, ISO 8601; null: there is no TLS. Throws EDGE_DOMAIN, EDGE_TLS. */
+export function checkCertificate({ domain, tls, log }: EdgeConfig): string | null {
+  const name = parseDomain(domain);
+  if (!tls || tls.mode === "off") return null;
+  const certificates = openFiles(tls, name, log);
+  certificates.close();
+  return new Date(Math.min(...certificates.expiries().map(({ notAfter }) => notAfter))).toISOString();
 }

@@ -1,6 +1,9 @@
 /** What an edge is told when it starts. */
 import { EdgeError } from "./errors.ts";
+import type { CertificateFiles } from "./tls/files.ts";
 import type { AccessConfig } from "./ssh/access.ts";
+
+type TlsConfig = { mode: "off" } | ({ mode: "files" } & CertificateFiles);
 
 export interface EdgeConfig {
   /** Names are `<identifier>.<domain>`. */
@@ -8,6 +11,12 @@ export interface EdgeConfig {
   /** Port 0 picks a free one. */
   ssh: { host: string; port: number };
   http: { host: string; port: number };
+  /** TLS, and SSH for those who get out by no other port; null or absent: no such listener. */
+  https?: { host: string; port: number } | null;
+  /** Where certificates come from; needed with `https`. */
+  tls?: TlsConfig;
+  /** Whether a browser that opens a page by http is sent to https. */
+  redirect?: boolean;
   /** Health and state for the operator; null: none. */
   admin: { host: string; port: number } | null;
   /** Claims, the host key and held webhooks live here. */
@@ -16,7 +25,7 @@ export interface EdgeConfig {
   hostKey: string | null;
   /** Which keys may connect; default: every key. */
   access?: AccessConfig;
-  /** Port in the URLs that clients are told; null: the HTTP listener's own. */
+  /** Port in the URLs that clients are told (443: https, whoever has the certificate); null: the listener's own. */
   publicPort: number | null;
   log: (line: string) => void;
 }

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { accessSync, constants } from "node:fs";
 import { makeProbeKey, startProbe, type ProbeKey } from "./admin/probe.ts";
 import { startAdmin, type RunningAdmin } from "./admin/server.ts";
-import { checkData } from "./check.ts";
+import { checkCertificate, checkData } from "./check.ts";
 import { parseDomain, type EdgeConfig } from "./config.ts";
 import { EdgeError, type RefusalCode } from "./errors.ts";
 import { openHold, type Hold } from "./hold/hold.ts";
@@ -18,11 +18,14 @@ import { startSshServer, type RunningSshServer } from "./ssh/server.ts";
 import { makeFolder } from "./store/folder.ts";
 import { lockFolder } from "./store/lock.ts";
 import { LocalPresence } from "./tunnels/presence.ts";
+import type { Certificates } from "./tls/certificate.ts";
+import { openFiles } from "./tls/files.ts";
+import { startFront, type RunningFront } from "./tls/front.ts";
 import { TunnelRegistry, type Client } from "./tunnels/registry.ts";
 import type { Tunnel } from "./tunnels/tunnel.ts";
 import type { Call, Hello } from "./wire/messages.ts";
 
-export { checkData, EdgeError };
+export { checkCertificate, checkData, EdgeError };
 export type { EdgeConfig };
 
 /** How long a request waits for a tunnel that is between two connections. */
@@ -37,6 +40,7 @@ const HOLD_HOURS = 36;
 export interface RunningEdge {
   sshPort: number;
   httpPort: number;
+  httpsPort: number | null;
   adminPort: number | null;
   /** `ssh-ed25519 AAAA...` */
   hostKey: string;
@@ -47,7 +51,7 @@ export interface RunningEdge {
 }
 
 /**
- * Starts an edge. Throws {@link EdgeError} (EDGE_DOMAIN, EDGE_ADDRESS, EDGE_ACCESS, EDGE_DATA, EDGE_DATA_LOCKED, EDGE_HOST_KEY,
+ * Starts an edge. Throws {@link EdgeError} (EDGE_DOMAIN, EDGE_ADDRESS, EDGE_TLS, EDGE_ACCESS, EDGE_DATA, EDGE_DATA_LOCKED, EDGE_HOST_KEY,
  * HOLD_CORRUPT) and leaves nothing behind then.
  */
 export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
@@ -75,6 +79,8 @@ class Edge implements RunningEdge {
   #registry!: TunnelRegistry;
   #ingress!: RunningIngress;
   #ssh!: RunningSshServer;
+  #certificates: Certificates | null = null;
+  #front: RunningFront | null = null;
   #admin: RunningAdmin | null = null;
   #stopping = false;
 
@@ -92,6 +98,10 @@ class Edge implements RunningEdge {
     return this.#ingress.port;
   }
 
+  get httpsPort(): number | null {
+    return this.#front?.port ?? null;
+  }
+
   get adminPort(): number | null {
     return this.#admin?.port ?? null;
   }
@@ -106,7 +116,7 @@ class Edge implements RunningEdge {
   }
 
   async start(): Promise<void> {
-    const { log, ssh, http } = this.#config;
+    const { log, ssh, http, https } = this.#config;
     await this.#openData();
     this.#registry = new TunnelRegistry({
       presence: this.#presence,
@@ -117,19 +127,23 @@ class Edge implements RunningEdge {
     });
     this.#undo.push(() => this.#registry.close());
     await this.#startIngress();
+    await this.#startFront();
     await this.#startSsh();
     await this.#startAdmin();
-    log(`edge for *.${this.#domain}: ssh ${ssh.host}:${this.sshPort}, http ${http.host}:${this.httpPort}`);
+    const secure = https && this.#front ? `, https and ssh ${https.host}:${this.#front.port}` : "";
+    log(`edge for *.${this.#domain}: ssh ${ssh.host}:${this.sshPort}, http ${http.host}:${this.httpPort}${secure}`);
   }
 
   reload(): void {
     this.#access.reload();
+    this.#certificates?.reload();
   }
 
   async close(graceMs = DRAIN_MS): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#ssh.stopAccepting();
+    this.#front?.stopAccepting();
     this.#ingress.stopAccepting();
     // Spread over some seconds, so that a restart does not bring all agents back at the same moment.
     const spreadMs = Math.min(5_000, this.#presence.size * 5);
@@ -182,9 +196,26 @@ class Edge implements RunningEdge {
       hold: this.#hold,
       gapMs: GAP_MS,
       maxInFlight: MAX_IN_FLIGHT,
+      secureUrlOf: (host) => (this.#config.redirect ? this.#secureUrlOf(host) : null),
       log: this.#config.log,
     });
     this.#undo.push(() => this.#ingress.close());
+  }
+
+  async #startFront(): Promise<void> {
+    const { https, tls, log } = this.#config;
+    if (!https || !tls || tls.mode === "off") return;
+    this.#certificates = openFiles(tls, this.#domain, log);
+    this.#undo.push(() => this.#certificates?.close());
+    const front = await startFront({
+      ...https,
+      certificates: this.#certificates,
+      onSecure: (socket) => this.#ingress.accept(socket),
+      onSsh: (socket) => (this.#ssh ? this.#ssh.accept(socket) : socket.destroy()),
+      log,
+    });
+    this.#front = front;
+    this.#undo.push(() => front.close());
   }
 
   async #startSsh(): Promise<void> {
@@ -221,6 +252,8 @@ class Edge implements RunningEdge {
       presence: this.#presence,
       ingress: this.#ingress,
       ssh: this.#ssh,
+      front: this.#front,
+      certificates: this.#certificates,
       hold: this.#hold,
       probe,
       stopping: () => this.#stopping,
@@ -236,8 +269,21 @@ class Edge implements RunningEdge {
   }
 
   #urlOf(name: string): string {
+    const host = `${name}.${this.#domain}`;
+    const secure = this.#secureUrlOf(host);
+    if (secure !== null) return secure;
     const port = this.#config.publicPort ?? this.httpPort;
-    return `http://${name}.${this.#domain}${port === 80 ? "" : `:${port}`}`;
+    // The port of somebody else's TLS in front of this edge.
+    if (port === 443) return `https://${host}`;
+    return `http://${host}${port === 80 ? "" : `:${port}`}`;
+  }
+
+  /** Without a path; null: there is no certificate for this host. */
+  #secureUrlOf(host: string): string | null {
+    const name = host.replace(/\.?(?::\d+)?$/, "").toLowerCase();
+    if (!this.#front || !this.#certificates?.serves(name)) return null;
+    const port = this.#config.publicPort ?? this.#front.port;
+    return `https://${name}${port === 443 ? "" : `:${port}`}`;
   }
 
   async #nameFor({ key, name, ephemeral }: NameRequest): Promise<{ name: string } | { refused: RefusalCode }> {

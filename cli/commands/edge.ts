@@ -1,9 +1,9 @@
 /**
  * `airy edge`: the public side of tunnels as a process of its own. Logs to stderr; SIGTERM drains, a second signal ends it at once, SIGHUP reads
- * the lists of keys again.
+ * the lists of keys and the certificate again.
  */
 import path from "node:path";
-import { checkData, EdgeError, startEdge } from "../../edge/index.ts";
+import { checkCertificate, checkData, EdgeError, startEdge, type EdgeConfig } from "../../edge/index.ts";
 import { lookAtCrypto } from "../checks/crypto.ts";
 import { fail } from "../errors.ts";
 import type { Context } from "../context.ts";
@@ -16,27 +16,25 @@ export async function runEdge(options: Options<"edge">, ctx: Context): Promise<v
   if (options.checkData) return check(dataDir, ctx);
   if (!options.domain) return fail("INVALID_ARGUMENT", { command: "edge", reason: "--domain is missing: names are <identifier>.DOMAIN" });
   refuseEmptyVariables(io.env);
+  const log = (line: string) => out.note(`${io.now().toISOString()} ${line}`);
+  const config: EdgeConfig = { ...configOf(options, options.domain, io.cwd, dataDir), log };
+  if (options.check) {
+    checkConfig(config, ctx);
+    return;
+  }
   const slow = lookAtCrypto();
   if (slow) out.warn({ code: "SLOW_CRYPTO", ...slow });
-  const log = (line: string) => out.note(`${io.now().toISOString()} ${line}`);
-  const edge = await startEdge({
-    domain: options.domain,
-    ssh: parseListen(options.ssh ?? "127.0.0.1:2222", "--ssh"),
-    http: parseListen(options.http ?? "127.0.0.1:8080", "--http"),
-    admin: options.admin ? parseListen(options.admin, "--admin") : null,
-    dataDir,
-    hostKey: null,
-    access: {
-      authorizedKeys: options.authorizedKeys ? path.resolve(io.cwd, options.authorizedKeys) : null,
-      deniedKeys: options.deniedKeys ? path.resolve(io.cwd, options.deniedKeys) : null,
-    },
-    publicPort: options.publicPort ?? null,
-    log,
-  }).catch(failed);
-  const data = { sshPort: edge.sshPort, httpPort: edge.httpPort, adminPort: edge.adminPort, hostKey: edge.hostKey };
+  const edge = await startEdge(config).catch(failed);
+  const data = {
+    sshPort: edge.sshPort,
+    httpPort: edge.httpPort,
+    httpsPort: edge.httpsPort,
+    adminPort: edge.adminPort,
+    hostKey: edge.hostKey,
+  };
   out.item({ type: "listening", ...data });
   ctx.onHangup(() => {
-    log("SIGHUP: reading the lists of keys again");
+    log("SIGHUP: reading the lists of keys and the certificate again");
     edge.reload();
   });
   await new Promise<void>((resolve) => {
@@ -46,6 +44,43 @@ export async function runEdge(options: Options<"edge">, ctx: Context): Promise<v
   out.note("stopping: requests in flight have 30 s to finish; a second signal ends at once");
   await edge.close();
   out.result(data);
+}
+
+function configOf(options: Options<"edge">, domain: string, cwd: string, dataDir: string): Omit<EdgeConfig, "log"> {
+  const file = (given: string | undefined) => (given ? path.resolve(cwd, given) : null);
+  const http = parseListen(options.http ?? "127.0.0.1:8080", "--http");
+  const tls = tlsOf(options, file(options.tlsCert), file(options.tlsKey));
+  return {
+    domain,
+    ssh: parseListen(options.ssh ?? "127.0.0.1:2222", "--ssh"),
+    http,
+    https: tls.mode === "off" ? null : options.https ? parseListen(options.https, "--https") : { host: http.host, port: 8443 },
+    tls,
+    redirect: options.redirect,
+    admin: options.admin ? parseListen(options.admin, "--admin") : null,
+    dataDir,
+    hostKey: null,
+    access: { authorizedKeys: file(options.authorizedKeys), deniedKeys: file(options.deniedKeys) },
+    publicPort: options.publicPort ?? null,
+  };
+}
+
+/** What belongs to TLS means nothing without it, and half of it would be an edge without https that looks as if it had it. */
+function tlsOf(options: Options<"edge">, cert: string | null, key: string | null): NonNullable<EdgeConfig["tls"]> {
+  const wrong = (reason: string): never => fail("INVALID_ARGUMENT", { command: "edge", reason });
+  if (options.tls === "files") return cert && key ? { mode: "files", cert, key } : wrong("--tls files needs --tls-cert and --tls-key");
+  if (cert || key || options.https || options.redirect) wrong("--https, --tls-cert, --tls-key and --redirect need --tls files");
+  return { mode: "off" };
+}
+
+/** `--check`: nothing is opened or made. */
+function checkConfig({ log, ...config }: EdgeConfig, { out }: Context): void {
+  try {
+    const certificate = checkCertificate({ ...config, log });
+    out.result({ config, certificate }, { text: JSON.stringify({ ...config, certificate }, null, 2) });
+  } catch (error) {
+    failed(error);
+  }
 }
 
 function failed(error: unknown): never {

@@ -7,6 +7,8 @@ import type { RunningIngress } from "../ingress/server.ts";
 import type { Presence } from "../tunnels/presence.ts";
 import type { Probe } from "./probe.ts";
 import type { RunningSshServer } from "../ssh/server.ts";
+import type { Certificates } from "../tls/certificate.ts";
+import type { RunningFront } from "../tls/front.ts";
 
 export interface AdminOptions {
   host: string;
@@ -14,6 +16,8 @@ export interface AdminOptions {
   presence: Presence;
   ingress: RunningIngress;
   ssh: RunningSshServer;
+  front: RunningFront | null;
+  certificates: Certificates | null;
   hold: Hold;
   probe: Probe;
   stopping: () => boolean;
@@ -66,9 +70,25 @@ function readiness({ stopping, probe }: AdminOptions): [status: number, text: st
   ];
 }
 
-async function metrics({ presence, ingress, ssh, hold }: AdminOptions): Promise<string> {
+type Row = [name: string, type: string, help: string, value: number];
+
+function tlsRows(front: RunningFront | null, certificates: Certificates | null): Row[] {
+  if (!front || !certificates) return [];
+  const ends = certificates.expiries().map(({ notAfter }) => Math.round(notAfter / 1000));
+  const rows: Row[] = [
+    ["airy_edge_certificates", "gauge", "Certificates in use.", ends.length],
+    ["airy_edge_certificate_failures_total", "counter", "Certificates that could not be read or fetched.", certificates.failures()],
+    ["airy_edge_tls_handshakes_failed_total", "counter", "TLS handshakes that came to nothing.", front.failed()],
+  ];
+  // Without a certificate there is no such time.
+  if (ends.length > 0)
+    rows.push(["airy_edge_certificate_expiry_seconds", "gauge", "When the first certificate expires, Unix time.", Math.min(...ends)]);
+  return rows;
+}
+
+async function metrics({ presence, ingress, ssh, front, certificates, hold }: AdminOptions): Promise<string> {
   const held = await hold.counts();
-  const rows: [string, string, string, number][] = [
+  const rows: Row[] = [
     ["airy_edge_tunnels", "gauge", "Tunnels that are open, the edge's own probe included.", presence.size],
     ["airy_edge_requests_total", "counter", "HTTP requests received.", ingress.counters.requests],
     ["airy_edge_requests_refused_total", "counter", "HTTP requests answered by the edge itself.", ingress.counters.refused],
@@ -79,6 +99,7 @@ async function metrics({ presence, ingress, ssh, hold }: AdminOptions): Promise<
     ["airy_edge_dead_letters", "gauge", "Webhooks set aside.", held.dead],
     ["airy_edge_held_acknowledged_total", "counter", "Webhooks acknowledged after they were stored.", held.acknowledged],
     ["airy_edge_damaged_places", "gauge", "Places on disk that were found damaged at the start; the log says which.", hold.damaged],
+    ...tlsRows(front, certificates),
     ["process_resident_memory_bytes", "gauge", "Resident memory.", process.memoryUsage.rss()],
   ];
   return rows.map(([name, type, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`).join("");

@@ -1,6 +1,7 @@
 /** The public HTTP listener: finds the tunnel by Host and sends the request down it. */
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import type { Duplex } from "node:stream";
 import { EdgeError, type AnswerCode } from "../errors.ts";
 import type { Hold } from "../hold/hold.ts";
@@ -11,8 +12,10 @@ import type { RequestHead } from "../wire/frames.ts";
 import { answer, answerRaw, discardRest } from "./answer.ts";
 import { BodyBudget } from "./bodies.ts";
 import { examine } from "./examine.ts";
+import { createH2Server, type H2Server } from "./h2.ts";
 import { HeldRequest } from "./held-request.ts";
 import { ProxiedRequest, type ProxyOptions } from "./proxy.ts";
+import { sendToSecure } from "./redirect.ts";
 import { UpgradedConnection } from "./upgrade.ts";
 
 /** Bodies of held requests in memory, of all tunnels together. */
@@ -30,11 +33,15 @@ export interface IngressOptions {
   gapMs: number;
   /** Requests in flight of one tunnel. */
   maxInFlight: number;
+  /** See redirect.ts. */
+  secureUrlOf: (host: string) => string | null;
   log: (line: string) => void;
 }
 
 export interface RunningIngress {
   port: number;
+  /** A connection by TLS whose handshake is over. */
+  accept(socket: TLSSocket): void;
   counters: { requests: number; refused: number };
   inFlight(): number;
   /** Stops accepting; requests in flight go on. */
@@ -61,6 +68,7 @@ class Ingress implements RunningIngress {
   readonly #options: IngressOptions;
   readonly #bodies = new BodyBudget(BODY_BYTES);
   readonly #server: http.Server;
+  readonly #h2: H2Server;
   /** Of every open connection. */
   readonly #latest = new Map<Duplex, Latest>();
   #inFlight = 0;
@@ -82,6 +90,7 @@ class Ingress implements RunningIngress {
     this.#server.maxHeadersCount = 0;
     this.#server.on("connection", (socket) => this.#onConnection(socket));
     this.#server.on("request", (request, response) => this.#onRequest(request, response));
+    this.#h2 = createH2Server((request, response) => this.#onRequest(request, response));
     this.#server.on("upgrade", (request, socket, first) => this.#onUpgrade(request, socket, first));
     this.#server.on("connect", (_request, socket) => this.#onConnect(socket));
     this.#server.on("clientError", (error, socket) => this.#onClientError(error, socket as Socket));
@@ -102,6 +111,11 @@ class Ingress implements RunningIngress {
     this.#server.on("error", (error) => log(`http listener: ${error.message}`));
   }
 
+  accept(socket: TLSSocket): void {
+    if (socket.alpnProtocol === "h2") this.#h2.accept(socket);
+    else this.#server.emit("connection", socket);
+  }
+
   inFlight(): number {
     return this.#inFlight;
   }
@@ -110,11 +124,13 @@ class Ingress implements RunningIngress {
     this.#stopping = true;
     this.#server.close();
     this.#server.closeIdleConnections();
+    this.#h2.stopAccepting();
   }
 
   close(): void {
     this.#server.close();
     this.#server.closeAllConnections();
+    this.#h2.close();
   }
 
   // ------------------------------------------------------------------ requests
@@ -151,6 +167,7 @@ class Ingress implements RunningIngress {
       return;
     }
     const { name, head } = examined;
+    if (sendToSecure(request, response, this.#options.secureUrlOf)) return;
     if (!hold.wants(name, request)) {
       this.#forward(name, head, request, response);
       return;

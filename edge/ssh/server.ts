@@ -26,6 +26,8 @@ const ALGORITHMS: ssh2.Algorithms = {
 
 export interface RunningSshServer {
   port: number;
+  /** A connection that came to another port. */
+  accept(socket: net.Socket): void;
   /** Sockets that have not proven a key. */
   unauthenticated(): number;
   /** Stops accepting; tunnels stay. */
@@ -62,7 +64,7 @@ class SshServer implements RunningSshServer {
       },
       (client) => this.#onClient(client),
     );
-    this.#listener = net.createServer({ noDelay: true }, (socket) => this.#onSocket(socket));
+    this.#listener = net.createServer({ noDelay: true }, (socket) => this.accept(socket));
   }
 
   get port(): number {
@@ -80,6 +82,17 @@ class SshServer implements RunningSshServer {
     this.#listener.on("error", (error) => log(`ssh listener: ${error.message}`));
   }
 
+  accept(socket: net.Socket): void {
+    if (!this.#logins.begin(socket)) {
+      socket.on("error", () => {});
+      socket.destroy();
+      return;
+    }
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    this.#server.injectSocket(socket);
+  }
+
   unauthenticated(): number {
     return this.#logins.size;
   }
@@ -91,17 +104,6 @@ class SshServer implements RunningSshServer {
   close(): void {
     this.#listener.close();
     for (const socket of this.#sockets) socket.destroy();
-  }
-
-  #onSocket(socket: net.Socket): void {
-    if (!this.#logins.begin(socket)) {
-      socket.on("error", () => {});
-      socket.destroy();
-      return;
-    }
-    this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
-    this.#server.injectSocket(socket);
   }
 
   #onClient(client: Connection): void {

@@ -1,0 +1,179 @@
+/**
+ * The HTTPS port. Both TLS and SSH begin with what the client says, and differently: so one port serves both, for those whose office lets
+ * nothing out but 443. Decided once, by the first bytes.
+ */
+import net from "node:net";
+import tls from "node:tls";
+import { EdgeError } from "../errors.ts";
+import { networkOf } from "../network.ts";
+import { TLS_OPTIONS, type Certificate, type Certificates } from "./certificate.ts";
+
+/** From the connection to the end of the TLS handshake, or to a first line that says SSH. */
+const HANDSHAKE_MS = 10_000;
+/** Connections that have not come that far: in all, where the oldest makes room, and from one network (/24 or /48). */
+const MAX_PENDING = 2_048;
+const MAX_PENDING_PER_NETWORK = 512;
+/** First bytes of a TLS record that is a handshake (RFC 8446 section 5.1), and of SSH's greeting (RFC 4253 section 4.2). */
+const TLS_HANDSHAKE = 0x16;
+const SSH_GREETING = Buffer.from("SSH-");
+
+export interface FrontOptions {
+  host: string;
+  port: number;
+  certificates: Certificates;
+  /** A connection whose handshake is over, for `h2` or HTTP/1.1 as it says itself. */
+  onSecure: (socket: tls.TLSSocket) => void;
+  onSsh: (socket: net.Socket) => void;
+  log: (line: string) => void;
+}
+
+export interface RunningFront {
+  port: number;
+  /** Handshakes that came to nothing. */
+  failed(): number;
+  stopAccepting(): void;
+  close(): void;
+}
+
+/** Throws EDGE_ADDRESS. */
+export async function startFront(options: FrontOptions): Promise<RunningFront> {
+  const front = new Front(options);
+  await front.listen();
+  return front;
+}
+
+class Front implements RunningFront {
+  readonly #options: FrontOptions;
+  readonly #listener: net.Server;
+  readonly #tls: tls.Server;
+  /** Oldest first. */
+  readonly #pending = new Map<net.Socket, { network: string; deadline: NodeJS.Timeout }>();
+  readonly #perNetwork = new Map<string, number>();
+  #fallback: Certificate | null = null;
+  #failed = 0;
+
+  constructor(options: FrontOptions) {
+    this.#options = options;
+    this.#listener = net.createServer({ noDelay: true }, (socket) => this.#onSocket(socket));
+    this.#tls = tls.createServer({
+      ALPNProtocols: ["h2", "http/1.1"],
+      handshakeTimeout: HANDSHAKE_MS,
+      ...TLS_OPTIONS,
+      SNICallback: (servername, done) => this.#choose(servername, done),
+    });
+    this.#tls.on("tlsClientError", (_error, socket) => {
+      this.#failed += 1;
+      socket.destroy();
+    });
+    this.#tls.on("secureConnection", (socket) => {
+      socket.on("error", () => socket.destroy());
+      this.#end(rawOf(socket));
+      this.#options.onSecure(socket);
+    });
+  }
+
+  get port(): number {
+    return (this.#listener.address() as net.AddressInfo).port;
+  }
+
+  async listen(): Promise<void> {
+    const { host, port, log } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#listener.once("error", (error: NodeJS.ErrnoException) => {
+        reject(new EdgeError("EDGE_ADDRESS", `https ${host}:${port}: ${error.code}`));
+      });
+      this.#listener.listen(port, host, () => resolve());
+    });
+    this.#listener.on("error", (error) => log(`https listener: ${error.message}`));
+  }
+
+  failed(): number {
+    return this.#failed;
+  }
+
+  stopAccepting(): void {
+    this.#listener.close();
+  }
+
+  close(): void {
+    this.#listener.close();
+    for (const socket of this.#pending.keys()) socket.destroy();
+  }
+
+  // ------------------------------------------------------------------ until it is decided
+
+  #onSocket(socket: net.Socket): void {
+    socket.on("error", () => socket.destroy());
+    if (!this.#begin(socket)) {
+      socket.destroy();
+      return;
+    }
+    let seen = Buffer.alloc(0);
+    const look = () => {
+      const chunk = socket.read() as Buffer | null;
+      if (!chunk) return;
+      seen = Buffer.concat([seen, chunk]);
+      const isTls = seen[0] === TLS_HANDSHAKE;
+      if (!isTls && !seen.subarray(0, 4).equals(SSH_GREETING.subarray(0, seen.length))) socket.destroy();
+      if (socket.destroyed || (!isTls && seen.length < SSH_GREETING.length)) return;
+      socket.off("readable", look);
+      socket.unshift(seen);
+      if (isTls) this.#secure(socket);
+      else {
+        this.#end(socket);
+        this.#options.onSsh(socket);
+      }
+    };
+    socket.on("readable", look);
+    // One who has gone before it was decided would keep the other half open.
+    socket.once("end", () => {
+      if (this.#pending.has(socket)) socket.destroy();
+    });
+  }
+
+  /** A place is taken before anything is awaited. False: its network has too many. */
+  #begin(socket: net.Socket): boolean {
+    const network = networkOf(socket.remoteAddress ?? "");
+    const count = this.#perNetwork.get(network) ?? 0;
+    if (count >= MAX_PENDING_PER_NETWORK) return false;
+    this.#perNetwork.set(network, count + 1);
+    const [oldest] = this.#pending.keys();
+    this.#pending.set(socket, { network, deadline: setTimeout(() => socket.destroy(), HANDSHAKE_MS) });
+    socket.once("close", () => this.#end(socket));
+    if (this.#pending.size > MAX_PENDING) oldest?.destroy();
+    return true;
+  }
+
+  #end(socket: net.Socket): void {
+    const entry = this.#pending.get(socket);
+    if (!entry) return;
+    this.#pending.delete(socket);
+    clearTimeout(entry.deadline);
+    const left = (this.#perNetwork.get(entry.network) ?? 1) - 1;
+    if (left > 0) this.#perNetwork.set(entry.network, left);
+    else this.#perNetwork.delete(entry.network);
+  }
+
+  // ------------------------------------------------------------------ TLS
+
+  #secure(socket: net.Socket): void {
+    const fallback = this.#options.certificates.of(null);
+    if (fallback && fallback !== this.#fallback) {
+      this.#fallback = fallback;
+      // For clients that name no host.
+      this.#tls.setSecureContext({ ...fallback.pem, ...TLS_OPTIONS });
+    }
+    this.#tls.emit("connection", socket);
+  }
+
+  #choose(servername: string, done: (error: Error | null, context?: tls.SecureContext) => void): void {
+    const certificate = this.#options.certificates.of(servername.toLowerCase());
+    if (certificate) done(null, certificate.context);
+    else done(new Error(`there is no certificate for ${servername}`));
+  }
+}
+
+/** The connection below TLS (lib/_tls_wrap.js). */
+function rawOf(socket: tls.TLSSocket): net.Socket {
+  return (socket as tls.TLSSocket & { _parent: net.Socket })._parent;
+}

@@ -111,4 +111,16 @@ describe.skipIf(!hasDocker || !hasNginx)("Airy Core, with stand-ins for its imag
     await up();
     expect((await platform.status(spec.workspace)).find(({ name }) => name === "unread-counter")?.health).toBe("healthy");
   }, 200_000);
+
+  test("a service whose streams died for lack of topics is started again, which is said", async () => {
+    docker("exec", `${project}-kafka-1`, "rm", "/opt/kafka/data-0/logs/topics.json");
+    docker("restart", "-t", "2", `${project}-kafka-1`);
+    docker("restart", "-t", "2", `${project}-unread-counter-1`);
+    const health = async (): Promise<string | undefined> =>
+      (await platform.status(spec.workspace)).find(({ name }) => name === "unread-counter")?.health;
+    await expect.poll(health, { timeout: 60_000 }).toBe("unhealthy");
+    await up();
+    expect(await health()).toBe("healthy");
+    expect(events.filter((event) => "detail" in event && event.detail?.includes("lack of topics"))).not.toEqual([]);
+  }, 200_000);
 });

@@ -2,6 +2,7 @@
 import { Pool } from "undici";
 import { ResetCode, type RequestHead } from "../../edge/wire/frames.ts";
 import { decodedPath, isUnder } from "../../edge/wire/paths.ts";
+import { connectorTo } from "./service-socket.ts";
 
 /** Connections to a local service: as many as the edge has requests in flight, since each may be an endless stream of events. */
 const MAX_CONNECTIONS = 1024;
@@ -92,7 +93,7 @@ export class Services {
       pipelining: 1,
       headersTimeout: HEAD_TIMEOUT_MS,
       bodyTimeout: 0,
-      connect: { timeout: 5_000, noDelay: true },
+      connect: connectorTo(target),
     });
     const made = { url, pool, down: false };
     this.#services.set(url, made);

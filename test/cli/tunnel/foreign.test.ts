@@ -211,7 +211,7 @@ it("logs in at the second port when the first one does not answer, through what 
   }
 });
 
-// As these services print it; seen in their documentation.
+// In the manner of these services, from memory: none of them was asked.
 it.each([
   ["serveo", "Forwarding HTTP traffic from https://abc.serveo.net\r\n", "https://abc.serveo.net"],
   [

@@ -28,10 +28,11 @@ const lineOf: Partial<Record<CommandName, string[]>> = {
   trigger: ["trigger", "message"],
   replay: ["replay", "--dead"],
   restore: ["restore", "backup.tar"],
+  export: ["export", "helm"],
 };
 
 test("every command that has a workspace is tried here", () => {
-  const known = "attach backup destroy doctor down logs open replay reprocess requests restore status trigger up webhook";
+  const known = "attach backup destroy doctor down export logs open replay reprocess requests restore status trigger up webhook";
   expect(inFolder.sort()).toEqual(known.split(" "));
 });
 

@@ -10,6 +10,7 @@ for (const [network, prefix] of [
   ["169.254.0.0", 16],
   ["172.16.0.0", 12],
   ["192.168.0.0", 16],
+  ["198.18.0.0", 15],
 ] as const) {
   nearby.addSubnet(network, prefix, "ipv4");
 }

@@ -53,6 +53,7 @@ it("addresses of this machine and its networks are told from those of the intern
     "10.1.2.3",
     "172.31.0.1",
     "192.168.0.1",
+    "198.18.7.7",
     "169.254.169.254",
     "100.100.0.1",
     "::1",

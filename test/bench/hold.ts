@@ -48,7 +48,9 @@ async function acknowledgements(inFlight: number): Promise<void> {
   const sender = async (n: number): Promise<void> => {
     while (performance.now() < end) {
       const from = performance.now();
-      await store.append(`tunnel${n % 10}`, store.newDeliveryId(), { rawHead, body, source: "192.0.2.1", receivedAt: 0 });
+      // From many networks: a single one may fill only a share of the store.
+      const source = `192.0.${times.length % 250}.1`;
+      await store.append(`tunnel${n % 10}`, store.newDeliveryId(), { rawHead, body, source, receivedAt: 0 });
       times.push(performance.now() - from);
     }
   };

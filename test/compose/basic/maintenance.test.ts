@@ -106,6 +106,24 @@ test("old raw deliveries go, also those that waited, and it is said; messages st
   expect((await platform.request("GET", "/health")).json).toMatchObject({ waiting: [], retentionDays: 90 });
 });
 
+test("a cut-off backup that ends while the database keeps it waiting is refused, and ends nothing", async () => {
+  const holder = openDatabase(databaseUrl, () => {});
+  const empty = gzipSync("x".repeat(100)).subarray(0, 20);
+  try {
+    const answer = await holder.transaction(async (client) => {
+      await client.query("lock table channel in share mode");
+      const pending = transfer(platform, "/admin.restore", empty);
+      // The file is read to its end meanwhile.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return { pending };
+    });
+    expect((await answer.pending).status).toBe(409);
+  } finally {
+    await holder.close();
+  }
+  expect((await platform.call("/channels.list", {})).status).toBe(200);
+});
+
 test("a backup goes whole into an empty platform with another secret, and nowhere else", async () => {
   const item = { ...textEvent("m_1", "one \u0000 \ud83d\ude00"), extra: { n: 1.5 } };
   await platform.deliver(delivery([item]));

@@ -57,8 +57,9 @@ export function maintenanceRoutes(app: App, dependencies: Dependencies): void {
       const secret = request.headers["airy-backup-secret"];
       const from = typeof secret === "string" ? createVault(secret) : vault;
       const unzipped = createGunzip();
-      const piped = pipeline(request.raw, unzipped);
-      piped.catch(() => {});
+      pipeline(request.raw, unzipped).catch(() => {});
+      // A cut-off file fails while nobody reads yet, if the database lets us wait; whoever reads later is told it then.
+      unzipped.on("error", () => {});
       try {
         const lines = await restoreLines(database, unzipped, vault, from);
         dependencies.onConversations();

@@ -11,11 +11,15 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { Client } from "pg";
+import { migrate } from "../../compose/basic/src/database/migrate.ts";
+import { prepareJobs } from "../../compose/basic/src/jobs.ts";
 
 export interface TestPostgres {
   port: number;
-  /** A new empty database; returns its URL. */
-  createDatabase(): Promise<string>;
+  /**
+   * A new database with the platform's schema, copied from one that was made once, or an empty one; returns its URL.
+   */
+  createDatabase(content?: "schema" | "empty"): Promise<string>;
   /** Every process of the server at once, as a power cut would. */
   kill9(): Promise<void>;
   /** Stops the server so that connections are refused; data stays. */
@@ -42,6 +46,7 @@ export async function startPostgres({ sync = true } = {}): Promise<TestPostgres>
   const bin = binaries();
   let server: ChildProcess | null = null;
   let databases = 0;
+  let template: Promise<string> | null = null;
 
   const exitHook = () => {
     if (server?.pid) killTree(server.pid);
@@ -66,6 +71,25 @@ export async function startPostgres({ sync = true } = {}): Promise<TestPostgres>
     }
   }
 
+  async function create(name: string, like = "template1"): Promise<string> {
+    const client = new Client({ connectionString: url(port, "postgres") });
+    client.on("error", () => {});
+    await client.connect();
+    await client.query(`create database ${name} template ${like}`);
+    await client.end();
+    return url(port, name);
+  }
+
+  async function migrated(): Promise<string> {
+    const target = await create("test_template");
+    await migrate(
+      target,
+      () => prepareJobs(target, () => {}),
+      () => {},
+    );
+    return "test_template";
+  }
+
   async function end(how: "crash" | "shutdown"): Promise<void> {
     const child = server;
     server = null;
@@ -82,15 +106,12 @@ export async function startPostgres({ sync = true } = {}): Promise<TestPostgres>
   return {
     port,
     start,
-    async createDatabase() {
+    async createDatabase(content = "schema") {
       databases += 1;
       const name = `test_${databases}`;
-      const client = new Client({ connectionString: url(port, "postgres") });
-      client.on("error", () => {});
-      await client.connect();
-      await client.query(`create database ${name}`);
-      await client.end();
-      return url(port, name);
+      if (content === "empty") return create(name);
+      template ??= migrated();
+      return create(name, await template);
     },
     kill9: () => end("crash"),
     stop: () => end("shutdown"),

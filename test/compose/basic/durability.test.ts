@@ -164,7 +164,7 @@ test("a waiting delivery that the database refuses does not stop the others", as
 });
 
 test("the schema is brought up once, also by several at the same time, and a newer one is refused", async () => {
-  const databaseUrl = await postgres.createDatabase();
+  const databaseUrl = await postgres.createDatabase("empty");
   const config = {
     databaseUrl,
     listen: { host: "127.0.0.1", port: 0 },

@@ -235,7 +235,7 @@ describe("a page that is not connected yet", () => {
         ),
       );
     const delivered = platform.deliver(delivery([textEvent("m_1", "between")]));
-    await blocked("%store_delivery%");
+    await blocked("%store_deliveries%");
     const connected = platform.connect();
     await blocked("%pg_advisory_xact_lock(%");
     await holder.end();

@@ -7,7 +7,7 @@ import type { Database } from "../database/connect.ts";
 import { describeError, isDataFault } from "../database/errors.ts";
 import type { Events } from "../live/events.ts";
 import { storable } from "../text.ts";
-import type { Derived, InboundItem } from "./derive.ts";
+import type { InboundItem } from "./derive.ts";
 import { derive } from "./derive.ts";
 import type { Kinds } from "./kinds.ts";
 import { createDeliveryWriter, repeatable } from "./writer.ts";
@@ -73,51 +73,24 @@ const selectMessages = {
   text: `select ${messageColumns} from message m join channel ch on ch.id = m.channel_id where m.id = any($1)`,
 };
 
-export function createInbound({ database, events, appId, kinds, onNewConversation, onPending, log }: Dependencies): Inbound {
-  const writer = createDeliveryWriter(database);
-
-  async function store(body: Buffer, airyDelivery: string | null, derived: Pick<Derived, "items" | "note">): Promise<Stored> {
-    const sha256 = createHash("sha256").update(body).digest();
-    const items = JSON.stringify(derived.items);
-    return storedSchema.parse(await writer.write({ sha256, body, header: airyDelivery, note: derived.note, items }));
-  }
+export function createInbound(dependencies: Dependencies): Inbound {
+  const { database, appId, kinds, log } = dependencies;
+  const tell = createTeller(dependencies);
+  const writer = createDeliveryWriter(database, (stored, items) => void tell(storedSchema.parse(stored), items));
 
   async function receive(body: Buffer, airyDelivery: string | null): Promise<void> {
     const header = airyDelivery === null ? null : storable(airyDelivery.slice(0, 200));
-    const derived = derive(body, appId, new Date());
+    const sha256 = createHash("sha256").update(body).digest();
+    const { items, note, kinds: found } = derive(body, appId, new Date());
     try {
-      await tell(await store(body, header, derived), derived.items);
+      await writer.write({ sha256, body, header, note, items });
     } catch (error) {
       if (!isDataFault(error)) throw error;
       // Refusing would make the sender repeat it for ever; the bytes are kept and can be looked at.
       log(`webhook kept, but its messages were refused by the database: ${describeError(error)}`);
-      await store(body, header, { items: [], note: `refused by the database: ${storable(describeError(error)).slice(0, 500)}` });
+      await writer.write({ sha256, body, header, note: refusedNote(error), items: [] });
     }
-    kinds.seen(derived.kinds);
-  }
-
-  /** After the commit; a subscriber that misses an event loads the state again, so a failure here is not the sender's. */
-  async function tell(result: Stored, items: InboundItem[]): Promise<void> {
-    const byId = new Map(items.map((item) => [item.id, item]));
-    const changed = new Set(result.changed);
-    for (const id of result.created) {
-      const item = byId.get(id);
-      if (item && !changed.has(id)) events.messageCreated(messageRow(item));
-    }
-    for (const row of result.conversations) {
-      if (row.version === 1) onNewConversation();
-      events.conversationMetadata(row);
-    }
-    if (result.early.length > 0) onPending(result.early.map(({ id, conversation_id }) => ({ id, conversationId: conversation_id })));
-    if (result.changed.length === 0) return;
-    try {
-      for (const row of await database.query<MessageRow>(selectMessages, [result.changed])) {
-        events.messageCreated(row);
-        events.messageMetadata(row);
-      }
-    } catch (error) {
-      log(`changed messages could not be told to subscribers: ${describeError(error)}`);
-    }
+    kinds.seen(found);
   }
 
   /** One transaction; the rows are locked, so that two drains of one channel share the work. */
@@ -140,7 +113,10 @@ export function createInbound({ database, events, appId, kinds, onNewConversatio
         const ids = rows.map((row) => row.id);
         // First, because what must wait on is put back.
         await client.query("delete from waiting_delivery where channel_id = $1 and delivery_id = any($2)", [channelId, ids]);
-        const answer = await client.query<{ stored: unknown }>("select store_items(null, $1) as stored", [JSON.stringify(items)]);
+        const answer = await client.query<{ stored: unknown }>(
+          "select store_items(array_agg(i)) as stored from json_populate_recordset(null::inbound_item, $1) i",
+          [JSON.stringify(items)],
+        );
         return { result: storedSchema.parse(answer.rows[0]?.stored), items };
       }),
     );
@@ -158,8 +134,7 @@ export function createInbound({ database, events, appId, kinds, onNewConversatio
       }
       log(`a waiting webhook is kept, but its messages were refused by the database: ${describeError(error)}`);
       await database.transaction(async (client) => {
-        const note = `refused by the database: ${storable(describeError(error)).slice(0, 500)}`;
-        await client.query("update delivery set note = $2 where id = any($1)", [deliveryIds, note]);
+        await client.query("update delivery set note = $2 where id = any($1)", [deliveryIds, refusedNote(error)]);
         await client.query("delete from waiting_delivery where channel_id = $1 and delivery_id = any($2)", [channelId, deliveryIds]);
       });
     }
@@ -182,6 +157,36 @@ export function createInbound({ database, events, appId, kinds, onNewConversatio
   }
 
   return { receive, drainWaiting, resume };
+}
+
+/** Tells subscribers after the commit; one that misses an event loads the state again, so a failure here is not the sender's. */
+function createTeller({ database, events, onNewConversation, onPending, log }: Dependencies) {
+  return async (result: Stored, items: InboundItem[]): Promise<void> => {
+    const byId = new Map(items.map((item) => [item.id, item]));
+    const changed = new Set(result.changed);
+    for (const id of result.created) {
+      const item = byId.get(id);
+      if (item && !changed.has(id)) events.messageCreated(messageRow(item));
+    }
+    for (const row of result.conversations) {
+      if (row.version === 1) onNewConversation();
+      events.conversationMetadata(row);
+    }
+    if (result.early.length > 0) onPending(result.early.map(({ id, conversation_id }) => ({ id, conversationId: conversation_id })));
+    if (result.changed.length === 0) return;
+    try {
+      for (const row of await database.query<MessageRow>(selectMessages, [result.changed])) {
+        events.messageCreated(row);
+        events.messageMetadata(row);
+      }
+    } catch (error) {
+      log(`changed messages could not be told to subscribers: ${describeError(error)}`);
+    }
+  };
+}
+
+function refusedNote(error: unknown): string {
+  return `refused by the database: ${storable(describeError(error)).slice(0, 500)}`;
 }
 
 function messageRow(item: InboundItem): MessageRow {

@@ -4,6 +4,7 @@
  */
 import type { Database } from "../database/connect.ts";
 import { isDataFault, isSerialization } from "../database/errors.ts";
+import type { InboundItem } from "./derive.ts";
 import { READER } from "./derive.ts";
 
 interface RawDelivery {
@@ -12,18 +13,18 @@ interface RawDelivery {
   /** The edge's `Airy-Delivery` header, null without one. */
   header: string | null;
   note: string | null;
-  /** JSON text of the events in it. */
-  items: string;
+  /** The events in it. */
+  items: InboundItem[];
 }
 
 export interface DeliveryWriter {
-  /** Resolves with what `store_delivery` says, once it is committed. Rejects with the database's error. */
-  write(delivery: RawDelivery): Promise<unknown>;
+  /** Resolves once it is committed. Rejects with the database's error. */
+  write(delivery: RawDelivery): Promise<void>;
 }
 
 interface Waiting {
   delivery: RawDelivery;
-  resolve: (stored: unknown) => void;
+  resolve: () => void;
   reject: (error: unknown) => void;
 }
 
@@ -33,26 +34,26 @@ const LARGE = 64 * 1024;
 
 const store = {
   name: "store_deliveries",
-  text: `select store_delivery(d.sha256, d.body, d.header, d.note, $6, d.items) as stored
-    from unnest($1::bytea[], $2::bytea[], $3::text[], $4::text[], $5::json[]) with ordinality as d(sha256, body, header, note, items, at)
-    order by d.at`,
+  text: "select store_deliveries($1::bytea[], $2::bytea[], $3::text[], $4::text[], $5, $6) as stored",
 };
 
-export function createDeliveryWriter(database: Database): DeliveryWriter {
+/** @param onStored is told, after the commit, what became of the events. */
+export function createDeliveryWriter(database: Database, onStored: (stored: unknown, items: InboundItem[]) => void): DeliveryWriter {
   let waiting: Waiting[] = [];
   let writing = false;
 
-  async function storeAll(deliveries: RawDelivery[]): Promise<unknown[]> {
+  async function storeAll(deliveries: RawDelivery[]): Promise<void> {
     const column = <K extends keyof RawDelivery>(name: K) => deliveries.map((delivery) => delivery[name]);
-    const values = [column("sha256"), column("body"), column("header"), column("note"), column("items"), READER];
-    const rows = await repeatable(() => database.query<{ stored: unknown }>(store, values));
-    return rows.map((row) => row.stored);
+    const items = deliveries.flatMap((delivery, at) => delivery.items.map((item) => ({ ...item, delivery_id: at + 1 })));
+    const values = [column("sha256"), column("body"), column("header"), column("note"), READER, JSON.stringify(items)];
+    const [row] = await repeatable(() => database.query<{ stored: unknown }>(store, values));
+    if (items.length > 0) onStored(row?.stored, items);
   }
 
   async function settle(batch: Waiting[]): Promise<void> {
     try {
-      const stored = await storeAll(batch.map(({ delivery }) => delivery));
-      for (const [index, one] of batch.entries()) one.resolve(stored[index]);
+      await storeAll(batch.map(({ delivery }) => delivery));
+      for (const one of batch) one.resolve();
     } catch (error) {
       // The data of one is refused: the others must not suffer for it.
       if (isDataFault(error) && batch.length > 1) for (const one of batch) await settle([one]);
@@ -63,8 +64,8 @@ export function createDeliveryWriter(database: Database): DeliveryWriter {
   async function run(): Promise<void> {
     writing = true;
     while (waiting.length > 0) {
-      const batch = waiting.slice(0, AT_ONCE);
-      waiting = waiting.slice(AT_ONCE);
+      const [batch, rest] = different(waiting);
+      waiting = rest;
       await settle(batch);
     }
     writing = false;
@@ -79,6 +80,18 @@ export function createDeliveryWriter(database: Database): DeliveryWriter {
         if (!writing) void run();
       }),
   };
+}
+
+/** The first of those that wait, each delivery once; the same bytes again come later. */
+function different(waiting: Waiting[]): [Waiting[], Waiting[]] {
+  const batch = new Map<string, Waiting>();
+  const rest: Waiting[] = [];
+  for (const one of waiting) {
+    const hash = one.delivery.sha256.toString("latin1");
+    if (batch.size < AT_ONCE && !batch.has(hash)) batch.set(hash, one);
+    else rest.push(one);
+  }
+  return [[...batch.values()], rest];
 }
 
 /** Statements that met another transaction in the wrong order are repeated. */

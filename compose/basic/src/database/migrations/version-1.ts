@@ -1,5 +1,5 @@
 /** Version 1: channels, deliveries, conversations and messages. */
-export const first = /* sql */ `
+export const version1 = /* sql */ `
 create table channel (
   id uuid primary key,
   source text not null,

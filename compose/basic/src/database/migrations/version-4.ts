@@ -1,5 +1,5 @@
 /** Version 4: outbound webhooks, and what is queued with a commit. The queue's own tables are in the schema `airy_jobs`. */
-export const third = /* sql */ `
+export const version4 = /* sql */ `
 create table webhook (
   id uuid primary key,
   name text,

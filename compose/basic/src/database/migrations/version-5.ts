@@ -1,5 +1,5 @@
 /** Version 5: `restore_items` finds messages by an index each way, where one condition for both ways read the whole table. */
-export const fourth = /* sql */ `
+export const version5 = /* sql */ `
 create or replace function restore_items(p_items json) returns json language plpgsql as $$
 declare
   v_items inbound_item[];

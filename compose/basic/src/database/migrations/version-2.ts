@@ -1,5 +1,5 @@
 /** Version 2: what Airy's API keeps of a conversation, contacts, tags, templates, and a reader that takes changes in any order. */
-export const second = /* sql */ `
+export const version2 = /* sql */ `
 -- name_lower is written by the service, because lower() knows only ASCII in a database with the C locale.
 alter table conversation
   add column source text,

@@ -59,6 +59,16 @@ const webhookSchema = z.object({
   callbackUrl: nullable,
 });
 
+const pageSchema = z.object({
+  source: z.string(),
+  id: z.string(),
+  name: z.string(),
+  /** `broken`: Facebook refuses its token, or what it may do. `unknown`: Facebook could not be asked. */
+  state: z.enum(["ok", "broken", "unknown"]),
+  /** What Facebook says, where it is not well. */
+  reason: nullable,
+});
+
 const problemSchema = z.object({ code: z.string(), message: z.string() });
 
 /** What `airy status --json` prints as `data`, and what the result of `airy up` carries. */
@@ -81,6 +91,10 @@ export const statusSchema = z.object({
   }),
   tunnel: tunnelSchema.nullable(),
   webhooks: z.array(webhookSchema),
+  /** Pages and accounts that are connected, as they were seen last. Left out before anybody has looked. */
+  pages: z.array(pageSchema).optional(),
+  /** Requests through the tunnel that were answered 401 or 403 since its start; they are no silence. */
+  refused: z.number().optional(),
   control: z.object({ url: nullable }),
 });
 
@@ -93,6 +107,7 @@ export type TunnelStatus = z.output<typeof tunnelSchema>;
 export type TunnelState = TunnelStatus["state"];
 export type WebhookStatus = z.output<typeof webhookSchema>;
 export type WebhookState = WebhookStatus["state"];
+export type PageStatus = z.output<typeof pageSchema>;
 export type Problem = z.output<typeof problemSchema>;
 export type StatusData = z.output<typeof statusSchema>;
 
@@ -122,6 +137,8 @@ export type AiryEventBody =
   | { type: "service"; service: ServiceStatus; detail?: string }
   | { type: "tunnel"; tunnel: TunnelStatus }
   | { type: "webhook"; webhook: WebhookStatus; previousUrl?: string; detail?: string }
+  /** All connected pages and accounts, whenever one of them has changed. */
+  | { type: "pages"; pages: PageStatus[] }
   | { type: "request"; request: RequestRecord }
   | { type: "warning"; code: string; message: string; action?: string }
   | { type: "ready"; status: StatusData }

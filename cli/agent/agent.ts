@@ -6,6 +6,7 @@ import { readState } from "../config/state.ts";
 import type { Context } from "../context.ts";
 import { asAiryError } from "../errors.ts";
 import type { Emit, StatusData, TunnelStatus, WebhookStatus } from "../events.ts";
+import { askHealth } from "../checks/deliveries.ts";
 import { createHttpClient } from "../io/http.ts";
 import { startTime } from "../io/process.ts";
 import { loadEngine } from "../platform/engines.ts";
@@ -18,6 +19,7 @@ import type { SourceTarget } from "../sources/source.ts";
 import { loadOrCreateIdentity, type Identity } from "../tunnel/identity.ts";
 import { startTunnel, type RunningTunnel } from "../tunnel/tunnel.ts";
 import { earlierCallbacks, rememberCallback } from "./callbacks.ts";
+import { DeliveryWatch } from "./deliveries.ts";
 import type { Journal } from "./journal.ts";
 import type { AgentRecord } from "./record.ts";
 import { settingsHash, type AgentSettings } from "./settings.ts";
@@ -71,6 +73,7 @@ class Agent {
   readonly #identity: Identity;
   readonly #gate: SignatureGate | null;
   readonly #registration: Registration;
+  readonly #deliveries: DeliveryWatch;
   #target: SourceTarget | null = null;
   #edge: { close(): Promise<void> } | null = null;
   readonly #expected: string[];
@@ -112,6 +115,13 @@ class Agent {
       signal,
       log: options.log,
     });
+    this.#deliveries = new DeliveryWatch({
+      health: () => askHealth(http, `http://127.0.0.1:${spec.ports.platform}`),
+      refused: () => this.tunnel?.traffic.counters().refused ?? 0,
+      sandbox: sandbox !== null,
+      emit: this.#emit,
+      signal,
+    });
     this.record = {
       version: 1,
       pid: ctx.io.pid,
@@ -134,10 +144,6 @@ class Agent {
   /** Looks at webhook and pages now, and mends what is ours. null: it is not ready. */
   async check(replaceWebhook: boolean): Promise<Checked | null> {
     return this.#target && this.#registration.check(this.#target, { replaceWebhook, asked: true });
-  }
-
-  release(): void {
-    this.#registration.release();
   }
 
   /** Until the signal: mends what is ours, and says what changes. */
@@ -185,6 +191,8 @@ class Agent {
       ...(await lookAtServices(this.#engine, spec.workspace, this.#expected)),
       tunnel: this.tunnel?.status() ?? null,
       webhooks: this.#webhooks,
+      pages: this.#registration.pages,
+      refused: this.tunnel?.traffic.counters().refused,
       controlPort: this.record.port,
       ready: this.record.phase === "ready",
     });
@@ -221,7 +229,10 @@ class Agent {
       holdSigned: true,
       inspect: settings.inspect,
       onStatus: (status) => this.#onTunnel(status),
-      onRequest: (request) => this.#emit({ type: "request", request }),
+      onRequest: (request) => {
+        this.#emit({ type: "request", request });
+        this.#deliveries.seen(request);
+      },
       onFirstContact: (fingerprint) => {
         const message = `first contact with the edge ${edge.host}:${edge.port}; its host key ${fingerprint} is trusted from now on`;
         this.#emit({ type: "check", id: "edge-key", status: "ok", message });

@@ -73,11 +73,6 @@ export async function requestCheck(agent: Address, replaceWebhook: boolean): Pro
   return checkedSchema.parse(JSON.parse(String(body)));
 }
 
-/** Tells the agent process that the webhook was given back, so that it does not take it again by itself. */
-export async function requestRelease(agent: Address): Promise<void> {
-  await http({ ...requestOf(agent, "POST", "/webhook/release"), timeoutMs: ANSWER_MS });
-}
-
 const requestsSchema = z.object({
   counters: z.object({ requests: z.number(), failed: z.number(), refused: z.number() }).nullable(),
   requests: z.array(z.custom<RequestRecord>()),

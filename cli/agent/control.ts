@@ -29,8 +29,6 @@ export interface ControlConfig {
   inspector: Inspector;
   /** Looks at webhook and pages, and mends what is ours; null: the start has not come that far. */
   check: (replaceWebhook: boolean) => Promise<Checked | null>;
-  /** The webhook was given back: nothing takes it again by itself. */
-  release: () => void;
   /** Called after the answer has been sent. */
   stop: () => void;
 }
@@ -41,7 +39,7 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
-/** `GET /` (a page of the requests), `GET /state`, `GET /events?since=N` (NDJSON, stays open), `GET /requests`, `GET /requests/ID`, `POST /requests/ID/replay`, `GET /held/dead`, `POST /held/{replay,purge}`, `POST /webhook/{check,release}`, `POST /stop`. */
+/** `GET /` (a page of the requests), `GET /state`, `GET /events?since=N` (NDJSON, stays open), `GET /requests`, `GET /requests/ID`, `POST /requests/ID/replay`, `GET /held/dead`, `POST /held/{replay,purge}`, `POST /webhook/check`, `POST /stop`. */
 export async function startControl(config: ControlConfig): Promise<ControlServer> {
   const ended = new AbortController();
   const server = http.createServer((req, res) => {
@@ -87,9 +85,6 @@ async function answer(config: ControlConfig, ended: AbortSignal, req: http.Incom
       // What was told meanwhile follows `since`.
       return checked ? send(res, 200, { ...checked, since, status: await config.state() }) : send(res, 409, { error: "starting" });
     }
-    case "POST /webhook/release":
-      config.release();
-      return send(res, 200, {});
     case "GET /requests":
       return send(res, 200, {
         counters: config.tunnel()?.traffic.counters() ?? null,

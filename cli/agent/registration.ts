@@ -1,6 +1,6 @@
 /** Keeps the webhook and the pages registered while the workspace runs: at every `airy up`, when the stand-in was started again, and every 10 minutes. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { AiryEventBody, Emit } from "../events.ts";
+import type { AiryEventBody, Emit, PageStatus } from "../events.ts";
 import { type AiryError, asAiryError, errorBody, type ErrorBody, whyOf } from "../errors.ts";
 import { retry } from "../io/retry.ts";
 import type { CheckedPage } from "../sources/facebook/pages.ts";
@@ -41,16 +41,16 @@ export class Registration {
   readonly #known = new Map<string, string>();
   /** The platform could not ask about a page at the last look. */
   #unsure = false;
-  #released = false;
+  #pages: PageStatus[] | null = null;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(context: RegistrationContext) {
     this.#context = context;
   }
 
-  /** From now on nothing is registered again by itself: the webhook was given back. */
-  release(): void {
-    this.#released = true;
+  /** Pages and accounts as they were seen last; null before anybody has looked. */
+  get pages(): PageStatus[] | null {
+    return this.#pages;
   }
 
   /** One at a time. Never rejects, but when the signal is used. */
@@ -89,13 +89,22 @@ export class Registration {
     }
     this.#unsure = found?.some(({ state }) => state === "unknown") ?? false;
     for (const page of found ?? []) this.#tellPage(page, repairs);
+    if (found) this.#keepPages(found);
     return repairs;
+  }
+
+  #keepPages(found: readonly CheckedPage[]): void {
+    const pages = found.map(({ source, source_channel_id: id, name, state, message }): PageStatus => {
+      return { source, id, name, state: state === "repaired" ? "ok" : state, reason: message };
+    });
+    if (JSON.stringify(pages) === JSON.stringify(this.#pages)) return;
+    this.#pages = pages;
+    this.#context.emit({ type: "pages", pages });
   }
 
   async #check(target: SourceTarget, { replaceWebhook, asked }: CheckOptions): Promise<Checked> {
     const { source, emit, signal } = this.#context;
     if (!source) return { repairs: [], failure: null };
-    if (asked) this.#released = false;
     const repairs: string[] = [];
     let failure: AiryError | null = null;
     const keep = (error: unknown): void => {
@@ -103,11 +112,11 @@ export class Registration {
       failure ??= asAiryError(error);
     };
     const webhook = async (): Promise<void> => {
-      const { webhooks, repairs: done } = await source.repair(target, { replaceWebhook }, emit, signal);
+      const { webhooks, repairs: done } = await source.repair(target, { replaceWebhook, asked }, emit, signal);
       repairs.push(...done);
       for (const each of webhooks) emit({ type: "webhook", webhook: each });
     };
-    await Promise.all([this.#released ? undefined : webhook().catch(keep), this.checkPages().then((done) => repairs.push(...done), keep)]);
+    await Promise.all([webhook().catch(keep), this.checkPages().then((done) => repairs.push(...done), keep)]);
     for (const message of repairs) emit({ type: "warning", code: "WEBHOOK_REPAIRED", message });
     this.#tell(failure);
     return { repairs, failure: failure && errorBody(failure) };

@@ -38,7 +38,6 @@ export async function runAgent(ctx: Context): Promise<void> {
       secrets: secretsOf(settings),
     }),
     check: (replaceWebhook) => agent.check(replaceWebhook),
-    release: () => agent.release(),
     stop: () => stopping.abort(new Error("asked to stop")),
   });
   agent.record.port = control.port;

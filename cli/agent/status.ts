@@ -3,7 +3,7 @@ import { asAiryError, whyOf } from "../errors.ts";
 import type { Edition } from "../config/config.ts";
 import type { Platform } from "../platform/platform.ts";
 import { webhookWell } from "../events.ts";
-import type { EngineName, Problem, ServiceStatus, StatusData, TunnelStatus, WebhookStatus } from "../events.ts";
+import type { EngineName, PageStatus, Problem, ServiceStatus, StatusData, TunnelStatus, WebhookStatus } from "../events.ts";
 
 /** The services that should be there, each as the engine has it or as missing; or what kept the engine from saying. */
 export interface Seen {
@@ -33,6 +33,9 @@ export interface StatusInput extends Seen {
   inboxUrl?: string | undefined;
   tunnel: TunnelStatus | null;
   webhooks: WebhookStatus[];
+  /** null before anybody has looked. */
+  pages?: PageStatus[] | null;
+  refused?: number | undefined;
   controlPort: number;
   /** Whether the start has come to its end. */
   ready: boolean;
@@ -51,6 +54,8 @@ export function buildStatus(input: StatusInput): StatusData {
     platform: { url: `http://127.0.0.1:${input.platformPort}`, ...(input.inboxUrl && { inboxUrl: input.inboxUrl }), services },
     tunnel,
     webhooks,
+    ...(input.pages && { pages: input.pages }),
+    ...(input.refused && { refused: input.refused }),
     control: { url: `http://127.0.0.1:${input.controlPort}` },
   };
 }

@@ -26,6 +26,9 @@ export async function askHealth(http: HttpClient, platformUrl: string): Promise<
 
 export interface Finding {
   status: "ok" | "warn";
+  code: "DELIVERIES_OK" | "DELIVERIES_REFUSED" | "REQUESTS_REFUSED" | "PAGE_UNCONNECTED" | "PAGE_BROKEN" | "NOTHING_ARRIVED";
+  /** The page or account that it is about. */
+  about?: string;
   message: string;
   action?: string;
 }
@@ -36,12 +39,14 @@ export function explainDeliveries(health: Health, refused: number | null, sandbo
   if (health.rejectedSignatures > 0) {
     found.push({
       status: "warn",
+      code: "DELIVERIES_REFUSED",
       message: `${health.rejectedSignatures} webhooks were refused (401), because they are not signed with this app secret: it is another app's, or strangers sent them.`,
       action: "airy requests --failed shows them; compare the App Secret with App settings > Basic",
     });
   } else if ((refused ?? 0) > 0) {
     found.push({
       status: "warn",
+      code: "REQUESTS_REFUSED",
       message: `${refused} requests were refused (401, 403): a verification with another verify token, or requests of strangers.`,
       action: "airy requests --failed",
     });
@@ -49,6 +54,8 @@ export function explainDeliveries(health: Health, refused: number | null, sandbo
   for (const { source, source_channel_id: id, deliveries } of health.waiting) {
     found.push({
       status: "warn",
+      code: "PAGE_UNCONNECTED",
+      about: id ?? "",
       message: `${deliveries} webhooks wait for ${source ?? "a page"} ${id ?? ""}, which is not connected.`,
       action: `FACEBOOK_USER_TOKEN=... airy webhook connect --page ${id ?? "ID"}`,
     });
@@ -56,6 +63,8 @@ export function explainDeliveries(health: Health, refused: number | null, sandbo
   for (const { source, source_channel_id: id, name, reason } of health.broken) {
     found.push({
       status: "warn",
+      code: "PAGE_BROKEN",
+      about: id,
       message: `Facebook refuses the token of ${source} ${name ?? id}: ${reason}`,
       action: `FACEBOOK_USER_TOKEN=... airy webhook connect --page ${id}`,
     });
@@ -63,11 +72,17 @@ export function explainDeliveries(health: Health, refused: number | null, sandbo
   if (health.deliveries === 0 && found.length === 0 && !sandbox) {
     found.push({
       status: "warn",
+      code: "NOTHING_ARRIVED",
       message:
         "No webhook has arrived since the start. Before the app is published only people with a role in it are heard, and Instagram sends nothing at all; a page has to be subscribed.",
       action: "airy webhook status; then write to the page as somebody with a role in the app",
     });
   }
-  if (found.length === 0) found.push({ status: "ok", message: `${health.deliveries} webhooks arrived since the start, none was refused.` });
+  if (found.length === 0)
+    found.push({
+      status: "ok",
+      code: "DELIVERIES_OK",
+      message: `${health.deliveries} webhooks arrived since the start, none was refused.`,
+    });
   return found;
 }

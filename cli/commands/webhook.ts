@@ -1,6 +1,6 @@
 /** `airy webhook`: what Facebook has on record, connecting a page, and giving the previous webhook back. */
 import { z } from "zod";
-import { requestCheck, requestRelease, requireAnswer } from "../agent/client.ts";
+import { requestCheck, requireAnswer } from "../agent/client.ts";
 import { findAgent } from "../agent/record.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { openWorkspace } from "../config/workspace.ts";
@@ -53,8 +53,6 @@ async function restore(options: Options<"webhook">, { io, out, signal }: Context
   if (options.verifyToken) out.hide(options.verifyToken);
   const restored = await restoreWebhook(paths, io, options.verifyToken, signal);
   const agent = await findAgent(paths);
-  // What runs would take it for lost, and register again.
-  if (agent) await requestRelease(agent).catch(() => {});
   const again = agent ? "\nWhat runs leaves it so, until the next airy up or airy webhook connect." : "";
   out.result({ restored }, { text: `${restoredText(restored)}${again}` });
 }
@@ -80,7 +78,8 @@ async function connect(options: Options<"webhook">, { io, out, signal }: Context
       });
     }
   }
-  const { status } = checked;
+  // What runs shows the page from now on.
+  const { status } = page ? await requestCheck(agent, false) : checked;
   const connected = page && { id: page.id, name: page.name };
   const lines = [
     ...checked.repairs,

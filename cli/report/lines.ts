@@ -1,5 +1,5 @@
 /** Events -> plain lines: for logs, scripts, small terminals and screen readers. One line an event, nothing is redrawn. */
-import type { AiryEvent, HeldStatus, ServiceStatus, StatusData } from "../events.ts";
+import type { AiryEvent, HeldStatus, PageStatus, ServiceStatus, StatusData } from "../events.ts";
 
 export interface Lines {
   /** The line for an event; null for those that say nothing new to a reader. */
@@ -54,6 +54,8 @@ export function createLines(): Lines {
           const text = `      webhook ${source}/${object}: ${state}${callbackUrl ? ` -> ${callbackUrl}` : ""}${change}${event.detail ? ` (${event.detail})` : ""}`;
           return once(`webhook ${source} ${object}`, text);
         }
+        case "pages":
+          return event.pages.length === 0 ? null : once("pages", `      pages: ${event.pages.map(pageText).join(", ")}`);
         case "request":
           return `      ${event.request.method} ${event.request.path} ${event.request.status || "aborted"} ${event.request.durationMs} ms`;
         case "warning":
@@ -108,6 +110,8 @@ export function statusText(status: StatusData): string {
   for (const webhook of status.webhooks) {
     add("webhook", `${webhook.source}/${webhook.object} ${webhook.state}${webhook.callbackUrl ? ` -> ${webhook.callbackUrl}` : ""}`);
   }
+  if (status.pages && status.pages.length > 0) add("pages", status.pages.map(pageText).join(", "));
+  if (status.refused) add("refused", `${status.refused} requests (401, 403): airy doctor says what is likely wrong`);
   const failure = status.lastFailure;
   if (failure) {
     add("failed", `the last start, at ${failure.at}: ${failure.message} (${failure.code})`);
@@ -118,6 +122,11 @@ export function statusText(status: StatusData): string {
     add("services", status.platform.services.map(serviceText).join(", "));
   }
   return lines.join("\n");
+}
+
+function pageText({ name, id, state, reason }: PageStatus): string {
+  if (state === "ok") return `${name} (${id})`;
+  return `${name} (${id}) ${state === "broken" ? "broken" : "not asked"}${reason ? `: ${reason}` : ""}`;
 }
 
 /** A service that comes back by itself after each crash is not well, however healthy it looks. */

@@ -15,9 +15,11 @@ const fileSchema = z.object({
       at: z.string(),
     }),
   ),
+  /** Accounts whose webhooks were given back on purpose. */
+  released: z.array(z.string()).default([]),
 });
 
-type Kept = z.output<typeof fileSchema>["previous"];
+type Kept = Omit<z.output<typeof fileSchema>, "version">;
 
 /** @param account the app whose webhooks these are: another app's are another matter. */
 export function fileLease(file: string, account: string): Lease {
@@ -26,36 +28,49 @@ export function fileLease(file: string, account: string): Lease {
     async record(previous: Previous) {
       const kept = await read(file);
       // "Nothing" says less than an address that was there once.
-      if (previous.callbackUrl === null && kept.some((each) => ours(each, previous.object))) return;
-      await write(file, [...kept.filter((each) => !ours(each, previous.object)), { account, ...previous }]);
+      if (previous.callbackUrl === null && kept.previous.some((each) => ours(each, previous.object))) return;
+      await write(file, { ...kept, previous: [...kept.previous.filter((each) => !ours(each, previous.object)), { account, ...previous }] });
     },
     async previous() {
-      const mine = (await read(file)).filter((each) => each.account === account);
+      const mine = (await read(file)).previous.filter((each) => each.account === account);
       return mine.map(({ object, callbackUrl, fields, at }) => ({ object, callbackUrl, fields, at }));
     },
     async forget(object) {
-      await write(
-        file,
-        (await read(file)).filter((each) => !ours(each, object)),
-      );
+      const kept = await read(file);
+      await write(file, { ...kept, previous: kept.previous.filter((each) => !ours(each, object)) });
+    },
+    released: async () => (await read(file)).released.includes(account),
+    async release(released) {
+      const kept = await read(file);
+      if (kept.released.includes(account) === released) return;
+      const others = kept.released.filter((each) => each !== account);
+      await write(file, { ...kept, released: released ? [...others, account] : others });
     },
   };
 }
 
 /** For whoever only looks. */
-export const noLease: Lease = { record: async () => {}, previous: async () => [], forget: async () => {} };
+export const noLease: Lease = {
+  record: async () => {},
+  previous: async () => [],
+  forget: async () => {},
+  released: async () => false,
+  release: async () => {},
+};
+
+const nothing: Kept = { previous: [], released: [] };
 
 /** One that cannot be read counts as empty: it must not keep a start from happening. */
 async function read(file: string): Promise<Kept> {
   const text = await readText(file);
-  if (text === null) return [];
+  if (text === null) return nothing;
   try {
-    return fileSchema.parse(JSON.parse(text)).previous;
+    return fileSchema.parse(JSON.parse(text));
   } catch {
-    return [];
+    return nothing;
   }
 }
 
-async function write(file: string, previous: Kept): Promise<void> {
-  await writeAtomic(file, `${JSON.stringify({ version: 1, previous }, null, 2)}\n`);
+async function write(file: string, { previous, released }: Kept): Promise<void> {
+  await writeAtomic(file, `${JSON.stringify({ version: 1, previous, released }, null, 2)}\n`);
 }

@@ -17,6 +17,8 @@ export interface RegisterOptions {
   replaceWebhook: boolean;
   /** The callback was reached from outside just now, and need not be again. */
   reached?: boolean;
+  /** A person asked, so that also what was given back on purpose may be taken again. Default: true. */
+  asked?: boolean;
 }
 
 /** What was registered before this workspace took its place. */
@@ -35,6 +37,9 @@ export interface Lease {
   record(previous: Previous): Promise<void>;
   previous(): Promise<Previous[]>;
   forget(object: string): Promise<void>;
+  /** Whether the webhook was given back on purpose: until a person asks, it is not taken again. */
+  released(): Promise<boolean>;
+  release(released: boolean): Promise<void>;
 }
 
 export interface Restored {
@@ -71,7 +76,8 @@ export interface Source {
    */
   repair(target: SourceTarget, options: RegisterOptions, emit: Emit, signal?: AbortSignal): Promise<Repaired>;
   /**
-   * Puts back what was registered before, where the present one is still ours. A previous address is asked first whether it answers.
+   * Puts back what was registered before, where the present one is still ours. A previous address is asked first whether it answers. From then
+   * on {@link Source.repair} leaves it so, until a person asks.
    * @param oldToken its verify token, which the source never tells. Throws WEBHOOK_NOT_OURS, WEBHOOK_TOKEN_NEEDED, WEBHOOK_OLD_DEAD.
    */
   restore(target: SourceTarget, oldToken: string | null, signal?: AbortSignal): Promise<Restored[]>;

@@ -144,6 +144,8 @@ function apply(view: View, event: AiryEvent): View {
           () => webhook(event),
         ),
       };
+    case "pages":
+      return view;
     case "request":
       return request(view, event.request);
     case "ready":

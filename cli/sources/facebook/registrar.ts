@@ -3,7 +3,7 @@ import { z } from "zod";
 import { retry } from "../../io/retry.ts";
 import type { Emit, WebhookStatus } from "../../events.ts";
 import { AiryError, asAiryError, fail, whyOf } from "../../errors.ts";
-import type { Lease, RegisterOptions, Repaired, Restored, Source, SourceTarget } from "../source.ts";
+import type { Lease, Previous, RegisterOptions, Repaired, Restored, Source, SourceTarget } from "../source.ts";
 import { noLease } from "../lease.ts";
 import { probeCallback } from "./callback.ts";
 import { Graph, type GraphConfig, isLocalHost, requireSafeUrl } from "./graph.ts";
@@ -75,6 +75,7 @@ class FacebookSource implements Source {
     this.require(target.callbackUrl);
     try {
       if (!options.reached) await this.#reach(target, emit, signal);
+      await this.#lease.release(false);
       const before = await readRows(this.#graph, signal);
       const page = await this.#registerObject("page", before.get("page"), { target, options, emit, signal });
       const instagram = await this.#registerInstagram(before.get("instagram"), { target, options, emit, signal });
@@ -89,6 +90,8 @@ class FacebookSource implements Source {
     const found = await readRows(this.#graph, signal);
     const before = OBJECTS.map((object) => statusNow(object, found.get(object), target));
     const [page, instagram] = before as [WebhookStatus, WebhookStatus];
+    if (options.asked ?? true) await this.#lease.release(false);
+    else if (await this.#lease.released()) return { webhooks: before, repairs: [] };
     const repairs: string[] = [];
     const webhooks: WebhookStatus[] = [];
     const needs = ({ state }: WebhookStatus): boolean =>
@@ -113,18 +116,15 @@ class FacebookSource implements Source {
     const found = await readRows(this.#graph, signal);
     const previous = await this.#lease.previous();
     const restored: Restored[] = [];
-    for (const object of OBJECTS) {
-      const before = previous.find((each) => each.object === object);
-      const now = found.get(object);
-      if (!before || !now) {
-        restored.push({ object, outcome: "absent", callbackUrl: now?.callbackUrl ?? null });
-        continue;
+    // Before anything is changed: what runs would take it for lost, and register again.
+    await this.#lease.release(true);
+    try {
+      for (const object of OBJECTS) {
+        const before = previous.find((each) => each.object === object);
+        restored.push(await this.#restoreObject(object, before, found.get(object), { target, oldToken, signal }));
       }
-      if (stateOf(now, object, target) === "foreign") fail("WEBHOOK_NOT_OURS", { object, current: now.callbackUrl });
-      if (before.callbackUrl === null) await deleteRow(this.#graph, object, null, signal);
-      else await this.#giveBack(object, { ...before, callbackUrl: before.callbackUrl }, now, { target, oldToken, signal });
-      await this.#lease.forget(object);
-      restored.push({ object, outcome: before.callbackUrl === null ? "removed" : "restored", callbackUrl: before.callbackUrl });
+    } finally {
+      if (restored.every(({ outcome }) => outcome === "absent")) await this.#lease.release(false);
     }
     return restored;
   }
@@ -194,6 +194,16 @@ class FacebookSource implements Source {
       active: found?.active ?? null,
       missing: found ? missingOf(found, object) : [],
     });
+  }
+
+  async #restoreObject(object: FacebookObject, before: Previous | undefined, now: Row | undefined, work: Returning): Promise<Restored> {
+    if (!before || !now) return { object, outcome: "absent", callbackUrl: now?.callbackUrl ?? null };
+    if (stateOf(now, object, work.target) === "foreign") fail("WEBHOOK_NOT_OURS", { object, current: now.callbackUrl });
+    const { callbackUrl } = before;
+    if (callbackUrl === null) await deleteRow(this.#graph, object, null, work.signal);
+    else await this.#giveBack(object, { ...before, callbackUrl }, now, work);
+    await this.#lease.forget(object);
+    return { object, outcome: callbackUrl === null ? "removed" : "restored", callbackUrl };
   }
 
   async #giveBack(object: FacebookObject, before: { callbackUrl: string; fields: string[] }, now: Row, work: Returning): Promise<void> {

@@ -42,7 +42,6 @@ async function open(port: number | null): Promise<ControlServer> {
     tunnel: () => tunnel,
     inspector: createInspector({ target: "http://127.0.0.1:9", appSecret: "app-secret", secrets: ["app-secret"] }),
     check: async (replaceWebhook) => ({ repairs: [`replace ${replaceWebhook}`], failure: null }),
-    release: () => {},
     stop: () => (stopped += 1),
   });
 }

@@ -1,9 +1,14 @@
 /** What keeps webhook and pages registered while the workspace runs, against the stand-in. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { Registration } from "../../../cli/agent/registration.ts";
 import type { AiryEventBody } from "../../../cli/events.ts";
 import { createHttpClient } from "../../../cli/io/http.ts";
 import type { CheckedPage } from "../../../cli/sources/facebook/pages.ts";
+import { fileLease } from "../../../cli/sources/lease.ts";
+import type { Lease } from "../../../cli/sources/source.ts";
 import { createFacebookSource } from "../../../cli/sources/facebook/registrar.ts";
 import { type Receiver, platformLike, startReceiver } from "../../compose/sandbox/receiver.ts";
 import { type StandIn, app, appToken, startStandIn } from "../../compose/sandbox/stand-in.ts";
@@ -30,7 +35,7 @@ afterEach(async () => {
 const target = () => ({ callbackUrl: `${platform.url}/facebook`, verifyToken: "verify", previousUrls: [] });
 const asked = { replaceWebhook: false, asked: true };
 
-function registration(changes: { appSecret?: string } = {}): Registration {
+function registration(changes: { appSecret?: string; lease?: Lease } = {}): Registration {
   const given = { http: createHttpClient(), graphUrl: standIn.url, appId: app.id, appSecret: app.secret, retryDelaysMs: [], ...changes };
   return new Registration({
     source: createFacebookSource(given),
@@ -80,11 +85,33 @@ test("what fails is told once, and the same again after it was well", async () =
   expect(warnings()).toHaveLength(1);
 });
 
-test("what was given back on purpose stays so until somebody asks", async () => {
-  const kept = registration();
-  await kept.check(target(), asked);
+test("what was given back on purpose stays so until somebody asks, also for a process that was started after it", async () => {
+  const dir = mkdtempSync(path.join(os.tmpdir(), "airy-lease-"));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  const lease = fileLease(path.join(dir, "webhook.json"), app.id);
+  await registration({ lease }).check(target(), asked);
+  const given = { http: createHttpClient(), graphUrl: standIn.url, appId: app.id, appSecret: app.secret, lease };
+  expect(await createFacebookSource(given).restore(target(), null)).toMatchObject([{ outcome: "removed" }, { outcome: "removed" }]);
+  const later = registration({ lease });
+  expect(await later.check(target(), { ...asked, asked: false })).toEqual({ repairs: [], failure: null });
+  expect((await later.check(target(), asked)).repairs).toHaveLength(2);
   await forget();
-  kept.release();
-  expect(await kept.check(target(), { ...asked, asked: false })).toEqual({ repairs: [], failure: null });
-  expect((await kept.check(target(), asked)).repairs).toHaveLength(2);
+  expect((await later.check(target(), { ...asked, asked: false })).repairs).toHaveLength(2);
+  // Where there was nothing to give back, what is broken is mended as before.
+  await forget();
+  expect(await createFacebookSource(given).restore(target(), null)).toMatchObject([{ outcome: "absent" }, { outcome: "absent" }]);
+  expect((await later.check(target(), { ...asked, asked: false })).repairs).toHaveLength(2);
+});
+
+test("the connected pages are told whenever one of them changes, and kept for the status", async () => {
+  const kept = registration();
+  expect(kept.pages).toBeNull();
+  await kept.check(target(), asked);
+  await kept.check(target(), asked);
+  page = { ...page, state: "broken", message: "Session has expired" };
+  await kept.check(target(), asked);
+  const told = events.flatMap((event) => (event.type === "pages" ? [event.pages] : []));
+  const shop = { source: "facebook", id: "7", name: "Shop" };
+  expect(told).toEqual([[{ ...shop, state: "ok", reason: null }], [{ ...shop, state: "broken", reason: "Session has expired" }]]);
+  expect(kept.pages).toEqual(told[1]);
 });

@@ -1,8 +1,9 @@
-/** What is damaged in a data folder, without changing anything. */
+/** What can be said of an edge before it starts: whether its settings can be used, and what is damaged in its data folder. Changes nothing. */
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { parseDomain, type EdgeConfig } from "./config.ts";
 import { EdgeError } from "./errors.ts";
+import { openAccess } from "./ssh/access.ts";
 import { openFiles } from "./tls/files.ts";
 import { lockFolder } from "./store/lock.ts";
 import { damageText, inspect } from "./store/log/salvage.ts";
@@ -39,11 +40,23 @@ async function lockForReading(dataDir: string): Promise<() => void> {
   }
 }
 
-/** Whether domain and certificate can be used. Returns until when, ISO 8601; null: there is no TLS. Throws EDGE_DOMAIN, EDGE_TLS. */
-export function checkCertificate({ domain, tls, log }: EdgeConfig): string | null {
+export interface ConfigCheck {
+  /** Until when the certificate is good, ISO 8601; null: there is no TLS, or none yet. */
+  certificate: string | null;
+  /** How many keys each list has; null: there is none. */
+  keys: { authorized: number | null; denied: number | null };
+}
+
+/** Reads what an edge would read at its start, and opens nothing. Throws EDGE_DOMAIN, EDGE_TLS, EDGE_ACCESS. */
+export function checkConfig({ domain, tls, access, log }: Pick<EdgeConfig, "domain" | "tls" | "access" | "log">): ConfigCheck {
   const name = parseDomain(domain);
+  const keys = openAccess(access ?? { authorizedKeys: null, deniedKeys: null }, log).counts();
+  return { certificate: certificateEnd(name, tls, log), keys };
+}
+
+function certificateEnd(domain: string, tls: EdgeConfig["tls"], log: EdgeConfig["log"]): string | null {
   if (!tls || tls.mode === "off") return null;
-  const certificates = openFiles(tls, name, log);
+  const certificates = openFiles(tls, domain, log);
   certificates.close();
   return new Date(Math.min(...certificates.expiries().map(({ notAfter }) => notAfter))).toISOString();
 }

@@ -1,5 +1,6 @@
 /** What an edge is told when it starts. */
 import { EdgeError } from "./errors.ts";
+import type { Limits } from "./limits.ts";
 import type { CertificateFiles } from "./tls/files.ts";
 import type { AccessConfig } from "./ssh/access.ts";
 
@@ -27,6 +28,8 @@ export interface EdgeConfig {
   access?: AccessConfig;
   /** Port in the URLs that clients are told (443: https, whoever has the certificate); null: the listener's own. */
   publicPort: number | null;
+  /** Default: those of limits.ts. */
+  limits?: Limits;
   log: (line: string) => void;
 }
 
@@ -40,7 +43,8 @@ export function parseDomain(text: string): string {
   return text.toLowerCase();
 }
 
-function faultInDomain(text: string): string | null {
+/** What is wrong with a domain, as the end of a sentence; null: nothing. */
+export function faultInDomain(text: string): string | null {
   if (text === "") return "is empty";
   if (text.includes("://")) return "is a URL";
   if (/:\d*$/.test(text)) return "has a port; the ports are --http and --public-port";

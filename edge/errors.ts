@@ -55,6 +55,7 @@ export type RefusalCode = keyof typeof refusals;
 
 const failures = {
   EDGE_ADDRESS: "An address of the edge cannot be listened on.",
+  EDGE_CONFIG: "The edge's settings cannot be used:",
   EDGE_DOMAIN: "The edge's domain cannot be used.",
   EDGE_DATA: "The edge's data folder cannot be used.",
   EDGE_DATA_LOCKED: "Another edge uses this data folder.",

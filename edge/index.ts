@@ -2,15 +2,18 @@
 import { randomBytes } from "node:crypto";
 import { accessSync, constants } from "node:fs";
 import { makeProbeKey, startProbe, type ProbeKey } from "./admin/probe.ts";
+import { orderNames, startControl, type NamesOrder } from "./admin/control.ts";
 import { startAdmin, type RunningAdmin } from "./admin/server.ts";
-import { checkCertificate, checkData } from "./check.ts";
+import { checkConfig, checkData, type ConfigCheck } from "./check.ts";
 import { parseDomain, type EdgeConfig } from "./config.ts";
 import { EdgeError, type RefusalCode } from "./errors.ts";
 import { openHold, type Hold } from "./hold/hold.ts";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { startIngress, type RunningIngress } from "./ingress/server.ts";
 import { openClaims } from "./names/claims.ts";
 import { identifierOf } from "./names/identifier.ts";
 import type { Names } from "./names/names.ts";
+import { configOf, readSettings, SETTING_NAMES, type Settings, type SettingsLayer } from "./settings.ts";
 import { openAccess, type Access } from "./ssh/access.ts";
 import { loadHostKey, type HostKey } from "./ssh/host-key.ts";
 import { DEFAULT_SSH_LIMITS, type NameRequest } from "./ssh/options.ts";
@@ -25,13 +28,11 @@ import { TunnelRegistry, type Client } from "./tunnels/registry.ts";
 import type { Tunnel } from "./tunnels/tunnel.ts";
 import type { Call, Hello } from "./wire/messages.ts";
 
-export { checkCertificate, checkData, EdgeError };
-export type { EdgeConfig };
+export { checkConfig, checkData, configOf, EdgeError, orderNames, readSettings, SETTING_NAMES };
+export type { ConfigCheck, EdgeConfig, NamesOrder, Settings, SettingsLayer };
 
 /** How long a request waits for a tunnel that is between two connections. */
 const GAP_MS = 5_000;
-/** Requests in flight of one tunnel. */
-const MAX_IN_FLIGHT = 1_000;
 const DRAIN_MS = 30_000;
 const FORGET_EVERY_MS = 60 * 60_000;
 /** How long webhooks wait for their tunnel. */
@@ -44,8 +45,8 @@ export interface RunningEdge {
   adminPort: number | null;
   /** `ssh-ed25519 AAAA...` */
   hostKey: string;
-  /** Reads the lists of keys again; tunnels that may stay are not touched. */
-  reload(): void;
+  /** Reads lists of keys and certificates again, and takes new limits; tunnels that may stay are not touched. */
+  reload(limits?: Limits): void;
   /** Stops accepting, lets requests in flight finish (at most `graceMs`, by default 30 s), then closes. */
   close(graceMs?: number): Promise<void>;
 }
@@ -82,10 +83,12 @@ class Edge implements RunningEdge {
   #certificates: Certificates | null = null;
   #front: RunningFront | null = null;
   #admin: RunningAdmin | null = null;
+  #limits: Limits;
   #stopping = false;
 
   constructor(config: EdgeConfig) {
     this.#config = config;
+    this.#limits = config.limits ?? DEFAULT_LIMITS;
     this.#domain = parseDomain(config.domain);
     this.#probeKey = config.admin ? makeProbeKey() : null;
   }
@@ -130,11 +133,20 @@ class Edge implements RunningEdge {
     await this.#startFront();
     await this.#startSsh();
     await this.#startAdmin();
+    const control = await startControl(this.#config.dataDir, this.#names, (name) => {
+      log(`the name ${name} was revoked`);
+      this.#presence.get(name)?.destroy();
+    });
+    this.#undo.push(() => control.close());
     const secure = https && this.#front ? `, https and ssh ${https.host}:${this.#front.port}` : "";
     log(`edge for *.${this.#domain}: ssh ${ssh.host}:${this.sshPort}, http ${http.host}:${this.httpPort}${secure}`);
   }
 
-  reload(): void {
+  reload(limits: Limits = this.#limits): void {
+    for (const [name, value] of Object.entries(limits)) {
+      if (this.#limits[name as keyof Limits] !== value) this.#config.log(`limit: ${name} ${value}`);
+    }
+    this.#limits = limits;
     this.#access.reload();
     this.#certificates?.reload();
   }
@@ -195,7 +207,7 @@ class Edge implements RunningEdge {
       names: this.#names,
       hold: this.#hold,
       gapMs: GAP_MS,
-      maxInFlight: MAX_IN_FLIGHT,
+      limits: () => this.#limits,
       secureUrlOf: (host) => (this.#config.redirect ? this.#secureUrlOf(host) : null),
       log: this.#config.log,
     });

@@ -383,10 +383,21 @@ export const commands = {
   },
   edge: {
     summary: "Run an edge: the public side of tunnels",
+    arguments: [
+      { name: "what", description: "names: look after the names of an edge that runs", choices: ["names"] },
+      { name: "action", description: "what to do with names", choices: ["list", "revoke", "reserve", "release"] },
+      { name: "name", description: "which one" },
+    ],
     options: [
       { name: "domain", kind: "text", value: "DOMAIN", description: "names are <identifier>.DOMAIN" },
-      { name: "ssh", kind: "text", value: "ADDR", description: "[host:]port of the SSH listener" },
-      { name: "http", kind: "text", value: "ADDR", description: "[host:]port of the HTTP listener" },
+      {
+        name: "config",
+        kind: "text",
+        value: "FILE",
+        description: "YAML with the names of these flags as keys; a flag wins over its variable, and that over the file",
+      },
+      { name: "ssh", kind: "text", value: "ADDR", description: "[host:]port of the SSH listener (default: 127.0.0.1:2222)" },
+      { name: "http", kind: "text", value: "ADDR", description: "[host:]port of the HTTP listener (default: 127.0.0.1:8080)" },
       {
         name: "https",
         kind: "text",
@@ -416,18 +427,35 @@ export const commands = {
         description: "admit only these keys (read again when it changes; default: every key)",
       },
       { name: "denied-keys", kind: "text", value: "FILE", description: "never admit these keys (read again when it changes)" },
-      { name: "data", kind: "text", value: "DIR", description: "folder for claims, host key and held webhooks" },
+      {
+        name: "data",
+        kind: "text",
+        value: "DIR",
+        description: "folder for claims, host key, certificates and held webhooks (default: airy-edge)",
+      },
+      {
+        name: "limit",
+        kind: "list",
+        value: "NAME=NUMBER",
+        description: "change a limit of docs/edge.md; may be given several times (in the file: limits)",
+      },
       {
         name: "public-port",
         kind: "port",
         value: "N",
         description: "port in the URLs that clients are told (443: https; default: the listener's)",
       },
-      { name: "check", kind: "flag", description: "say what would be started, read the certificate, change nothing, and end" },
+      { name: "check", kind: "flag", description: "validate, print the settings that would be used, change nothing, and end" },
       { name: "check-data", kind: "flag", description: "say what is damaged in the data folder, change nothing, and end" },
+      { name: "key", kind: "text", value: "SHA256:...", description: "names reserve: for this key (default: for nobody)" },
       json,
     ],
-    examples: [["airy edge --domain tunnel.example.com --ssh :22 --http :80 --data /var/lib/airy-edge", "an edge of your own"]],
+    examples: [
+      ["airy edge --domain tunnel.example.com --ssh :22 --http :80 --data /var/lib/airy-edge", "an edge of your own"],
+      ["airy edge --config /etc/airy-edge.yaml --check", "whether these settings can be used, and what they come to"],
+      ["airy edge names list --data /var/lib/airy-edge", "which key has which name"],
+      ["airy edge names revoke shop --data /var/lib/airy-edge", "take a name away: tunnel and held webhooks go, nobody gets it"],
+    ],
   },
   version: {
     summary: "Print version, commit and build",

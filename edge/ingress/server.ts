@@ -15,6 +15,7 @@ import { examine } from "./examine.ts";
 import { createH2Server, type H2Server } from "./h2.ts";
 import { HeldRequest } from "./held-request.ts";
 import { ProxiedRequest, type ProxyOptions } from "./proxy.ts";
+import type { Limits } from "../limits.ts";
 import { sendToSecure } from "./redirect.ts";
 import { UpgradedConnection } from "./upgrade.ts";
 
@@ -32,7 +33,7 @@ export interface IngressOptions {
   /** How long a request waits for a tunnel that is between two connections. */
   gapMs: number;
   /** Requests in flight of one tunnel. */
-  maxInFlight: number;
+  limits: () => Limits;
   /** See redirect.ts. */
   secureUrlOf: (host: string) => string | null;
   log: (line: string) => void;
@@ -188,7 +189,7 @@ class Ingress implements RunningIngress {
 
   /** Sends a request down the tunnel, or says why not. */
   #forward(name: string, head: RequestHead, request: IncomingMessage, response: ServerResponse, early?: ProxyOptions["early"]): void {
-    const { presence, names, maxInFlight } = this.#options;
+    const { presence, names } = this.#options;
     const refuse = (code: AnswerCode) => {
       early?.release();
       this.#refuse(request, response, code);
@@ -196,7 +197,7 @@ class Ingress implements RunningIngress {
     const proxied = () => this.#proxy(name, head, request, response, early);
     const tunnel = presence.get(name);
     if (tunnel) {
-      if (tunnel.inFlight >= maxInFlight) refuse("TOO_MANY_REQUESTS");
+      if (tunnel.inFlight >= this.#options.limits()["requests-in-flight"]) refuse("TOO_MANY_REQUESTS");
       else proxied().forward(tunnel);
       return;
     }
@@ -282,7 +283,7 @@ class Ingress implements RunningIngress {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
-    const { domain, presence, names, maxInFlight } = this.#options;
+    const { domain, presence, names } = this.#options;
     const examined = examine(request, domain, request.headers.upgrade ?? "");
     if ("error" in examined) {
       this.#refuseSocket(socket, examined.error);
@@ -294,7 +295,7 @@ class Ingress implements RunningIngress {
         (known) => this.#refuseSocket(socket, known ? "TUNNEL_OFFLINE" : "TUNNEL_NOT_FOUND"),
         () => this.#refuseSocket(socket, "TUNNEL_OFFLINE"),
       );
-    } else if (tunnel.inFlight >= maxInFlight) this.#refuseSocket(socket, "TOO_MANY_REQUESTS");
+    } else if (tunnel.inFlight >= this.#options.limits()["requests-in-flight"]) this.#refuseSocket(socket, "TOO_MANY_REQUESTS");
     else {
       this.#inFlight += 1;
       socket.once("close", () => {

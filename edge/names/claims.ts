@@ -8,7 +8,7 @@ import { EdgeError } from "../errors.ts";
 import { steadyClock } from "../store/clock.ts";
 import { openDurable, type Durable } from "../store/durable.ts";
 import { faultInName } from "./grammar.ts";
-import type { ClaimAnswer, Names } from "./names.ts";
+import type { ClaimAnswer, NameChange, NameEntry, Names } from "./names.ts";
 import { fingerprintOf, IDENTIFIER_LENGTH, identifierOf, LONGEST_IDENTIFIER } from "./identifier.ts";
 
 const DAY = 24 * 60 * 60 * 1000;
@@ -23,14 +23,24 @@ export const NAMES_PER_KEY = 20;
 const TOUCH_EVERY_MS = 60 * 60 * 1000;
 const DEADLINE_MS = 5000;
 
-const ClaimOnDisk = z.object({ fingerprint: z.string(), claimedAt: z.number(), lastSeen: z.number() });
+const ClaimOnDisk = z.object({
+  fingerprint: z.string(),
+  claimedAt: z.number(),
+  lastSeen: z.number(),
+  reserved: z.literal(true).optional(),
+});
+
+/** Of a name that the operator gives to nobody. */
+const NOBODY = "";
 
 /** Times are milliseconds since 1970. */
 export interface Claim {
-  /** Of the key, as OpenSSH prints it. */
+  /** Of the key, as OpenSSH prints it; empty: nobody gets the name. */
   fingerprint: string;
   claimedAt: number;
   lastSeen: number;
+  /** By the operator, until released. */
+  reserved?: true | undefined;
 }
 
 /**
@@ -92,7 +102,8 @@ export class Claims implements Names {
     const fault = wanted === null ? null : faultInName(wanted);
     if (fault) return { ok: false, reason: fault };
     const name = wanted ?? this.#derivedName(keyBlob, fingerprint);
-    if (name === null || !this.#isFree(name, fingerprint)) return { ok: false, reason: "NAME_TAKEN" };
+    if (name === null || !this.#isFree(name, fingerprint))
+      return { ok: false, reason: this.#isKept(name) ? "NAME_RESERVED" : "NAME_TAKEN" };
     const own = (this.#pending.get(name) ?? this.#claims.get(name))?.fingerprint === fingerprint;
     if (!own && (this.#perKey.get(fingerprint) ?? 0) >= NAMES_PER_KEY) return { ok: false, reason: "TOO_MANY_NAMES" };
     try {
@@ -105,7 +116,42 @@ export class Claims implements Names {
 
   /** Whether the name is claimed. For every request that comes in: a look into a map. */
   isKnown(name: string): boolean {
-    return this.#claims.has(name);
+    return this.#claims.has(name) && !this.#isKept(name);
+  }
+
+  list(): NameEntry[] {
+    return [...this.#claims]
+      .map(([name, claim]) => ({ name, ...claim, fingerprint: claim.fingerprint || null, reserved: claim.reserved === true }))
+      .toSorted(byName);
+  }
+
+  /** What the owner has left behind goes, and nobody gets the name until it is released: its owner would be back within seconds. */
+  async revoke(name: string): Promise<NameChange> {
+    const claim = this.#claims.get(name);
+    if (!claim || this.#pending.has(name)) return { ok: false, reason: `Nobody has the name ${name}.` };
+    await this.#put(name, { fingerprint: NOBODY, claimedAt: this.#now(), lastSeen: this.#now(), reserved: true }, true);
+    return { ok: true };
+  }
+
+  /** For a key, or for nobody. Names that nobody can ask for need no reservation. */
+  async reserve(name: string, fingerprint: string | null): Promise<NameChange> {
+    const claim = this.#claims.get(name);
+    const fault = faultInName(name);
+    if (fault) return { ok: false, reason: fault === "NAME_RESERVED" ? `${name} is never given out.` : `${name} cannot be a name.` };
+    if (this.#pending.has(name) || (claim && claim.fingerprint !== (fingerprint ?? NOBODY))) {
+      return { ok: false, reason: `${name} belongs to ${claim?.fingerprint || "nobody, by the operator"}. Revoke or release it first.` };
+    }
+    const { claimedAt, lastSeen } = claim ?? { claimedAt: this.#now(), lastSeen: this.#now() };
+    await this.#put(name, { fingerprint: fingerprint ?? NOBODY, claimedAt, lastSeen, reserved: true }, !claim);
+    return { ok: true };
+  }
+
+  /** Ends a reservation: the owner keeps the name as any other does, and one of nobody is free. */
+  async release(name: string): Promise<NameChange> {
+    const claim = this.#claims.get(name);
+    if (!claim?.reserved) return { ok: false, reason: `${name} is not reserved.` };
+    await this.#put(name, claim.fingerprint === NOBODY ? null : { ...claim, reserved: undefined }, false);
+    return { ok: true };
   }
 
   owner(name: string): Claim | null {
@@ -127,7 +173,7 @@ export class Claims implements Names {
   forgetUnused(inUse: (name: string) => boolean): string[] {
     const forgotten: string[] = [];
     for (const [name, claim] of this.#claims) {
-      if (this.#now() - claim.lastSeen < RECYCLE_AFTER_MS || this.#pending.has(name) || inUse(name)) continue;
+      if (claim.reserved || this.#now() - claim.lastSeen < RECYCLE_AFTER_MS || this.#pending.has(name) || inUse(name)) continue;
       this.#claims.delete(name);
       this.#writtenSeen.delete(name);
       this.#count(claim.fingerprint, -1);
@@ -155,7 +201,34 @@ export class Claims implements Names {
     const pending = this.#pending.get(name);
     if (pending) return pending.fingerprint === fingerprint;
     const claim = this.#claims.get(name);
-    return !claim || claim.fingerprint === fingerprint || this.#now() - claim.lastSeen >= RECYCLE_AFTER_MS;
+    if (!claim || claim.fingerprint === fingerprint) return true;
+    return !claim.reserved && this.#now() - claim.lastSeen >= RECYCLE_AFTER_MS;
+  }
+
+  #isKept(name: string | null): boolean {
+    return name !== null && this.#claims.get(name)?.fingerprint === NOBODY;
+  }
+
+  /** @param purge whether it is somebody else's name from now on. */
+  async #put(name: string, claim: Claim | null, purge: boolean): Promise<void> {
+    const before = this.#claims.get(name);
+    // Nobody claims it meanwhile.
+    const written = purge && claim ? this.#write(name, claim, before) : this.#durable.write([{ key: name, value: claim && encode(claim) }]);
+    this.#pending.set(name, { fingerprint: claim?.fingerprint ?? NOBODY, written });
+    try {
+      await written;
+    } finally {
+      this.#pending.delete(name);
+    }
+    if (before) this.#count(before.fingerprint, -1);
+    if (!claim) {
+      this.#claims.delete(name);
+      this.#writtenSeen.delete(name);
+      return;
+    }
+    this.#count(claim.fingerprint, 1);
+    this.#claims.set(name, claim);
+    this.#writtenSeen.set(name, claim.lastSeen);
   }
 
   async #take(name: string, fingerprint: string): Promise<void> {
@@ -197,6 +270,10 @@ export class Claims implements Names {
     // Tried again by itself when it fails.
     this.#durable.write([{ key: name, value: encode(claim) }]).catch(() => {});
   }
+}
+
+function byName(a: NameEntry, b: NameEntry): number {
+  return a.name < b.name ? -1 : 1;
 }
 
 function encode(claim: Claim): Buffer {

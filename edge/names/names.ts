@@ -4,6 +4,18 @@ export type ClaimAnswer =
   | { ok: true; name: string }
   | { ok: false; reason: "NAME_INVALID" | "NAME_RESERVED" | "NAME_TAKEN" | "TOO_MANY_NAMES" | "EDGE_FAILED" };
 
+/** A name as the operator sees it; times are milliseconds since 1970. */
+export interface NameEntry {
+  name: string;
+  /** Of its key, as OpenSSH prints it; null: reserved for nobody. */
+  fingerprint: string | null;
+  claimedAt: number;
+  lastSeen: number;
+  reserved: boolean;
+}
+
+export type NameChange = { ok: true } | { ok: false; reason: string };
+
 /** An edge of several processes would ask a place that they share; what is known here is answered at once. */
 export interface Names {
   /** Claims a name for the key, or finds it claimed already; `wanted` null: the one that follows from the key. Durable when it resolves. */
@@ -14,5 +26,13 @@ export interface Names {
   touch(name: string): void;
   /** Forgets names that nobody has used for 90 days and that nothing else needs; says which. */
   forgetUnused(inUse: (name: string) => boolean): string[] | Promise<string[]>;
+  /** For the operator: all names, in order. */
+  list(): NameEntry[] | Promise<NameEntry[]>;
+  /** Takes a name away for good, with what waits for it. */
+  revoke(name: string): Promise<NameChange>;
+  /** Keeps a name for the key with this fingerprint, or (null) for nobody, however long it is not used. */
+  reserve(name: string, fingerprint: string | null): Promise<NameChange>;
+  /** Ends a reservation. */
+  release(name: string): Promise<NameChange>;
   close(): Promise<void>;
 }

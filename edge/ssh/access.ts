@@ -15,6 +15,8 @@ export interface Access {
   allows(client: Client): boolean;
   /** Reads both files again now, whatever their times say. */
   reload(): void;
+  /** How many keys are listed; null: there is no such list. */
+  counts(): { authorized: number | null; denied: number | null };
 }
 
 /** Looked at this often for changes, and only when somebody connects. */
@@ -33,6 +35,7 @@ export function openAccess(config: AccessConfig, log: (line: string) => void): A
       authorized?.reload();
       denied?.reload();
     },
+    counts: () => ({ authorized: authorized?.size ?? null, denied: denied?.size ?? null }),
   };
 }
 
@@ -58,6 +61,10 @@ class KeyFile {
     this.#look();
     const now = Date.now();
     return !this.broken && (this.#keys.get(key.toString("base64"))?.some((entry) => entry.admits(address, now)) ?? false);
+  }
+
+  get size(): number {
+    return this.#keys.size;
   }
 
   reload(): void {

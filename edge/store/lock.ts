@@ -111,8 +111,8 @@ function prepare(folder: string): string {
   return folder;
 }
 
-/** The folder by a path that leaves room for a socket's name. */
-function shortPath(folder: string): { path: string; release: () => void } {
+/** The folder by a path that leaves room for a socket's name (12 bytes at most). */
+export function shortPath(folder: string): { path: string; release: () => void } {
   if (Buffer.byteLength(folder) + 13 <= LONGEST_PATH) return { path: folder, release: () => {} };
   if (existsSync("/proc/self/fd")) {
     const fd = openSync(folder, "r");

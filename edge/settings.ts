@@ -1,0 +1,120 @@
+/**
+ * The settings of an edge: one schema for flags, environment and file. Each key is the name of a flag, of a variable (`AIRY_` + the name in
+ * capitals) and of a key in the file.
+ */
+import path from "node:path";
+import { z } from "zod";
+import { faultInDomain, type EdgeConfig } from "./config.ts";
+import { EdgeError } from "./errors.ts";
+import { Limits } from "./limits.ts";
+
+/** `[host:]port`, `:port` meaning every address. */
+const ADDRESS = /^(?:(\[[0-9a-f:.]+\]|[A-Za-z0-9.-]*):)?([0-9]{1,5})$/i;
+
+/** In a file a port alone is a number. */
+const Address = z.preprocess(
+  (value) => (typeof value === "number" ? String(value) : value),
+  z.string().refine((text) => Number(ADDRESS.exec(text)?.[2] ?? Infinity) <= 65_535, "is not [host:]port"),
+);
+const File = z.string().min(1);
+
+const Fields = z.strictObject({
+  /** Names are `<identifier>.<domain>`. */
+  domain: z.string({ error: "is missing: names are <identifier>.DOMAIN" }).check((context) => {
+    const fault = faultInDomain(context.value);
+    if (fault) context.issues.push({ code: "custom", input: context.value, message: `${JSON.stringify(context.value)} ${fault}` });
+  }),
+  ssh: Address.default("127.0.0.1:2222"),
+  http: Address.default("127.0.0.1:8080"),
+  /** By default that of http, port 8443; without TLS there is none. */
+  https: Address.optional(),
+  /** Health and metrics. */
+  admin: Address.optional(),
+  /** Claims, host key, certificates and held webhooks. */
+  data: File.default("airy-edge"),
+  tls: z.enum(["off", "files"]).default("off"),
+  "tls-cert": File.optional(),
+  "tls-key": File.optional(),
+  /** Browsers that open a page by http are sent to https. */
+  redirect: z.boolean().default(false),
+  "authorized-keys": File.optional(),
+  "denied-keys": File.optional(),
+  /** Port in the URLs that clients are told. */
+  "public-port": z.int().min(1).max(65_535).optional(),
+  limits: Limits.prefault({}),
+});
+
+/** Which of them are files or folders: relative to where they are said. */
+const PATHS = ["data", "tls-cert", "tls-key", "authorized-keys", "denied-keys"] as const;
+
+export const Settings = Fields.superRefine((settings, context) => {
+  const wrong = (message: string) => context.addIssue({ code: "custom", message });
+  const files = settings["tls-cert"] !== undefined && settings["tls-key"] !== undefined;
+  if (settings.tls === "files" && !files) wrong("tls: files needs tls-cert and tls-key");
+  if (settings.tls !== "files" && (settings["tls-cert"] ?? settings["tls-key"])) wrong("tls-cert and tls-key need tls: files");
+  // Half of it would be an edge without https that looks as if it had it.
+  if (settings.tls === "off" && (settings.https || settings.redirect)) wrong("https and redirect need tls: files");
+});
+export type Settings = z.output<typeof Settings>;
+
+export const SETTING_NAMES = Object.keys(Fields.shape);
+
+/** What one place says: its values, and what relative paths begin at. Absent and undefined are the same. */
+export interface SettingsLayer {
+  values: Readonly<Record<string, unknown>>;
+  folder: string;
+}
+
+/** The layers together, earlier ones winning, limits one by one. Throws EDGE_CONFIG, which names what is wrong. */
+export function readSettings(layers: readonly SettingsLayer[]): Settings {
+  const merged: Record<string, unknown> = {};
+  for (const { values, folder } of layers.toReversed()) {
+    for (const [name, value] of Object.entries(values)) {
+      if (value === undefined) continue;
+      merged[name] =
+        name === "limits" && isRecord(value) && isRecord(merged.limits) ? { ...merged.limits, ...value } : located(name, value, folder);
+    }
+  }
+  const parsed = Settings.safeParse(merged);
+  if (parsed.success) return { ...parsed.data, data: path.resolve(layers[0]?.folder ?? "", parsed.data.data) };
+  throw new EdgeError("EDGE_CONFIG", `${parsed.error.issues.map(text).join("; ")}.`);
+}
+
+function text({ path: where, message, code, ...issue }: z.core.$ZodIssue): string {
+  if (code === "unrecognized_keys" && "keys" in issue) return `there is no ${[...where, ""].join(".")}${issue.keys.join(", ")}`;
+  return where.length > 0 ? `${where.join(".")} ${message}` : message;
+}
+
+function located(name: string, value: unknown, folder: string): unknown {
+  return (PATHS as readonly string[]).includes(name) && typeof value === "string" && value !== "" ? path.resolve(folder, value) : value;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** What {@link startEdge} is given. */
+export function configOf(settings: Settings): Omit<EdgeConfig, "log"> {
+  const http = listen(settings.http);
+  const { "tls-cert": cert = "", "tls-key": key = "" } = settings;
+  return {
+    domain: settings.domain,
+    ssh: listen(settings.ssh),
+    http,
+    https: settings.tls === "off" ? null : settings.https ? listen(settings.https) : { host: http.host, port: 8443 },
+    tls: settings.tls === "files" ? { mode: "files", cert, key } : { mode: "off" },
+    redirect: settings.redirect,
+    admin: settings.admin ? listen(settings.admin) : null,
+    dataDir: settings.data,
+    hostKey: null,
+    access: { authorizedKeys: settings["authorized-keys"] ?? null, deniedKeys: settings["denied-keys"] ?? null },
+    publicPort: settings["public-port"] ?? null,
+    limits: settings.limits,
+  };
+}
+
+function listen(address: string): { host: string; port: number } {
+  const [, host, port] = ADDRESS.exec(address) ?? [];
+  if (host === undefined) return { host: "127.0.0.1", port: Number(port) };
+  return { host: host === "" ? "0.0.0.0" : host.replace(/^\[|\]$/g, ""), port: Number(port) };
+}

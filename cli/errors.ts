@@ -297,7 +297,7 @@ export const catalogue = {
     what: (d) => `${d.count} of the ${d.of} images that Airy Core needs cannot be had: ${d.images}.`,
     why: (d) => d.reason,
     actions: (d) => [
-      `docker pull IMAGE (for each of ${d.images})`,
+      `docker pull ${d.images.split(", ")[0]} (by hand: it says more)`,
       "Name other places: AIRY_CORE_REGISTRY for a mirror, or the variable of an image in compose/core/images.env",
       "airy up --edition basic",
     ],

@@ -19,6 +19,8 @@ const serviceSchema = z.object({
   health: z.enum(["healthy", "unhealthy", "starting", "none"]),
   /** How often the engine has started it again after a crash; left out while that is never. */
   restarts: z.number().optional(),
+  /** What was done for it since the start. */
+  note: z.string().optional(),
 });
 
 const heldSchema = z.object({
@@ -87,6 +89,8 @@ export const statusSchema = z.object({
     url: nullable,
     /** Where something forwards the inbox page to, beside `url`. */
     inboxUrl: z.string().optional(),
+    /** Paths that the tunnel exposes, while it is there. */
+    exposed: z.array(z.string()).optional(),
     services: z.array(serviceSchema),
   }),
   tunnel: tunnelSchema.nullable(),

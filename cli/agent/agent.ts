@@ -23,6 +23,7 @@ import { DeliveryWatch } from "./deliveries.ts";
 import type { Journal } from "./journal.ts";
 import type { AgentRecord } from "./record.ts";
 import { settingsHash, type AgentSettings } from "./settings.ts";
+import { Reviver } from "./reviver.ts";
 import { startSignatureGate, type SignatureGate } from "./signature-gate.ts";
 import { buildStatus, lookAtServices } from "./status.ts";
 import { watchServices } from "./watch.ts";
@@ -54,7 +55,7 @@ function inboxAddress({ core, inboxUrl, ports }: AgentSettings["spec"]): string 
 /** Checks Meta's signatures where the platform does not. */
 async function gateOf(spec: AgentSettings["spec"]): Promise<SignatureGate | null> {
   if (!spec.core) return null;
-  const others = webhookPaths(spec).filter((path) => path !== "/facebook");
+  const others = webhookPaths(spec.core.profiles).filter((path) => path !== "/facebook");
   const { resign } = spec.core;
   return startSignatureGate({
     port: spec.ports.platform,
@@ -74,6 +75,7 @@ class Agent {
   readonly #gate: SignatureGate | null;
   readonly #registration: Registration;
   readonly #deliveries: DeliveryWatch;
+  readonly #reviver: Reviver;
   #target: SourceTarget | null = null;
   #edge: { close(): Promise<void> } | null = null;
   readonly #expected: string[];
@@ -122,6 +124,14 @@ class Agent {
       emit: this.#emit,
       signal,
     });
+    const { root: workspace } = options.paths;
+    this.#reviver = new Reviver({
+      platform: engine,
+      workspace,
+      emit: this.#emit,
+      now: ctx.io.now,
+      alone: (work) => this.#alone(work),
+    });
     this.record = {
       version: 1,
       pid: ctx.io.pid,
@@ -161,34 +171,47 @@ class Agent {
           if (service === "facebook" && settings.spec.sandbox) await this.#registration.afterStart(target);
         },
         onDown: (names) => this.#bringBack(names),
+        onSeen: (services) => this.#reviver.look(services),
       }),
     ]);
   }
 
   /** Containers do not come back with their engine. Where a launcher is at work, that is its business. */
   async #bringBack(names: readonly string[]): Promise<void> {
-    const { ctx, paths, signal, log } = this.#options;
+    const { paths, signal, log } = this.#options;
     log(`docker is back, these are not, and are started again: ${names.join(", ")}`);
     try {
-      const lock = await acquireLock(paths.lock, "up", ctx.io);
-      await Promise.all(names.map((name) => this.#engine.restart?.(paths.root, name))).finally(() => lock.release());
+      await this.#alone(async () => void (await Promise.all(names.map((name) => this.#engine.restart?.(paths.root, name)))));
     } catch (error) {
       const { code, message } = asAiryError(error);
-      if (signal.aborted || code === "LOCKED") return;
+      if (signal.aborted) return;
       log(`docker is back, the services are not: ${code} ${message}`);
       this.#emit({ type: "warning", code, message, action: "airy up" });
     }
   }
 
+  /** As one launcher at work keeps the others out; while one is at work nothing is done. */
+  async #alone(work: () => Promise<void>): Promise<void> {
+    const { ctx, paths } = this.#options;
+    const lock = await acquireLock(paths.lock, "up", ctx.io).catch((error: unknown) => {
+      if (asAiryError(error).code === "LOCKED") return null;
+      throw error;
+    });
+    if (lock) await work().finally(() => lock.release());
+  }
+
   async status(): Promise<StatusData> {
     const { engine, spec } = this.#options.settings;
+    const { services, problems } = await lookAtServices(this.#engine, spec.workspace, this.#expected);
     return buildStatus({
       engine,
       edition: spec.core ? "core" : "basic",
       sandbox: spec.sandbox !== null,
       platformPort: spec.ports.platform,
       inboxUrl: inboxAddress(spec),
-      ...(await lookAtServices(this.#engine, spec.workspace, this.#expected)),
+      exposed: webhookPaths(spec.core?.profiles),
+      services: this.#reviver.noted(services),
+      problems,
       tunnel: this.tunnel?.status() ?? null,
       webhooks: this.#webhooks,
       pages: this.#registration.pages,
@@ -224,8 +247,8 @@ class Agent {
       hostKey: edgeKey === null ? { kind: "pin", file: paths.knownEdges } : { kind: "known", key: edgeKey },
       identity: this.#identity.privateKey,
       target: { host: "127.0.0.1", port: this.#gate?.port ?? spec.ports.platform },
-      paths: webhookPaths(spec),
-      hold: hold ? heldPaths(spec) : [],
+      paths: webhookPaths(spec.core?.profiles),
+      hold: hold ? heldPaths(spec.core?.profiles) : [],
       holdSigned: true,
       inspect: settings.inspect,
       onStatus: (status) => this.#onTunnel(status),

@@ -1,6 +1,7 @@
 /** What the launcher hands to the agent process over its stdin, secrets included: never argv, never the environment. */
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { PUBLIC_URL } from "../config/core.ts";
 import { specSchema } from "../platform/platform.ts";
 
 const port = z.int().min(1).max(65_535);
@@ -35,11 +36,13 @@ export function parseSettings(text: string): AgentSettings {
   return settingsSchema.parse(JSON.parse(text));
 }
 
-/** Two starts with the same hash run the same thing. */
+/** Two starts with the same hash run the same thing. Which public URL is expected is no part of it: what runs has been told the real one. */
 export function settingsHash(
   settings: Pick<AgentSettings, "engine" | "spec" | "edge" | "localEdge" | "edgeKey" | "hold" | "inspect">,
 ): string {
-  const { engine, spec, edge, localEdge, edgeKey, hold, inspect } = settings;
+  const { engine, edge, localEdge, edgeKey, hold, inspect } = settings;
+  const { core } = settings.spec;
+  const spec = { ...settings.spec, ...(core && { core: { ...core, variables: { ...core.variables, [PUBLIC_URL]: "" } } }) };
   return createHash("sha256")
     .update(
       JSON.stringify(
@@ -63,7 +66,7 @@ export function secretsOf(settings: Pick<AgentSettings, "spec" | "localEdge">): 
     spec.api?.token,
     spec.facebook?.appSecret,
     ...Object.entries(spec.core?.variables ?? {})
-      .filter(([name]) => name !== "AIRY_CORE_PUBLIC_URL")
+      .filter(([name]) => name !== PUBLIC_URL)
       .map(([, value]) => value),
     spec.sandbox?.commandToken,
     spec.sandbox?.page.token,

@@ -31,6 +31,8 @@ export interface StatusInput extends Seen {
   platformPort: number;
   /** Where it is forwarded. */
   inboxUrl?: string | undefined;
+  /** Paths that are public. */
+  exposed?: readonly string[];
   tunnel: TunnelStatus | null;
   webhooks: WebhookStatus[];
   /** null before anybody has looked. */
@@ -51,7 +53,12 @@ export function buildStatus(input: StatusInput): StatusData {
     engine,
     edition: input.edition ?? "basic",
     sandbox,
-    platform: { url: `http://127.0.0.1:${input.platformPort}`, ...(input.inboxUrl && { inboxUrl: input.inboxUrl }), services },
+    platform: {
+      url: `http://127.0.0.1:${input.platformPort}`,
+      ...(input.inboxUrl && { inboxUrl: input.inboxUrl }),
+      ...(input.exposed && { exposed: [...input.exposed] }),
+      services,
+    },
     tunnel,
     webhooks,
     ...(input.pages && { pages: input.pages }),

@@ -1,6 +1,6 @@
 /** What the agent process looks after while all runs: the services, and its own record. The webhook: registration.ts. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Emit } from "../events.ts";
+import type { Emit, ServiceStatus } from "../events.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { readRecord } from "./record.ts";
@@ -17,6 +17,8 @@ interface ServiceWatch {
   onStarted: (service: string) => Promise<void>;
   /** The engine was away and is back, and these services are not. Once for each time that the engine comes back. */
   onDown: (services: readonly string[]) => Promise<void>;
+  /** After each look. */
+  onSeen: (services: readonly ServiceStatus[]) => Promise<void>;
 }
 
 /** Reports services whose state has changed, or that are gone, and an engine that does not answer. */
@@ -39,6 +41,7 @@ export async function watchServices(watch: ServiceWatch): Promise<void> {
     for (const service of started) await watch.onStarted(service);
     const down = services.filter(({ state }) => state === "exited").map(({ name }) => name);
     if (back && down.length > 0) await watch.onDown(down);
+    else await watch.onSeen(services);
   }
 }
 

@@ -45,7 +45,7 @@ export function helmValues({ api }: Pick<Config, "api">): string {
 
 /** The tunnel to the ingress controller of the cluster, with the paths that are public here. */
 export function proxyManifest({ edge, core }: Pick<Config, "edge" | "core">, identity: string): string {
-  const exposed = webhookPaths({ core: { profiles: core.profiles, variables: {}, resign: false } });
+  const exposed = webhookPaths(core.profiles);
   const values: Record<string, string> = {
     identity,
     image: "airy-up:latest",

@@ -3,6 +3,8 @@ import { z } from "zod";
 import { fail } from "../errors.ts";
 
 export const profileNames = ["facebook", "chatplugin", "webhook", "contacts", "whatsapp", "twilio", "viber"] as const;
+/** Variable of compose.yaml: what Viber's connector takes for its own address. */
+export const PUBLIC_URL = "AIRY_CORE_PUBLIC_URL";
 /** A part of compose/core/compose.yaml that can be left out. */
 export type Profile = (typeof profileNames)[number];
 

@@ -12,6 +12,8 @@ export interface Engine {
   id: string;
   kind: "docker" | "podman";
   version: string;
+  /** Of the machine that the engine runs on, e.g. `x86_64`, `aarch64`; empty where it does not say. */
+  architecture: string;
   /** The engine runs as an ordinary user, who is root in its containers. */
   rootless: boolean;
   /** Users in containers are others outside (dockerd --userns-remap). */
@@ -28,7 +30,12 @@ export interface EngineHost {
   os: string;
 }
 
-const infoSchema = z.object({ ID: z.string().optional(), ServerVersion: z.string(), SecurityOptions: z.array(z.string()).nullish() });
+const infoSchema = z.object({
+  ID: z.string().optional(),
+  ServerVersion: z.string(),
+  Architecture: z.string().default(""),
+  SecurityOptions: z.array(z.string()).nullish(),
+});
 /** https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemVersion; podman names itself there. */
 const versionSchema = z.object({ Components: z.array(z.object({ Name: z.string() })).nullish() });
 
@@ -53,7 +60,7 @@ export async function connectEngine({ env, os }: EngineHost): Promise<Engine> {
     ask((d) => d.info(), { timeoutMs: 5000 }),
     ask((d) => d.version(), { timeoutMs: 5000 }).catch(() => null),
   ]);
-  const { ID, ServerVersion, SecurityOptions } = infoSchema.parse(info);
+  const { ID, ServerVersion, Architecture, SecurityOptions } = infoSchema.parse(info);
   const podman = versionSchema.safeParse(version).data?.Components?.some(({ Name }) => /podman/i.test(Name)) ?? false;
   const has = (option: string): boolean => (SecurityOptions ?? []).some((one) => one.startsWith(`name=${option}`));
   return {
@@ -61,6 +68,7 @@ export async function connectEngine({ env, os }: EngineHost): Promise<Engine> {
     id: podman ? endpoint : (ID ?? endpoint),
     kind: podman ? "podman" : "docker",
     version: ServerVersion,
+    architecture: Architecture,
     rootless: has("rootless"),
     userns: has("userns"),
     ask,

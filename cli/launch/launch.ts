@@ -18,6 +18,7 @@ import { webhookWell, type AiryEvent, type Emit, type EngineName, type StatusDat
 import { plan, stepsFor, type Course, type Step } from "../steps/plan.ts";
 import { findCourse, type Found } from "./course.ts";
 import { requireUsable } from "./engine.ts";
+import { corrected } from "./public-url.ts";
 import { decide, provide, provided, settingsOf, stateOf, type Asked, type Decision } from "./prepare.ts";
 
 /** How long a tunnel that is down may take to come back before the user is told. */
@@ -123,7 +124,10 @@ async function begin(input: LaunchInput, decision: Decision, settings: Omit<Agen
   await runSteps(input, decision, settings, steps);
   input.handOver("agent");
   try {
-    return await waitReady(input, await startAgent(io, paths, settings, signal));
+    const launched = await waitReady(input, await startAgent(io, paths, settings, signal));
+    const spec = corrected(settings, launched.status);
+    if (spec) await decision.platform.up(spec, emit, signal);
+    return launched;
   } catch (error) {
     await stopAgent(io, paths);
     throw error;

@@ -1,8 +1,8 @@
 /** What was asked for, and what the workspace remembers -> what a start comes to. Deciding reads only; `provide` makes what is missing. */
-import { identifierOf, publicKeyBlob } from "../../edge/names/identifier.ts";
 import { preflight, type PreflightInput } from "../checks/preflight.ts";
 import type { AgentRecord } from "../agent/record.ts";
 import type { AgentSettings } from "../agent/settings.ts";
+import { PUBLIC_URL } from "../config/core.ts";
 import { facebookApp, type Config, type Edition } from "../config/config.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { loadOrCreateSecrets, readSecrets, readState, type Ports, type Secrets, type State } from "../config/state.ts";
@@ -19,6 +19,7 @@ import { chooseEngine } from "./engine.ts";
 import type { Emit } from "../events.ts";
 import { inboxOrigin } from "./inbox.ts";
 import { choosePorts, portWishes } from "./ports.ts";
+import { expectedUrl, SANDBOX_DOMAIN } from "./public-url.ts";
 
 /** The part of `airy up`'s options that decides what runs. */
 export interface Asked {
@@ -79,9 +80,6 @@ export interface Provisions {
 /** In place of an address: an edge on this machine, without the stand-in that a sandbox has. */
 const LOCAL_EDGE = "local";
 
-/** Domain of an edge of our own; `*.localhost` leads to this machine (RFC 6761). */
-const SANDBOX_DOMAIN = "tunnel.localhost";
-
 export interface PrepareInput {
   asked: Asked;
   config: Config;
@@ -112,7 +110,7 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
   const admitted = await readAdmitted(asked.edgeKeys, localEdge, io.cwd);
 
   const edition = (asked.edition ?? config.edition ?? stored.edition) as Edition;
-  const core = edition === "core" ? await coreOf({ config, sandbox, app, stored, remote }, paths, io) : null;
+  const core = edition === "core" ? coreOf({ config, sandbox, app }, io) : null;
   const wanted = { ...stored, edition, profiles: core?.profiles ?? [], sandbox };
   const engineAsked = (asked.engine ?? config.engine ?? "auto") as "auto" | "docker" | "embedded";
   const { platform, usable } = await chooseEngine(
@@ -194,7 +192,7 @@ export function settingsOf(workspace: string, decision: Decision, provisions: Pr
         verifyToken: app?.webhookSecret ?? secrets.verifyToken,
         platformSecret: secrets.platformSecret,
       },
-      ...(decision.core && { core: decision.core }),
+      ...(decision.core && { core: withUrl(decision.core, decision, identity) }),
       api: decision.api,
       facebook: sandbox ? standIn(secrets, ports.facebook) : facebook,
       ...(decision.inboxUrl !== null && { inboxUrl: decision.inboxUrl }),
@@ -241,29 +239,15 @@ function chooseMode(asked: Asked, stored: State, running: boolean): boolean {
   return asked.sandbox || (stored.sandbox && asked.edge === undefined);
 }
 
-interface CoreInput {
-  config: Config;
-  sandbox: boolean;
-  app: Decision["app"];
-  stored: State;
-  remote: EdgeAddress | null;
-}
-
 /** What of Airy Core runs. */
-async function coreOf({ config, sandbox, app, stored, remote }: CoreInput, paths: WorkspacePaths, io: Io): Promise<CoreSpec> {
+function coreOf({ config, sandbox, app }: { config: Config; sandbox: boolean; app: Decision["app"] }, { env }: Io): CoreSpec {
   const profiles = [...(sandbox || app ? (["facebook"] as const) : []), ...config.core.profiles];
-  const variables = { ...config.core.variables };
-  // Viber's connector registers this URL by itself when it starts, before there is a tunnel: the one of before, or the one to be expected.
-  if (profiles.includes("viber")) variables.AIRY_CORE_PUBLIC_URL = await expectedUrl(stored, remote, paths);
-  return { profiles, variables, resign: wantsAirySignature(io.env) };
+  return { profiles, variables: config.core.variables, resign: wantsAirySignature(env) };
 }
 
-async function expectedUrl({ callbacks }: State, remote: EdgeAddress | null, paths: WorkspacePaths): Promise<string> {
-  const last = callbacks.findLast((url) => remote === null || new URL(url).hostname.endsWith(`.${remote.host}`));
-  if (last !== undefined) return last.replace(/\/facebook$/, "");
-  const { publicKey } = await loadOrCreateIdentity(paths.identity);
-  const blob = publicKeyBlob(publicKey) ?? fail("INTERNAL", { reason: "the workspace's key cannot be read" });
-  return `https://${identifierOf(blob)}.${remote?.host ?? SANDBOX_DOMAIN}`;
+function withUrl(core: CoreSpec, decision: Decision, identity: Identity): CoreSpec {
+  if (!core.profiles.includes("viber")) return core;
+  return { ...core, variables: { ...core.variables, [PUBLIC_URL]: expectedUrl(decision, identity) } };
 }
 
 /** All results are shown; the first one that rules the start out is thrown. Where the agent process runs, the checks were made before. */

@@ -62,15 +62,15 @@ export function servicesOf(sandbox: boolean, profiles: readonly Profile[] | null
   return sandbox ? [...platform, "edge", "facebook"] : platform;
 }
 
-/** Paths of the platform that are public. */
-export function webhookPaths({ core }: Pick<PlatformSpec, "core">): string[] {
-  const sources = (core?.profiles ?? []).filter((name) => name === "whatsapp" || name === "twilio" || name === "viber");
+/** Paths of the platform that are public. `profiles`: of the Core edition; the basic one has none. */
+export function webhookPaths(profiles: readonly Profile[] = []): string[] {
+  const sources = profiles.filter((name) => name === "whatsapp" || name === "twilio" || name === "viber");
   return ["/facebook", ...sources.map((name) => `/${name}`)];
 }
 
 /** Those whose deliveries may wait at the edge, which knows only Meta's signatures. Viber waits for an answer to some of its own. */
-export function heldPaths(spec: Pick<PlatformSpec, "core">): string[] {
-  return webhookPaths(spec).filter((path) => path === "/facebook" || path === "/whatsapp");
+export function heldPaths(profiles?: readonly Profile[]): string[] {
+  return webhookPaths(profiles).filter((path) => path === "/facebook" || path === "/whatsapp");
 }
 
 /** From where the page may be used beside this machine. */
@@ -101,6 +101,8 @@ export interface Usable {
   lacks: string[];
   /** Which engine it is, where there can be several. */
   at: EngineAt | null;
+  /** It works, but not as the user may expect. */
+  caution?: { message: string; action: string };
 }
 
 export interface Change {
@@ -124,6 +126,11 @@ export interface Platform {
   destroy(workspace: string, emit: Emit): Promise<void>;
   /** Starts one service again. Left out where services cannot be started one by one. Throws AiryError. */
   restart?(workspace: string, service: string): Promise<void>;
+  /**
+   * Starts a service again that runs and has ended inside for lack of something that may be there by now; true: it had, and was. Left out
+   * where that cannot be. Throws AiryError.
+   */
+  revive?(workspace: string, service: string): Promise<boolean>;
   /** What is there; a service that should be and is not is missing in it. */
   status(workspace: string): Promise<ServiceStatus[]>;
   /** Yields whenever a service may have changed. Ends with the signal. */

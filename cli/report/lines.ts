@@ -94,7 +94,8 @@ function heldText(held: HeldStatus | null): string | null {
  * ```
  */
 export function statusText(status: StatusData): string {
-  const engine = status.engine ? ` (${status.engine}${status.sandbox ? ", sandbox" : ""})` : "";
+  const kind = [status.engine, status.edition === "core" && "Airy Core", status.sandbox && "sandbox"].filter(Boolean);
+  const engine = status.engine ? ` (${kind.join(", ")})` : "";
   const lines = [`${status.state}${engine}`];
   const add = (label: string, text: string): void => void lines.push(`  ${label.padEnd(9)} ${text}`);
   const platform = status.platform.services.find(({ name }) => name === "platform");
@@ -102,7 +103,9 @@ export function statusText(status: StatusData): string {
   if (status.platform.url && (platform?.state ?? "running") === "running") add("inbox", status.platform.inboxUrl ?? status.platform.url);
   if (status.tunnel) {
     const { url, state, edge, reason } = status.tunnel;
-    add("public", `${url ?? "no URL yet"}  (${state}${reason ? `: ${reason}` : ""}; only /facebook is exposed)`);
+    const { exposed = ["/facebook"] } = status.platform;
+    const what = `only ${exposed.join(", ")} ${exposed.length === 1 ? "is" : "are"} exposed`;
+    add("public", `${url ?? "no URL yet"}  (${state}${reason ? `: ${reason}` : ""}; ${what})`);
     add("edge", edge);
     const held = heldText(status.tunnel.held);
     if (held) add("waiting", held);
@@ -130,7 +133,7 @@ function pageText({ name, id, state, reason }: PageStatus): string {
 }
 
 /** A service that comes back by itself after each crash is not well, however healthy it looks. */
-function serviceText({ name, state, health, restarts }: ServiceStatus): string {
+function serviceText({ name, state, health, restarts, note }: ServiceStatus): string {
   const again = restarts === undefined ? "" : ` (started again ${restarts === 1 ? "once" : `${restarts} times`} after a crash)`;
-  return `${name} ${health === "none" || state !== "running" ? state : health}${again}`;
+  return `${name} ${health === "none" || state !== "running" ? state : health}${again}${note ? ` (${note})` : ""}`;
 }

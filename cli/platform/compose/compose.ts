@@ -13,8 +13,8 @@ import { readLogs, savedLogs } from "../embedded/logs.ts";
 import type { Change, LogLine, Platform, PlatformSpec, Usable } from "../platform.ts";
 import { composeDown, composeUp, configHashes, requireCompose } from "./cli.ts";
 import { execute, listContainers, observeContainers, type Container } from "./containers.ts";
-import { allImages } from "./core/images.ts";
-import { isDone, observeCore, untilCoreReady } from "./core/readiness.ts";
+import { allImages, cautionOf } from "./core/images.ts";
+import { isDone, observeCore, reviveCore, untilCoreReady } from "./core/readiness.ts";
 import { build, imagesOf, isPresent, removeOldImages, type ImageSet, type Package } from "./image.ts";
 import { followLogs, keepLogs, projectLogs } from "./logs.ts";
 import { dockerDir, projectName, readPassword, writeProject, type Project } from "./project.ts";
@@ -35,6 +35,9 @@ export interface ComposeOptions extends Pick<Io, "env" | "uid" | "os" | "cwd" | 
 
 /** An engine that went away is looked for again after this long. */
 const RETRY_MS = 5000;
+/** Airy Core's services are asked this often how they are: while all are ready, and while one is not. */
+const CORE_REST_MS = 60_000;
+const CORE_WAIT_MS = 3000;
 
 export function createCompose(options: ComposeOptions): Platform {
   return new Compose(options);
@@ -46,6 +49,8 @@ class Compose implements Platform {
   readonly #package: Package;
   readonly #passed = new Set<string>();
   #connected: Promise<Engine> | null = null;
+  /** At the last look all of Airy Core's services were ready. */
+  #settled = true;
 
   constructor(options: ComposeOptions) {
     this.#options = options;
@@ -58,7 +63,9 @@ class Compose implements Platform {
         const [version, images] = await Promise.all([requireCompose(), this.#images()]);
         const detail = `${engine.kind} ${engine.version}, compose ${version}`;
         const at = { id: engine.id, endpoint: engine.endpoint };
-        return { usable: true, detail, lacks: await lacking(engine, await this.#needs(engine, images)), at } satisfies Usable;
+        const caution = this.#options.core ? cautionOf(engine.architecture) : null;
+        const lacks = await lacking(engine, await this.#needs(engine, images));
+        return { usable: true, detail, lacks, at, ...(caution && { caution }) } satisfies Usable;
       });
     } catch (error) {
       if (!(error instanceof AiryError)) throw error;
@@ -85,7 +92,8 @@ class Compose implements Platform {
       await mend(engine, project, expected);
       const begin = async (): Promise<void> => {
         // The data outlived the secrets: its server, which trusts who asks from inside, is told the new password.
-        if (known !== spec.secrets.databasePassword && (await hasData(engine, project.name))) await renewPassword(engine, project, signal);
+        const forgotten = !spec.core && known !== spec.secrets.databasePassword;
+        if (forgotten && (await hasData(engine, project.name))) await renewPassword(engine, project, signal);
         await start(engine, project, expected, emit, signal);
         if (spec.core) await untilCoreReady({ engine, project: project.name, emit, signal });
       };
@@ -120,8 +128,14 @@ class Compose implements Platform {
   async status(workspace: string): Promise<ServiceStatus[]> {
     return this.#use(async (engine) => {
       const containers = await observeCore(engine, await observeContainers(engine, await projectName(workspace), this.#passed));
+      this.#settled = !containers.some(isWanting);
       return containers.map(({ status }) => status);
     });
+  }
+
+  async revive(workspace: string, service: string): Promise<boolean> {
+    if (!this.#options.core) return false;
+    return this.#use(async (engine) => reviveCore(engine, await projectName(workspace), service));
   }
 
   async restart(workspace: string, service: string): Promise<void> {
@@ -133,7 +147,9 @@ class Compose implements Platform {
   }
 
   async *changes(workspace: string, signal: AbortSignal): AsyncGenerator<Change> {
-    yield* watchChanges(() => this.#connect(), await projectName(workspace), signal, RETRY_MS);
+    // The engine does not know how Airy's services are, and so has no event for it.
+    const restMs = this.#options.core ? () => (this.#settled ? CORE_REST_MS : CORE_WAIT_MS) : () => null;
+    yield* watchChanges(() => this.#connect(), await projectName(workspace), signal, { retryMs: RETRY_MS, restMs });
   }
 
   async *logs(workspace: string, options: Parameters<Platform["logs"]>[1]): AsyncGenerator<LogLine> {

@@ -60,7 +60,7 @@ export async function writeProject(options: ProjectOptions): Promise<Project> {
     AIRY_FACEBOOK_PORT: String(ports.facebook),
   };
   await makePrivateDir(dir);
-  await write(passwordFile(spec.workspace), spec.secrets.databasePassword);
+  if (!spec.core) await write(passwordFile(spec.workspace), spec.secrets.databasePassword);
   for (const [service, config] of Object.entries(configs)) {
     const text = JSON.stringify(config, null, 2);
     await write(path.join(dir, `${service}.json`), text);

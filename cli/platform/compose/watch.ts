@@ -76,12 +76,15 @@ export async function watchUntilHealthy(options: WatchOptions, start: () => Prom
   }
 }
 
-/** Yields whenever something about the containers may have changed. Goes on when the engine goes and comes back; `connect` gets a new one. */
+/**
+ * Yields whenever something about the containers may have changed, and after `restMs` without that; null: then not. Goes on when the engine
+ * goes and comes back; `connect` gets a new one, after `retryMs`.
+ */
 export async function* watchChanges(
   connect: () => Promise<Engine>,
   project: string,
   signal: AbortSignal,
-  retryMs: number,
+  { retryMs, restMs }: { retryMs: number; restMs: () => number | null },
 ): AsyncGenerator<Change> {
   const bell = createBell();
   signal.addEventListener("abort", bell.ring);
@@ -107,7 +110,7 @@ export async function* watchChanges(
     yield { started: [], back: asked && stop !== null };
     asked = true;
     while (!signal.aborted && stream.open) {
-      await bell.rung(null);
+      await bell.rung(restMs());
       const names = [...started];
       started.clear();
       if (!signal.aborted) yield { started: names, back: false };

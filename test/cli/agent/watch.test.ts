@@ -43,6 +43,7 @@ test("a service that changes or goes is reported once for each change, one that 
     signal: controller.signal,
     onStarted,
     onDown: async () => {},
+    onSeen: async () => {},
   });
   expect(events.map((event) => (event.type === "service" ? `${event.service.state} ${event.service.health}` : event.type))).toEqual([
     "running unhealthy",
@@ -93,6 +94,7 @@ test("services that are not back with their engine are brought back, once; nothi
     signal: controller.signal,
     onStarted: async () => {},
     onDown,
+    onSeen: async () => {},
   });
   expect(counts).toEqual(seen.map(([, , count]) => count));
 });

@@ -63,6 +63,15 @@ test("the status names what is public and where", () => {
   expect(text).toContain("http://abcdefghij.tunnel.localhost:4280  (open; only /facebook is exposed)");
   expect(text).toContain("facebook/page active -> http://abcdefghij.tunnel.localhost:4280/facebook");
   expect(text).toContain("postgres healthy, platform healthy, edge running, facebook healthy");
+  const platform = {
+    ...readyStatus.platform,
+    exposed: ["/facebook", "/viber"],
+    services: [{ name: "api-admin", state: "running" as const, health: "healthy" as const, note: "started again by airy" }],
+  };
+  const core = statusText({ ...readyStatus, engine: "docker", edition: "core", platform });
+  expect(core).toContain("running (docker, Airy Core, sandbox)");
+  expect(core).toContain("only /facebook, /viber are exposed");
+  expect(core).toContain("api-admin healthy (started again by airy)");
   expect(
     statusText({ ...readyStatus, state: "stopped", engine: null, tunnel: null, webhooks: [], platform: { url: null, services: [] } }),
   ).toBe("stopped");

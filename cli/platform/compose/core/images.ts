@@ -29,6 +29,15 @@ function mirrored(reference: string, env: Io["env"]): string {
   return mirror && reference.startsWith(REGISTRY) ? `${mirror}/${reference.slice(REGISTRY.length)}` : reference;
 }
 
+/** Airy's images are published for amd64 alone; null where the engine is that, or does not say. */
+export function cautionOf(architecture: string): { message: string; action: string } | null {
+  if (architecture === "" || /^(x86_64|amd64)$/.test(architecture)) return null;
+  return {
+    message: `Airy's images are for amd64, and this engine runs on ${architecture}: they are emulated, which is several times slower.`,
+    action: "Docker Desktop, colima and OrbStack can; on Linux the package qemu-user-static has to be there, else: exec format error",
+  };
+}
+
 /**
  * Whether the connector compares X-Hub-Signature with SHA-1 of body + secret: those of 0.50.0 to 0.56.0 do (SignatureValidator of
  * backend/components/facebook/connector). What none of these tags is, has no check, as 0.49.0, or one that is right.

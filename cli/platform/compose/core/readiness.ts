@@ -1,4 +1,5 @@
 /** Whether Airy's services are ready, asked from outside through the gateway's second port: in their images is nothing to ask with. */
+import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { profileNames } from "../../../config/core.ts";
@@ -56,6 +57,7 @@ export function isDone({ service, exitCode }: Pick<Container, "service" | "exitC
  */
 export async function untilCoreReady(input: { engine: Engine; project: string; emit: Emit; signal: AbortSignal }): Promise<void> {
   const { engine, project, emit, signal } = input;
+  setMaxListeners(0, signal); // all services are asked at once
   const told = new Map<string, string>();
   const revived = new Map<string, number>();
   const tell = (one: Container, health: "healthy" | "starting" | "unhealthy", detail?: string): void => {
@@ -97,8 +99,28 @@ export async function untilCoreReady(input: { engine: Engine; project: string; e
     }
     revived.set(one.service, count);
     tell(one, "unhealthy", `its streams had ended for lack of topics; it is started again (${count})`);
-    await engine.ask((docker, abortSignal) => docker.getContainer(one.id).restart({ abortSignal }), { timeoutMs: 60_000 });
+    await restart(engine, one);
   }
+}
+
+/** Starts a service again whose streams have died for lack of topics, once these were looked for; false: it has not. */
+export async function reviveCore(engine: Engine, project: string, service: string): Promise<boolean> {
+  const containers = await listContainers(engine, project);
+  const one = containers.find((container) => container.service === service);
+  const port = await healthPort(engine, containers);
+  if (!one || port === null || !probed.has(service) || one.status.state !== "running" || one.paused) return false;
+  if (!(await hasDeadStreams(engine, one)) || (await probe(port, service, PROBE_MS)).ready) return false;
+  const job = containers.find((container) => container.service === "topics");
+  if (job) {
+    await restart(engine, job);
+    await engine.ask((docker, abortSignal) => docker.getContainer(job.id).wait({ abortSignal }), { timeoutMs: 120_000 });
+  }
+  await restart(engine, one);
+  return true;
+}
+
+async function restart(engine: Engine, { id }: Container): Promise<void> {
+  await engine.ask((docker, abortSignal) => docker.getContainer(id).restart({ abortSignal }), { timeoutMs: 60_000 });
 }
 
 /** Only what it has written since it was started: what it died of the last time is over. */

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { errorBody } from "../../../../cli/errors.ts";
 import { createDocker } from "./spec.ts";
 
 let bin: string;
@@ -28,12 +29,13 @@ function installDocker(answers: { endpoint?: string; compose?: string | null }):
   writeFileSync(path.join(bin, "docker"), script, { mode: 0o755 });
 }
 
-/** An engine that knows its version and no image. */
-async function startEngine(): Promise<{ endpoint: string; close: () => void }> {
+/** An engine that knows its version, its machine where one is named, and those images that `has` says. */
+async function startEngine(has: RegExp | null = null, Architecture?: string): Promise<{ endpoint: string; close: () => void }> {
   const server = http.createServer((req, res) => {
-    const known = req.url === "/info";
+    const info = req.url === "/info";
+    const known = info || has?.test(decodeURIComponent(req.url ?? ""));
     res.writeHead(known ? 200 : 404, { "content-type": "application/json" });
-    res.end(JSON.stringify(known ? { ServerVersion: "20.10.24" } : { message: "no such image" }));
+    res.end(JSON.stringify(info ? { ServerVersion: "20.10.24", Architecture } : known ? { Id: "sha256:1" } : { message: "no such image" }));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return { endpoint: `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
@@ -98,5 +100,39 @@ describe("the docker engine is not usable", () => {
       reason: expect.stringContaining("example/postgres:17"),
     });
     engine.close();
+  });
+});
+
+describe("Airy Core", () => {
+  const core = { profiles: ["facebook" as const], sandbox: false };
+
+  test("cannot be used where some of its images cannot be had; each of these is named once", async () => {
+    const engine = await startEngine(/\/images\/(ghcr\.io\/airyhq\/(api|infrastructure|frontend|components)|nginx)/);
+    installDocker({ endpoint: engine.endpoint });
+    const facts = await createDocker({}, core).facts();
+    engine.close();
+    if (facts.usable) throw new Error("it is usable");
+    expect(facts.error.code).toBe("IMAGES_MISSING");
+    const said = JSON.stringify(errorBody(facts.error));
+    for (const name of ["sources/facebook-connector:0.49.0", "sources/facebook-events-router:0.56.0"]) {
+      expect(facts.error.message.split(name)).toHaveLength(2);
+    }
+    expect(facts.error.message).toContain("2 of the 12 images");
+    expect(said).not.toContain("viber");
+  });
+
+  test.each([
+    ["aarch64", true],
+    ["x86_64", false],
+    [undefined, false],
+  ])("on %s: it is said that it is emulated: %s", async (architecture, emulated) => {
+    const engine = await startEngine(/images/, architecture);
+    installDocker({ endpoint: engine.endpoint });
+    const facts = await createDocker({}, core).facts();
+    const basic = await createDocker({ AIRY_POSTGRES_IMAGE: "postgres", AIRY_IMAGE: "airy" }).facts();
+    engine.close();
+    expect(facts).toMatchObject({ usable: true });
+    expect("caution" in facts).toBe(emulated);
+    expect("caution" in basic).toBe(false);
   });
 });

@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import ssh2 from "ssh2";
 import { createCompose } from "../../../../cli/platform/compose/compose.ts";
+import type { CoreParts } from "../../../../cli/platform/compose/needs.ts";
 import type { AiryEventBody, ServiceStatus } from "../../../../cli/events.ts";
 import type { Platform, PlatformSpec } from "../../../../cli/platform/platform.ts";
 
@@ -18,9 +19,9 @@ export const secrets = {
   commandToken: "canary-command-token",
 };
 
-export function createDocker(env: Record<string, string> = {}): Platform {
+export function createDocker(env: Record<string, string> = {}, core: CoreParts | null = null): Platform {
   const io = { uid: process.getuid?.() ?? null, os: process.platform, cwd: process.cwd(), now: () => new Date() };
-  return createCompose({ ...io, env: { ...process.env, ...env }, distDir, at: null, adopt: false });
+  return createCompose({ ...io, env: { ...process.env, ...env }, distDir, at: null, adopt: false, core });
 }
 
 export async function makeSpec(): Promise<PlatformSpec> {

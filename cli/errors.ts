@@ -78,13 +78,17 @@ interface ProbeDetails extends Unanswered {
 
 export const catalogue = {
   // --- usage (2): the command line itself ------------------------------------------------------------------------------------------
-  UNKNOWN_COMMAND: entry<{ command: string; suggestion: string | null }>({
+  /** `instead`: what to type for a word that other programs have. */
+  UNKNOWN_COMMAND: entry<{ command: string; suggestion: string | null; instead?: string | null }>({
     category: "usage",
     exit: 2,
     retryable: false,
     what: (d) => `There is no command "${d.command}".`,
-    why: (d) => (d.suggestion ? `The nearest one is "${d.suggestion}".` : "It is not in the list of commands."),
-    actions: (d) => [d.suggestion ? `airy ${d.suggestion} --help` : "airy --help"],
+    why: (d) => {
+      if (d.instead) return "airy has another word for it.";
+      return d.suggestion ? `The nearest one is "${d.suggestion}".` : "It is not in the list of commands.";
+    },
+    actions: (d) => [d.instead ?? (d.suggestion ? `airy ${d.suggestion}` : "airy --help")],
   }),
   UNKNOWN_FLAG: entry<{ flag: string; command: string; suggestion: string | null }>({
     category: "usage",
@@ -92,15 +96,18 @@ export const catalogue = {
     retryable: false,
     what: (d) => `There is no option ${d.flag} here.`,
     why: (d) => (d.suggestion ? `The nearest one is ${d.suggestion}.` : `${d.command ? `airy ${d.command}` : "airy"} does not have it.`),
-    actions: (d) => [d.command ? `airy ${d.command} --help` : "airy --help"],
+    actions: (d) => [
+      ...(d.command && d.suggestion ? [`airy ${d.command} ${d.suggestion}`] : []),
+      d.command ? `airy ${d.command} --help` : "airy --help",
+    ],
   }),
-  INVALID_ARGUMENT: entry<{ command: string; reason: string }>({
+  INVALID_ARGUMENT: entry<{ command: string; reason: string; instead?: string }>({
     category: "usage",
     exit: 2,
     retryable: false,
     what: (d) => (d.command ? `The command line of airy ${d.command} is not right.` : "The command line is not right."),
     why: (d) => `${d.reason}`,
-    actions: (d) => [d.command ? `airy ${d.command} --help` : "airy --help"],
+    actions: (d) => [...(d.instead ? [d.instead] : []), d.command ? `airy ${d.command} --help` : "airy --help"],
   }),
 
   // --- input (3): an answer is needed and nobody can be asked ----------------------------------------------------------------------

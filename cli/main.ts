@@ -4,11 +4,12 @@ import { fileURLToPath } from "node:url";
 import type { Context } from "./context.ts";
 import { load } from "./commands/load.ts";
 import { parse } from "./commands/parse.ts";
-import { streams } from "./commands/table.ts";
+import { commands, streams } from "./commands/table.ts";
 import { build } from "./io/build.ts";
 import type { Io } from "./io/io.ts";
 import { LogWriter } from "./io/log-writer.ts";
 import { AiryError, asAiryError, exitCode, fail } from "./errors.ts";
+import { asCalled, calledAs } from "./report/called.ts";
 import { Output } from "./report/output.ts";
 import { errorText } from "./report/text.ts";
 
@@ -136,6 +137,7 @@ async function main(argv: readonly string[]): Promise<number> {
     out = new Output(io, { command, json: parsed.options.json === true, stream: streams.has(command) });
     const hangups: (() => void)[] = [];
     watchProcess(command, out, controller, hangups);
+    if (parsed.synonym) out.note(asCalled(`(${parsed.synonym.typed} is airy ${parsed.synonym.meant})`));
     standSomewhere(parsed.options);
     const ctx: Context = { io, out, build, signal: controller.signal, onHangup: (listener) => hangups.push(listener) };
     const run = (await load[parsed.name]()) as (options: unknown, ctx: Context) => Promise<void>;
@@ -148,4 +150,5 @@ async function main(argv: readonly string[]): Promise<number> {
   return out.exit;
 }
 
+calledAs(io.env.AIRY_CALLED, Object.keys(commands));
 leave(await main(process.argv.slice(2)));

@@ -53,7 +53,7 @@ export const refusals = {
 
 export type RefusalCode = keyof typeof refusals;
 
-const failures = {
+export const failures = {
   EDGE_ADDRESS: "An address of the edge cannot be listened on.",
   EDGE_CONFIG: "The edge's settings cannot be used:",
   EDGE_DOMAIN: "The edge's domain cannot be used.",

@@ -29,8 +29,35 @@ export interface CommandSpec {
   arguments?: readonly ArgumentSpec[];
   options: readonly OptionSpec[];
   /** Command lines, each with what it does. */
-  examples: readonly (readonly [line: string, what: string])[];
+  examples: readonly Line[];
+  /** The same for scripts and CI. */
+  scripts: readonly Line[];
+  /** Exit codes of this command alone. */
+  exits?: Readonly<Record<number, string>>;
 }
+
+type Line = readonly [line: string, what: string];
+
+/** What every command may end with. Each failure of `cli/errors.ts` names one of them. */
+export const exitCodes: Readonly<Record<number, string>> = {
+  0: "done",
+  1: "a bug of ours",
+  2: "usage",
+  3: "input needed",
+  4: "configuration",
+  10: "docker or Node",
+  11: "port",
+  12: "image",
+  13: "service",
+  14: "state",
+  15: "installing or building a checkout",
+  20: "tunnel",
+  21: "public URL",
+  22: "webhook",
+  129: "SIGHUP",
+  130: "SIGINT",
+  143: "SIGTERM",
+};
 
 type Value<K extends OptionKind> = K extends "flag"
   ? boolean

@@ -11,6 +11,7 @@ import type { AiryEvent } from "../events.ts";
 import { openInBrowser } from "../io/browser.ts";
 import { createHttpClient } from "../io/http.ts";
 import { loadEngine } from "../platform/engines.ts";
+import { asCalled } from "../report/called.ts";
 import { triggerEvent } from "../sources/facebook/trigger.ts";
 import type { Deck } from "../tui/deck.ts";
 import type { DashboardResult } from "../tui/app.tsx";
@@ -65,7 +66,7 @@ export function deckOf(paths: WorkspacePaths, ctx: Context): Deck {
     async restart(service) {
       const state = await readState(paths);
       const engine = await loadEngine(state.engine ?? fail("NOT_RUNNING", { workspace: paths.root }), io, state);
-      if (!engine.restart) return `The services of the embedded engine restart together: airy down, then airy up`;
+      if (!engine.restart) return asCalled("The services of the embedded engine restart together: airy down, then airy up");
       await engine.restart(paths.root, service);
       return `Restarted ${service}`;
     },
@@ -115,9 +116,9 @@ async function measure(agent: AgentRecord, feed: Pick<Feed<AiryEvent>, "push">, 
 /** What follows from how the dashboard was left. Throws AGENT_EXITED. */
 export async function afterDashboard(result: DashboardResult, paths: WorkspacePaths, ctx: Context): Promise<void> {
   const { out } = ctx;
-  if (result === "stopped") return out.line("Stopped from another terminal. airy up starts it again.");
+  if (result === "stopped") return out.line(asCalled("Stopped from another terminal. airy up starts it again."));
   if (result === "ended") fail("AGENT_EXITED", { service: "agent", reason: "Its connection ended." });
   if (result === "stop")
     return runDown({ json: false, workspace: paths.root, adopt: false, restoreWebhook: false, verifyToken: undefined }, ctx);
-  out.line("Everything keeps running in the background.  back here: airy attach   stop: airy down");
+  out.line(asCalled("Everything keeps running in the background.  back here: airy attach   stop: airy down"));
 }

@@ -46,7 +46,7 @@ export async function runDestroy(options: Options<"destroy">, ctx: Context): Pro
   const said = [`Deleted: messages, settings and logs of ${paths.root} (in ${paths.dir}).`];
   if (kept.length > 0) said.push(`The key of the public name is kept: ${paths.identity}`);
   if (left.length > 0) said.push(`Left alone, because airy did not make it: ${left.join(", ")}`);
-  out.result({ destroyed: true, dir: paths.dir, kept, left }, { text: `${said.join("\n")}\nstart anew: airy up` });
+  out.result({ destroyed: true, dir: paths.dir, kept, left }, { text: said.join("\n"), hint: "start anew: airy up" });
 }
 
 /** Where the state does not say any more which engine it was, both are cleared as far as they are there. */

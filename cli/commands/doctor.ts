@@ -55,7 +55,7 @@ export async function runDoctor(options: Options<"doctor">, ctx: Context): Promi
   ];
   const lines = createLines();
   const text = events.map((event) => lines.line(out.stamp(event) satisfies AiryEvent)).filter((line) => line !== null);
-  const advice = failed?.code === "SSH_UNREACHABLE" ? "\nairy up --sandbox does without an edge on the internet." : "";
+  const advice = failed?.code === "SSH_UNREACHABLE" ? "airy up --sandbox does without an edge on the internet." : "";
   out.result(
     {
       checks: [...events, ...way].map((one) => ({
@@ -66,7 +66,8 @@ export async function runDoctor(options: Options<"doctor">, ctx: Context): Promi
       })),
     },
     {
-      text: `${text.join("\n")}${edge ? `\nThe way to ${edge.host}:\n${wayText(way)}` : ""}${advice}`,
+      text: `${text.join("\n")}${edge ? `\nThe way to ${edge.host}:\n${wayText(way)}` : ""}`,
+      hint: advice,
       exit: failed ? exitCode(failed) : 0,
     },
   );

@@ -39,7 +39,8 @@ export async function runDown(options: Options<"down">, ctx: Context): Promise<v
     out.result(
       { stopped, kept: [kept], heldAt: state.heldAt },
       {
-        text: `Stopped. Messages and the public name are kept (${kept}).${waits}\nstart again: airy up${state.sandbox ? " --sandbox" : ""}   delete the data: airy destroy`,
+        text: `Stopped. Messages and the public name are kept (${kept}).${waits}`,
+        hint: `start again: airy up${state.sandbox ? " --sandbox" : ""}   delete the data: airy destroy`,
       },
     );
   } finally {

@@ -1,12 +1,17 @@
 /** argv and environment -> a command and its typed options. */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { fail } from "../errors.ts";
+import { asCalled } from "../report/called.ts";
 import { camel, envName, type CommandSpec, type OptionSpec } from "./command.ts";
+import { afterHelp } from "./help.ts";
+import { insteadOf, nearest, synonymOf } from "./near.ts";
 import { commands, type CommandName } from "./table.ts";
 
 export interface Parsed {
   name: CommandName;
   options: Record<string, unknown>;
+  /** The name that was typed where that is a word of other programs, and the one it has here. */
+  synonym?: { typed: string; meant: string };
 }
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -21,6 +26,23 @@ export interface Printed {
  * Throws UNKNOWN_COMMAND, UNKNOWN_FLAG, INVALID_ARGUMENT.
  */
 export function parse(argv: readonly string[], env: Env, version: string): Parsed | Printed {
+  const [first = "", second = ""] = argv;
+  if (first === "-v" || (first === "proxy" && argv.length === 2 && /^(-v|-V|--version)$/.test(second))) return { print: `${version}\n` };
+  const named = first === "help" ? second : first;
+  if (named === "" || named.startsWith("-") || named in commands) return parseKnown(argv, env, version);
+  const meant = synonymOf(named);
+  if (!meant) {
+    if (named === "help") return parseKnown(argv.slice(1), env, version);
+    return fail("UNKNOWN_COMMAND", { command: named, suggestion: nearest(named, visible), instead: insteadOf(named) });
+  }
+  if (first === "help") return parseKnown(["help", ...meant], env, version);
+  const parsed = parseKnown([...meant, ...argv.slice(1)], env, version);
+  return "print" in parsed ? parsed : { ...parsed, synonym: { typed: named, meant: meant.join(" ") } };
+}
+
+const visible = Object.entries(commands as Record<string, CommandSpec>).flatMap(([name, spec]) => (spec.hidden ? [] : [name]));
+
+function parseKnown(argv: readonly string[], env: Env, version: string): Parsed | Printed {
   let printed = "";
   let parsed: Parsed | undefined;
   const program = new Command("airy")
@@ -36,7 +58,7 @@ export function parse(argv: readonly string[], env: Env, version: string): Parse
   silence(program);
   for (const [name, spec] of Object.entries(commands) as [CommandName, CommandSpec][]) {
     const command = silence(program.command(name, { hidden: spec.hidden ?? false })).description(spec.summary);
-    declare(command, name, spec);
+    declare(command, spec);
     command.action(() => {
       parsed = { name, options: collect(command, spec, env) };
     });
@@ -46,12 +68,12 @@ export function parse(argv: readonly string[], env: Env, version: string): Parse
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode !== 0 && error.code !== "commander.help") usageError(error, argv);
-    return { print: printed || program.helpInformation() };
+    return { print: asCalled(printed || program.helpInformation()) };
   }
-  return parsed ?? { print: program.helpInformation() };
+  return parsed ?? { print: asCalled(program.helpInformation()) };
 }
 
-function declare(command: Command, name: string, spec: CommandSpec): void {
+function declare(command: Command, spec: CommandSpec): void {
   for (const argument of spec.arguments ?? []) {
     const name = argument.many ? `${argument.name}...` : argument.name;
     const text = argument.required ? `<${name}>` : `[${name}]`;
@@ -63,16 +85,7 @@ function declare(command: Command, name: string, spec: CommandSpec): void {
     if (option.kind !== "flag") made.argParser((text: string, previous: unknown) => value(option, text, previous));
     command.addOption(made);
   }
-  if (spec.examples.length > 0) {
-    command.addHelpText("after", `\nExamples:\n${spec.examples.map(([line, what]) => `  $ ${line}\n      ${what}`).join("\n")}`);
-  }
-  if (name === "up") {
-    command.addHelpText(
-      "after",
-      "\nIn scripts and CI: airy up --yes --json; exit codes: 2 usage, 3 input needed, 4 configuration, 10 docker, 11 port, 12 image,\n" +
-        "13 service, 14 state, 20 tunnel, 21 public URL, 22 webhook; airy down at the end.",
-    );
-  }
+  command.addHelpText("after", afterHelp(spec));
 }
 
 function collect(command: Command, spec: CommandSpec, env: Env): Record<string, unknown> {
@@ -89,12 +102,18 @@ function collect(command: Command, spec: CommandSpec, env: Env): Record<string, 
   for (const [i, argument] of (spec.arguments ?? []).entries()) {
     const text: unknown = command.processedArgs[i];
     if (typeof text === "string" && argument.choices && !argument.choices.includes(text)) {
+      const near = nearest(text, argument.choices);
       fail("INVALID_ARGUMENT", {
         command: command.name(),
         reason: `${argument.name} is one of: ${argument.choices.join(", ")}; got "${text}".`,
+        ...(near !== null && { instead: `airy ${command.name()} ${near}` }),
       });
     }
-    options[argument.name] = text;
+    // One that is an option as well.
+    if (text !== undefined && options[argument.name] !== undefined) {
+      fail("INVALID_ARGUMENT", { command: command.name(), reason: `--${argument.name} is given, and "${String(text)}" as well.` });
+    }
+    options[argument.name] ??= text;
   }
   return options;
 }
@@ -133,10 +152,18 @@ function value(option: OptionSpec, text: string, previous: unknown): unknown {
 /** Commander's own message says which argument and, for flags and commands, the nearest name: `(Did you mean --json?)`. */
 function usageError(error: CommanderError, argv: readonly string[]): never {
   const [first = "", second = ""] = error.message.replace(/^error: /, "").split("\n");
-  const suggestion = /Did you mean (?:one of )?(\S+?)[,?]/.exec(second)?.[1] ?? null;
   const quoted = /'([^']*)'/.exec(first)?.[1] ?? "";
   const command = argv.find((arg) => arg in commands) ?? "";
-  if (error.code === "commander.unknownCommand") return fail("UNKNOWN_COMMAND", { command: quoted, suggestion });
-  if (error.code === "commander.unknownOption") return fail("UNKNOWN_FLAG", { flag: quoted, command, suggestion });
-  return fail("INVALID_ARGUMENT", { command, reason: `${first.charAt(0).toUpperCase()}${first.slice(1)}` });
+  const spec: CommandSpec | undefined = command === "" ? undefined : commands[command as CommandName];
+  const names = (spec?.options ?? []).map(({ name }) => name);
+  if (error.code === "commander.unknownOption") {
+    // `-sandbox` for `--sandbox`.
+    const dashed = names.find((name) => quoted === `-${name}`);
+    const suggestion = dashed ? `--${dashed}` : (/Did you mean (?:one of )?(\S+?)[,?]/.exec(second)?.[1] ?? null);
+    return fail("UNKNOWN_FLAG", { flag: quoted, command, suggestion });
+  }
+  const reason = `${first.charAt(0).toUpperCase()}${first.slice(1)}`;
+  const bare = error.code === "commander.excessArguments" ? argv.find((arg) => names.includes(arg)) : undefined;
+  if (bare === undefined) return fail("INVALID_ARGUMENT", { command, reason });
+  return fail("INVALID_ARGUMENT", { command, reason: `${bare} is an option: --${bare}.`, instead: `airy ${command} --${bare}` });
 }

@@ -39,7 +39,7 @@ export async function runRequests(options: Options<"requests">, ctx: Context): P
     : "The tunnel has not been opened yet.";
   out.result(
     { counters, shown: found.length },
-    { text: found.length > 0 && !options.follow ? `${summary}   airy requests show ID` : summary },
+    { text: summary, hint: found.length > 0 && !options.follow ? "headers and bodies: airy requests show ID" : "" },
   );
 }
 

@@ -7,6 +7,7 @@ import { holderOf, holderText, isFree } from "../checks/ports.ts";
 import { newSandboxSecrets } from "../config/state.ts";
 import type { Context } from "../context.ts";
 import { AiryError, fail } from "../errors.ts";
+import { asCalled } from "../report/called.ts";
 import { makePrivateDir, readText, writeAtomic } from "../io/files.ts";
 import { createHttpClient } from "../io/http.ts";
 import { startTime } from "../io/process.ts";
@@ -106,6 +107,6 @@ function describe(data: Record<string, string>): string[] {
   return [
     "A stand-in for Facebook; nothing here leaves this machine.",
     ...rows.map(([label, value]) => `  ${label.padEnd(12)}${value ?? ""}`),
-    'try it: airy trigger message --text "Hi"   Ctrl-C stops it   docs/sandbox.md says how clients are pointed at it',
+    asCalled('try it: airy trigger message --text "Hi"   Ctrl-C stops it   docs/sandbox.md says how clients are pointed at it'),
   ];
 }

@@ -31,7 +31,7 @@ export async function runStatus(options: Options<"status">, ctx: Context): Promi
   if (silent) out.warn({ code: silent.code, message: silent.message, action: errorBody(silent).actions.join("; ") });
   const hint = { running: "stop: airy down", degraded: "details: airy logs   again: airy up", stopped: "start: airy up" }[status.state];
   for (const problem of status.problems ?? []) out.warn(problem);
-  out.result(status, { text: `${statusText(status)}\n${hint}`, exit: EXIT[status.state] });
+  out.result(status, { text: statusText(status), hint, exit: EXIT[status.state] });
 }
 
 /** @param lives whether the agent process is there and only does not answer. */

@@ -1,59 +1,6 @@
 /** All commands of `airy`. Nothing is loaded from here: what a command does is found through load.ts. */
-import type { CommandSpec, OptionSpec, OptionsOf } from "./command.ts";
-
-const json = { name: "json", kind: "flag", description: "print JSON for programs" } as const satisfies OptionSpec;
-const yes = { name: "yes", kind: "flag", short: "y", description: "answer yes to every question" } as const satisfies OptionSpec;
-const workspace = {
-  name: "workspace",
-  kind: "text",
-  value: "DIR",
-  description: "folder of the workspace (default: the nearest one upward with an airy.yaml, else the current one)",
-} as const satisfies OptionSpec;
-const adopt = {
-  name: "adopt",
-  kind: "flag",
-  description: "use a state folder that airy has no mark of (made by an earlier airy, or under another home folder)",
-} as const satisfies OptionSpec;
-const edge = {
-  name: "edge",
-  kind: "text",
-  value: "HOST[:PORT]",
-  description:
-    "SSH address of the edge (default: tunnel.airy.co:22), or USER@HOST[:PORT] of any other SSH server; up: local is an edge on this " +
-    "machine, whose URLs only this machine reaches",
-} as const satisfies OptionSpec;
-const publicUrl = {
-  name: "public-url",
-  kind: "text",
-  value: "URL",
-  description: "with --edge USER@HOST: where this machine is reached (default: what the server prints)",
-} as const satisfies OptionSpec;
-const remotePort = {
-  name: "remote-port",
-  kind: "port",
-  value: "N",
-  description: "with --edge USER@HOST: port there (default: 80; with --public-url 8080)",
-} as const satisfies OptionSpec;
-const verifyToken = {
-  name: "verify-token",
-  kind: "text",
-  value: "TOKEN",
-  description: "verify token of the webhook that is put back (better in AIRY_VERIFY_TOKEN, which other users of this machine do not see)",
-} as const satisfies OptionSpec;
-const edgeKey = {
-  name: "edge-key",
-  kind: "text",
-  value: "LINE",
-  description: 'public host key of the edge ("ssh-ed25519 AAAA..."), instead of trusting the first one seen',
-} as const satisfies OptionSpec;
-
-const ui = {
-  name: "ui",
-  kind: "text",
-  value: "KIND",
-  choices: ["auto", "tui", "lines"],
-  description: "the dashboard or lines (default: auto = the dashboard on a terminal, lines for --yes, --json, ACCESSIBLE=1 and in CI)",
-} as const satisfies OptionSpec;
+import type { CommandSpec, OptionsOf } from "./command.ts";
+import { adopt, edge, edgeKey, follow, json, publicUrl, remotePort, replaceWebhook, ui, verifyToken, workspace, yes } from "./options.ts";
 
 export const commands = {
   up: {
@@ -97,7 +44,7 @@ export const commands = {
         value: "URL",
         description: "where something forwards the inbox page, so that browsers may use it there (default: GitHub Codespaces' own)",
       },
-      { name: "replace-webhook", kind: "flag", description: "replace a webhook of the Facebook app that points elsewhere" },
+      replaceWebhook,
       {
         name: "no-hold",
         kind: "flag",
@@ -121,11 +68,17 @@ export const commands = {
       ["airy up", "use the Facebook app named in airy.yaml or in FACEBOOK_APP_ID and FACEBOOK_APP_SECRET"],
       ["airy up --yes --json", "in scripts: NDJSON on stdout, no questions, an exit code that says what went wrong"],
     ],
+    scripts: [
+      ["airy up --yes --json", "NDJSON on stdout, no questions; ends when all is ready, or with an exit code that says what went wrong"],
+      ["airy down", "at the end of the job; the data stays in .airy and in docker volumes"],
+    ],
   },
   status: {
     summary: "Show what runs: services, tunnel, webhook (exit 0 running, 31 degraded, 30 stopped)",
+    exits: { 30: "stopped", 31: "degraded" },
     options: [json, workspace],
     examples: [["airy status --json", "the same for programs"]],
+    scripts: [["airy status --json | jq -r .data.tunnel.url", "the public URL"]],
   },
   attach: {
     summary: "Show the dashboard of what runs, also in a second terminal",
@@ -134,6 +87,7 @@ export const commands = {
       ["airy attach", "q leaves it again; everything keeps running"],
       ["airy attach --json", "what happens, as NDJSON, until it stops"],
     ],
+    scripts: [["airy attach --json", "what happens, one event a line, until it stops"]],
   },
   down: {
     summary: "Stop everything; data is kept",
@@ -145,11 +99,13 @@ export const commands = {
       adopt,
     ],
     examples: [["airy down", "stop services and tunnel; airy up brings them back under the same URL"]],
+    scripts: [["airy down --json", "also when nothing runs: exit 0"]],
   },
   destroy: {
     summary: "Stop everything and delete its data",
     options: [yes, json, workspace, adopt],
     examples: [["airy destroy --yes", "without being asked"]],
+    scripts: [["airy destroy --yes --json", "leaves nothing behind; without --yes and a terminal it refuses"]],
   },
   logs: {
     summary: "Show the log of all services or of one",
@@ -159,13 +115,14 @@ export const commands = {
       ["airy logs platform --tail 20", "the last 20 lines of the platform"],
       ["airy logs agent", "the tunnel and the webhook registration"],
     ],
+    scripts: [["airy logs --json --tail 1000", "one line a log line; for the artifacts of a job that failed"]],
   },
   webhook: {
     summary: "Show the webhook at Facebook, connect a page, or put the previous webhook back",
     arguments: [{ name: "what", description: "what to do (default: status)", choices: ["status", "connect", "restore"] }],
     options: [
       { name: "page", kind: "text", value: "ID", description: "which page to connect; FACEBOOK_USER_TOKEN holds a token of its owner" },
-      { name: "replace-webhook", kind: "flag", description: "replace a webhook of the Facebook app that points elsewhere" },
+      replaceWebhook,
       {
         name: "whatsapp",
         kind: "text",
@@ -182,6 +139,7 @@ export const commands = {
       ["airy webhook connect --page 1234", "connect a page, with a token of its owner in FACEBOOK_USER_TOKEN"],
       ["airy webhook restore", "give the app its previous webhook back, with that one's verify token in AIRY_VERIFY_TOKEN"],
     ],
+    scripts: [["airy webhook status --json", "what Facebook has on record"]],
   },
   trigger: {
     summary: "Be a customer: write, press, react, through the stand-in for Facebook",
@@ -191,6 +149,7 @@ export const commands = {
         description: "what happens",
         choices: ["message", "postback", "reaction", "image", "sticker", "edit", "unsend", "echo", "read", "batch"],
       },
+      { name: "text", description: "what is written, as with --text" },
     ],
     options: [
       { name: "text", kind: "text", value: "TEXT", description: 'what is written (default: "Hello!"); of a postback, the button' },
@@ -220,12 +179,15 @@ export const commands = {
       workspace,
     ],
     examples: [
-      ['airy trigger message --text "Hi there"', "it shows in the inbox at once"],
+      ['airy trigger message "Hi there"', "it shows in the inbox at once"],
       ["airy trigger reaction --emoji 👍 --from Bo", "another customer reacts to the last message"],
       ["airy trigger message --count 600 --rate 10", "ten messages a second, for a minute"],
       ["airy trigger --fixture instagram-story-mention", "an event of another kind; airy trigger --list shows all"],
       ["airy trigger --file delivery.json", "a delivery of your own, signed like Facebook's"],
       ["airy trigger message --via http://127.0.0.1:4200/facebook --page 1234", "straight to a webhook, with the secret of airy.yaml"],
+    ],
+    scripts: [
+      ['airy trigger message --text "Hi" --json', "data.status is what the webhook answered; data.held says that the edge keeps it"],
     ],
   },
   open: {
@@ -236,6 +198,7 @@ export const commands = {
       ["airy open chat", "write as a customer, press buttons, see what the page sends"],
       ["airy open inbox --print", "the address alone, for another browser"],
     ],
+    scripts: [["airy open inbox --print", "the address alone; nothing is opened"]],
   },
   sandbox: {
     summary: "Run the stand-in for Facebook alone, to develop anything against it",
@@ -249,6 +212,7 @@ export const commands = {
       ["airy sandbox --port 4290", "the Graph API at http://127.0.0.1:4290, with an app and a page of its own"],
       ["airy sandbox --speed 600", "see in six seconds what Facebook does in an hour of failures"],
     ],
+    scripts: [["airy sandbox --port 4290 --json", "the first line has the app, its secret and the page's token"]],
   },
   requests: {
     summary: "Show the requests that came through the tunnel",
@@ -258,7 +222,7 @@ export const commands = {
     ],
     options: [
       { name: "failed", kind: "flag", description: "only those that were not answered, or with 400 and above" },
-      { name: "follow", kind: "flag", short: "f", description: "go on with those that come" },
+      follow,
       json,
       workspace,
     ],
@@ -267,6 +231,7 @@ export const commands = {
       ["airy requests show 17", "headers and bodies of one; secrets are masked"],
       ["airy open requests", "the same in the browser"],
     ],
+    scripts: [["airy requests --failed --json", "fails no build by itself: count the lines"]],
   },
   replay: {
     summary: "Send a request to the platform again, or the messages that were set aside at the edge",
@@ -283,11 +248,13 @@ export const commands = {
       ["airy replay 17 --edit body.json", "another body, with a signature that is valid"],
       ["airy replay --dead", "after the reason why they were refused is gone; airy status says how many there are"],
     ],
+    scripts: [["airy replay --dead --json", "after a deployment that was broken"]],
   },
   reprocess: {
     summary: "Read again what Facebook sent: conversations are made anew from the raw deliveries",
     options: [json, workspace],
     examples: [["airy reprocess", "ids, read state, names and tags stay; what was misread becomes right"]],
+    scripts: [["airy reprocess --json", "after an update that reads more of what Facebook sent"]],
   },
   export: {
     summary: "Write what a Kubernetes cluster needs: values for Airy's Helm chart, and the tunnel beside it",
@@ -298,6 +265,7 @@ export const commands = {
       workspace,
     ],
     examples: [["airy export helm", "values.yaml and airy-proxy.yaml in airy-helm"]],
+    scripts: [["airy export helm --dir out", "replaces what is in out under these names"]],
   },
   backup: {
     summary: "Write everything the platform keeps into one file",
@@ -307,17 +275,20 @@ export const commands = {
       workspace,
     ],
     examples: [["airy backup --file shop.airy", "messages, contacts, tags, settings; keep it safe, it holds page tokens"]],
+    scripts: [['airy backup --file "$(date +%F).airy"', "from cron: a file of this name that is there already is not replaced"]],
   },
   restore: {
     summary: "Read a backup into a running workspace that has no messages yet, whichever engine it uses",
     arguments: [{ name: "file", description: "a file of airy backup", required: true }],
     options: [json, workspace],
     examples: [["airy restore shop.airy", "all or nothing"]],
+    scripts: [["airy restore shop.airy --json", "exit 13 when there are messages already"]],
   },
   doctor: {
     summary: "Look whether everything airy needs is there; changes nothing",
     options: [edge, json, workspace],
     examples: [["airy doctor", "the checks of airy up, and which engines can be used"]],
+    scripts: [["airy doctor --json", "exit 0, or the code of the first thing that rules a start out"]],
   },
   proxy: {
     summary: "Give a local web server a public URL (also as airy-proxy)",
@@ -379,6 +350,10 @@ export const commands = {
       ["airy proxy 3000 /viber=http://localhost:4000/hook", "a second server below /viber, which gets /hook in its place"],
       ["airy proxy 3000 --verify facebook", "refuse what is not signed with FACEBOOK_APP_SECRET"],
       ["airy proxy 3000 --fail 503 --for 60s", "see what a provider does when its deliveries fail for a minute"],
+    ],
+    scripts: [
+      ["airy proxy 3000 --json", "NDJSON; the event tunnel with state open has the URL"],
+      ["airy proxy 3000 --ephemeral --once", "a name of the moment, until one request is answered"],
     ],
   },
   edge: {
@@ -456,11 +431,13 @@ export const commands = {
       ["airy edge names list --data /var/lib/airy-edge", "which key has which name"],
       ["airy edge names revoke shop --data /var/lib/airy-edge", "take a name away: tunnel and held webhooks go, nobody gets it"],
     ],
+    scripts: [["airy edge --check --json", "before a restart: reads configuration and certificate, changes nothing"]],
   },
   version: {
     summary: "Print version, commit and build",
     options: [json],
     examples: [["airy version --json", "for bug reports by programs"]],
+    scripts: [["airy version --json", "version, commit and build"]],
   },
   internal: {
     summary: "Services that airy starts by itself",
@@ -468,6 +445,7 @@ export const commands = {
     arguments: [{ name: "service", description: "agent, or a service of the basic bundle", required: true }],
     options: [{ name: "config", kind: "text", value: "FILE", description: "configuration of the service" }, json],
     examples: [],
+    scripts: [],
   },
 } as const satisfies Record<string, CommandSpec>;
 

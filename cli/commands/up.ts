@@ -9,6 +9,7 @@ import { planLaunch, type Launched } from "../launch/launch.ts";
 import { runSession } from "../launch/session.ts";
 import { AiryError, asAiryError, errorBody } from "../errors.ts";
 import { coreServices, estimatedMemory } from "../platform/compose/core/profiles.ts";
+import { asCalled } from "../report/called.ts";
 import { createLines, statusText } from "../report/lines.ts";
 import { canRender, isAccessible } from "../tui/terminal.ts";
 import type { Context } from "../context.ts";
@@ -70,8 +71,8 @@ async function runInLines(options: Options<"up">, ctx: Context, paths: Workspace
   const firstHold = await holdNotice(paths, before);
   if (already) out.line("Everything runs already.");
   out.item(out.stamp({ type: "ready", status }));
-  const told = firstHold ? `\n${firstHold}` : "";
-  out.result(status, { text: `${statusText(status)}${told}\n${hints(status.sandbox)}${coreHint(status)}` });
+  const told = firstHold ? `${firstHold}\n` : "";
+  out.result(status, { text: statusText(status), hint: `${told}${hints(status.sandbox)}${coreHint(status)}` });
   if (accessible && io.tty.stdout) io.terminal.write(BELL);
 }
 
@@ -138,7 +139,7 @@ async function runInteractive(options: Options<"up">, ctx: Context, paths: Works
   const failure = await starting;
   if (failure) throw failure;
   const firstHold = await holdNotice(paths, before);
-  if (firstHold) out.line(firstHold);
+  if (firstHold) out.line(asCalled(firstHold));
   await afterDashboard(result, paths, ctx);
 }
 

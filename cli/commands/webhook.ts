@@ -6,6 +6,7 @@ import type { WorkspacePaths } from "../config/paths.ts";
 import { openWorkspace } from "../config/workspace.ts";
 import type { Context } from "../context.ts";
 import { asAiryError, fail, fromErrorBody, whyOf } from "../errors.ts";
+import { asCalled } from "../report/called.ts";
 import { createHttpClient } from "../io/http.ts";
 import { parseJson } from "../sources/facebook/answers.ts";
 import { listPages, type OwnPage } from "../sources/facebook/accounts.ts";
@@ -41,7 +42,7 @@ async function show(options: Options<"webhook">, { io, out, signal }: Context, p
     lines.push(`webhook   ${object} ${state}${callbackUrl ? ` -> ${callbackUrl}` : ""}${was}`);
   }
   if (pages === null) lines.push("pages     not known while the platform does not run");
-  else if (pages.length === 0) lines.push("pages     none connected: FACEBOOK_USER_TOKEN=... airy webhook connect");
+  else if (pages.length === 0) lines.push(asCalled("pages     none connected: FACEBOOK_USER_TOKEN=... airy webhook connect"));
   for (const { name, id, broken } of pages ?? []) lines.push(`page      ${name} (${id})${broken ? ` broken: ${broken}` : ""}`);
   if (!sandbox) lines.push("note      until the app is published, only people with a role in it are heard; for Instagram, nobody");
   if (options.showToken) lines.push(`token     ${target.verifyToken}`);
@@ -53,8 +54,8 @@ async function restore(options: Options<"webhook">, { io, out, signal }: Context
   if (options.verifyToken) out.hide(options.verifyToken);
   const restored = await restoreWebhook(paths, io, options.verifyToken, signal);
   const agent = await findAgent(paths);
-  const again = agent ? "\nWhat runs leaves it so, until the next airy up or airy webhook connect." : "";
-  out.result({ restored }, { text: `${restoredText(restored)}${again}` });
+  const hint = agent ? "What runs leaves it so, until the next airy up or airy webhook connect." : "";
+  out.result({ restored }, { text: restoredText(restored), hint });
 }
 
 async function connect(options: Options<"webhook">, { io, out, signal }: Context, paths: WorkspacePaths): Promise<void> {

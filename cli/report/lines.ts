@@ -1,5 +1,6 @@
 /** Events -> plain lines: for logs, scripts, small terminals and screen readers. One line an event, nothing is redrawn. */
 import type { AiryEvent, HeldStatus, PageStatus, ServiceStatus, StatusData } from "../events.ts";
+import { asCalled } from "./called.ts";
 
 export interface Lines {
   /** The line for an event; null for those that say nothing new to a reader. */
@@ -36,7 +37,7 @@ export function createLines(): Lines {
         }
         case "check":
           if (event.status === "ok") return once(`check ${event.id}`, `ok    ${event.message}`);
-          return `${event.status === "warn" ? "warn" : "FAIL"}  ${event.message}${event.action ? ` (${event.action})` : ""}`;
+          return `${event.status === "warn" ? "warn" : "FAIL"}  ${event.message}${actionText(event.action)}`;
         case "service": {
           const { name, state, health } = event.service;
           const text = `      ${name}: ${state}${health === "none" || health === "starting" ? "" : `, ${health}`}${event.detail ? ` (${event.detail})` : ""}`;
@@ -59,7 +60,7 @@ export function createLines(): Lines {
         case "request":
           return `      ${event.request.method} ${event.request.path} ${event.request.status || "aborted"} ${event.request.durationMs} ms`;
         case "warning":
-          return `warn  ${event.message}${event.action ? ` (${event.action})` : ""}`;
+          return `warn  ${event.message}${actionText(event.action)}`;
         case "ready":
           return "Ready.";
         case "failed":
@@ -68,6 +69,10 @@ export function createLines(): Lines {
       }
     },
   };
+}
+
+function actionText(action: string | undefined): string {
+  return action ? ` (${asCalled(action)})` : "";
 }
 
 function seconds(ms: number): string {
@@ -79,7 +84,7 @@ function heldText(held: HeldStatus | null): string | null {
   if (!held || (held.entries === 0 && held.dead === 0)) return null;
   const parts: string[] = [];
   if (held.entries > 0) parts.push(`${held.entries} at the edge${held.oldest ? `, the oldest since ${held.oldest}` : ""}`);
-  if (held.dead > 0) parts.push(`${held.dead} set aside (airy replay --dead)`);
+  if (held.dead > 0) parts.push(`${held.dead} set aside (${asCalled("airy replay --dead")})`);
   return parts.join("; ");
 }
 
@@ -118,8 +123,8 @@ export function statusText(status: StatusData): string {
   const failure = status.lastFailure;
   if (failure) {
     add("failed", `the last start, at ${failure.at}: ${failure.message} (${failure.code})`);
-    add("why", failure.why);
-    for (const action of failure.actions) add("do", action);
+    add("why", asCalled(failure.why));
+    for (const action of failure.actions) add("do", asCalled(action));
   }
   if (status.platform.services.length > 0) {
     add("services", status.platform.services.map(serviceText).join(", "));

@@ -2,6 +2,7 @@
 import type { AiryEvent, AiryEventBody } from "../events.ts";
 import type { Io } from "../io/io.ts";
 import { errorBody, exitCode, type AiryError, type ErrorBody } from "../errors.ts";
+import { asCalled } from "./called.ts";
 import { errorText } from "./text.ts";
 import { Masker } from "./mask.ts";
 
@@ -24,6 +25,8 @@ export interface Envelope {
 export interface ResultOptions {
   /** For people, in place of the data. */
   text?: string;
+  /** What to type next, below the text. */
+  hint?: string;
   /** 0 unless told; `airy status` says 30 and 31. */
   exit?: number;
 }
@@ -80,7 +83,7 @@ export class Output {
   /** Kept for the envelope, and said on stderr. */
   warn(warning: Warning): void {
     this.#warnings.push(warning);
-    if (!this.json) this.note(`warning: ${warning.message}${warning.action ? ` (${warning.action})` : ""}`);
+    if (!this.json) this.note(`warning: ${warning.message}${warning.action ? ` (${asCalled(warning.action)})` : ""}`);
   }
 
   /** The end of a command that did what it should. */
@@ -88,12 +91,13 @@ export class Output {
     this.exit = options.exit ?? 0;
     if (this.json) this.#envelope({ status: "ok", data, error: null });
     else if (options.text !== undefined) this.line(options.text);
+    if (options.hint && !this.json) this.line(asCalled(options.hint));
   }
 
   /** The end of a command that failed. */
   failure(error: AiryError, data: unknown = null): void {
     this.exit = exitCode(error);
-    if (this.json) this.#envelope({ status: "error", data, error: errorBody(error) });
+    if (this.json) this.#envelope({ status: "error", data, error: calledBody(error) });
     else this.note(errorText(error));
   }
 
@@ -104,6 +108,11 @@ export class Output {
     const envelope: Envelope = { schemaVersion: 1, command: this.#command, status, data, warnings: this.#warnings, error };
     this.item(this.#stream ? { type: "result", ...envelope } : { ...envelope });
   }
+}
+
+function calledBody(error: AiryError): ErrorBody {
+  const body = errorBody(error);
+  return { ...body, actions: body.actions.map(asCalled) };
 }
 
 /** A path, a log line or what an edge says could carry escape sequences, with which strangers would write to the user's terminal. */

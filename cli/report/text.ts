@@ -1,5 +1,6 @@
 /** An error for people: what happened, why we think so, what to type. */
 import { errorBody, whyOf, type AiryError } from "../errors.ts";
+import { asCalled } from "./called.ts";
 
 /**
  * ```
@@ -10,8 +11,8 @@ import { errorBody, whyOf, type AiryError } from "../errors.ts";
  */
 export function errorText(error: AiryError): string {
   const body = errorBody(error);
-  const lines = [`error: ${body.message} (${body.code})`, ...indented("why", whyOf(error))];
-  for (const action of body.actions) lines.push(...indented("do ", action));
+  const lines = [`error: ${asCalled(body.message)} (${body.code})`, ...indented("why", asCalled(whyOf(error)))];
+  for (const action of body.actions) lines.push(...indented("do ", asCalled(action)));
   const log = body.details.log;
   if (Array.isArray(log) && log.length > 0)
     lines.push(`  last lines of ${body.details.service ?? "the log"}:`, ...log.map((l) => `    ${l}`));

@@ -1,6 +1,7 @@
 import { readFile, readdir } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import type { CommandSpec } from "../../cli/commands/command.ts";
 import { commands } from "../../cli/commands/table.ts";
 import {
   AiryError,
@@ -16,6 +17,7 @@ import {
   type ErrorCode,
 } from "../../cli/errors.ts";
 import { errorText } from "../../cli/report/text.ts";
+import { formsOf } from "../../docs/generate.ts";
 
 const codes = Object.keys(catalogue) as ErrorCode[];
 
@@ -56,10 +58,20 @@ describe("the catalogue", () => {
     for (const text of [body.message, whyOf(error), ...body.actions]) expect(text).not.toMatch(/undefined|\[object|NaN/);
   });
 
-  test.each(codes)("%s: every command it names exists", (code) => {
-    for (const action of errorBody(withAnything(code)).actions) {
-      const command = /^airy (?!-)(\S+)/.exec(action)?.[1];
-      if (command !== undefined && !command.startsWith("<")) expect(Object.keys(commands)).toContain(command);
+  test.each(codes)("%s: every command and option it names exists, in all its forms", (code) => {
+    const { what, why, actions } = formsOf(code);
+    for (const text of [...what, ...why, ...actions]) {
+      for (const [, proxy, rest = ""] of text.matchAll(/\bairy(-proxy)? ((?:--?[a-z]|[a-z]+\b|[A-Z<])[^(;,]*)/g)) {
+        const [first = "", ...words] = rest.split(/\s+&&\s+|\s+then\b/)[0]!.split(/\s+/);
+        const name = proxy ? "proxy" : first;
+        const spec = (commands as Record<string, CommandSpec>)[name];
+        // A sentence about airy, or a word that is filled in.
+        if (!spec && !actions.some((action) => action.startsWith("airy ") && action.includes(`airy ${rest}`))) continue;
+        if (/^[<-]/.test(name)) continue;
+        expect(spec, text).toBeDefined();
+        const flags = words.map((word) => /^--([a-z-]+)/.exec(word)?.[1]).filter((flag) => flag !== undefined && flag !== "help");
+        expect(spec!.options.map((option) => option.name)).toEqual(expect.arrayContaining(flags));
+      }
     }
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { camel, envName, type CommandSpec } from "../../../cli/commands/command.ts";
+import { instead, synonyms } from "../../../cli/commands/near.ts";
 import { load } from "../../../cli/commands/load.ts";
 import { parse } from "../../../cli/commands/parse.ts";
 import { commands } from "../../../cli/commands/table.ts";
@@ -55,8 +56,34 @@ describe("a command line", () => {
     ["up --edge=", "INVALID_ARGUMENT", { command: "up" }],
     ["trigger dance", "INVALID_ARGUMENT", { command: "trigger" }],
     ["sandbox --port 0", "INVALID_ARGUMENT", { command: "sandbox" }],
+    ["stauts", "UNKNOWN_COMMAND", { suggestion: "status" }],
+    ["nope --help", "UNKNOWN_COMMAND", { command: "nope", suggestion: null }],
+    ["help nope", "UNKNOWN_COMMAND", { command: "nope" }],
+    ["restart", "UNKNOWN_COMMAND", { instead: "airy down && airy up" }],
+    ["upgrade", "UNKNOWN_COMMAND", { instead: expect.stringContaining("git pull") }],
+    ["up -sandbox", "UNKNOWN_FLAG", { suggestion: "--sandbox" }],
+    ["up sandbox", "INVALID_ARGUMENT", { instead: "airy up --sandbox" }],
+    ["trigger mesage", "INVALID_ARGUMENT", { instead: "airy trigger message" }],
+    ["trigger message Hello --text Hi", "INVALID_ARGUMENT", { command: "trigger" }],
   ])("%s is refused", (line, code, details) => {
     expect(() => run(line)).toThrow(expect.objectContaining({ code, details: expect.objectContaining(details) }));
+  });
+
+  test.each([
+    ["start --sandbox", "up", { sandbox: true }, "start"],
+    ["run", "up", {}, "run"],
+    ["stop", "down", {}, "stop"],
+    ["tail platform", "logs", { service: "platform" }, "tail"],
+    ["inbox --print", "open", { what: "inbox", print: true }, "inbox"],
+    ["trigger message Hello", "trigger", { what: "message", text: "Hello" }, undefined],
+  ])("%s is airy %s", (line, name, options, typed) => {
+    expect(run(line)).toMatchObject({ name, options, ...(typed && { synonym: { typed } }) });
+  });
+
+  test("words of other programs never stand in front of a command, and lead to one that is there", () => {
+    const words = [...Object.values(synonyms).map(([name]) => name), ...Object.values(instead).map((line) => /airy (\w+)/.exec(line)?.[1])];
+    expect(Object.keys(commands)).toEqual(expect.arrayContaining([...new Set(words)]));
+    expect([...Object.keys(synonyms), ...Object.keys(instead)].filter((word) => word in commands)).toEqual([]);
   });
 
   test.each<Record<string, string>>([{ AIRY_PORT: "x" }, { AIRY_ENGINE: "podman" }, { AIRY_YES: "maybe" }])(
@@ -69,9 +96,9 @@ describe("a command line", () => {
   );
 
   test("help and version are printed and run nothing", () => {
-    expect(run("--version")).toEqual({ print: "1.2.3\n" });
+    for (const line of ["--version", "-V", "-v", "proxy --version", "proxy -v"]) expect(run(line)).toEqual({ print: "1.2.3\n" });
     expect(run("")).toMatchObject({ print: expect.stringContaining("Usage: airy") });
-    for (const line of ["--help", "help", "up --help", "help up"])
+    for (const line of ["--help", "help", "up --help", "help up", "help start", "start --help"])
       expect(run(line)).toMatchObject({ print: expect.stringContaining("Usage: airy") });
     expect(run("--help")).not.toMatchObject({ print: expect.stringContaining("internal") });
   });
@@ -83,8 +110,10 @@ describe("the table", () => {
     const text = print.replaceAll(/\s+/g, " ");
     expect(text).toContain(spec.summary);
     for (const option of spec.options) expect(text).toContain(`[${envName(option)}]`);
-    if (!spec.hidden) expect(spec.examples.length).toBeGreaterThan(0);
-    for (const [line] of spec.examples) expect(text).toContain(`$ ${line}`);
+    if (spec.hidden) return;
+    expect(Math.min(spec.examples.length, spec.scripts.length)).toBeGreaterThan(0);
+    for (const [line] of [...spec.examples, ...spec.scripts]) expect(text).toContain(`$ ${line}`);
+    expect(text).toContain("Exit codes: 0 done");
   });
 
   test.each(entries.flatMap(([, spec]) => spec.examples.map(([line]) => line)))("the example %s is a valid command line", (line) => {

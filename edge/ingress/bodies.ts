@@ -15,12 +15,16 @@ export interface Reservation {
 export class BodyBudget {
   readonly #limit: number;
   #bytes = 0;
-  /** How to evict those that are on their way, oldest first. */
-  readonly #incomplete = new Map<Reservation, () => void>();
+  /**
+   * Before the oldest and after the newest of those that are on their way. A list and no Map, for the reason that `StreamTable` in
+   * edge/transport gives; who leaves it keeps no pointer to anybody.
+   */
+  readonly #ends: Links = { before: null, after: null, evict: null };
 
   /** @param limit bytes of all bodies together. */
   constructor(limit: number) {
     this.#limit = limit;
+    this.#ends.before = this.#ends.after = this.#ends;
   }
 
   get bytes(): number {
@@ -30,29 +34,45 @@ export class BodyBudget {
   /** @param evict called when this body has to go; it has to release then. */
   reserve(evict: () => void): Reservation {
     let reserved = 0;
-    const reservation: Reservation = {
+    const newest = this.#ends.before ?? this.#ends;
+    const links: Links = { before: newest, after: this.#ends, evict };
+    newest.after = this.#ends.before = links;
+    return {
       grow: (bytes) => {
-        if (!this.#evictFor(bytes, reservation)) return false;
+        if (!this.#evictFor(bytes, links)) return false;
         reserved += bytes;
         this.#bytes += bytes;
         return true;
       },
-      complete: () => this.#incomplete.delete(reservation),
+      complete: () => unlink(links),
       release: () => {
-        this.#incomplete.delete(reservation);
+        unlink(links);
         this.#bytes -= reserved;
         reserved = 0;
       },
     };
-    this.#incomplete.set(reservation, evict);
-    return reservation;
   }
 
-  #evictFor(bytes: number, growing: Reservation): boolean {
-    for (const [reservation, evict] of this.#incomplete) {
-      if (this.#bytes + bytes <= this.#limit) break;
-      if (reservation !== growing) evict();
+  #evictFor(bytes: number, growing: Links): boolean {
+    for (let oldest = this.#ends.after; this.#bytes + bytes > this.#limit && oldest?.evict;) {
+      const next: Links | null = oldest.after;
+      if (oldest !== growing) oldest.evict();
+      oldest = next;
     }
     return this.#bytes + bytes <= this.#limit;
   }
+}
+
+interface Links {
+  before: Links | null;
+  after: Links | null;
+  /** Null in the ends. */
+  readonly evict: (() => void) | null;
+}
+
+function unlink(links: Links): void {
+  if (!links.before || !links.after) return;
+  links.before.after = links.after;
+  links.after.before = links.before;
+  links.before = links.after = null;
 }

@@ -3,6 +3,7 @@
  * the edge opens streams, the agent answers them. Frames of one event-loop turn are written together.
  */
 import type { SshChannel } from "./channel.ts";
+import { StreamTable } from "./stream-table.ts";
 import { MuxStream, type StreamHandler } from "./stream.ts";
 import {
   decodeRequest,
@@ -41,7 +42,7 @@ export class Mux {
   readonly #channel: SshChannel;
   readonly #handler: MuxHandler;
   readonly #decoder: FrameDecoder;
-  readonly #streams = new Map<number, MuxStream>();
+  readonly #streams = new StreamTable();
   readonly #queue = new Set<MuxStream>();
   #nextId = 1;
   #lastSeenId = 0;
@@ -81,7 +82,7 @@ export class Mux {
     this.#nextId = id >= 0xffff_fffe ? 1 : id + 1;
     const stream = new MuxStream(this, id, head);
     stream.handler = handler;
-    this.#streams.set(id, stream);
+    this.#streams.add(stream);
     if (this.#closed) queueMicrotask(() => stream.gotReset(ResetCode.FAILED, true));
     this.writer.request(id, head);
     stream.expectBody();
@@ -157,7 +158,7 @@ export class Mux {
 
   remove(stream: MuxStream, growth: number): void {
     this.#growth -= growth;
-    this.#streams.delete(stream.id);
+    this.#streams.delete(stream);
     this.#queue.delete(stream);
   }
 
@@ -206,7 +207,7 @@ export class Mux {
     this.#lastSeenId = id;
     const head = decodeRequest(payload);
     const stream = new MuxStream(this, id, null);
-    this.#streams.set(id, stream);
+    this.#streams.add(stream);
     if (!head.end) {
       stream.expectBody();
       this.wrote();

@@ -27,6 +27,8 @@ export interface StreamHandler {
 export class MuxStream {
   readonly id: number;
   handler: StreamHandler | null = null;
+  /** Of {@link StreamTable}. */
+  nextInSlot: MuxStream | null = null;
   readonly #mux: Mux;
   /** At the edge: the request, for what may be answered to it. */
   readonly #asked: RequestHead | null;

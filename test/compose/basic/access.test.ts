@@ -4,6 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
+import { createGuard } from "../../../compose/basic/src/http/guard.ts";
 import type { TestPostgres } from "../../support/postgres.ts";
 import { startPostgres } from "../../support/postgres.ts";
 import type { TestPlatform } from "./fixture.ts";
@@ -81,6 +82,13 @@ test("no answer allows another site to read it", async () => {
   const answer = await platform.request("POST", "/channels.list", "{}", { origin: "http://localhost:3000" });
   expect(Object.keys(answer.headers).filter((name) => name.startsWith("access-control"))).toEqual([]);
   expect(answer.headers["cross-origin-resource-policy"]).toBe("same-origin");
+});
+
+test("* alone lets every page in, in a pattern it stands for no slash", () => {
+  const shared = (pattern: string, origin: string): string | null => createGuard([], [pattern]).sharedWith({ origin });
+  expect(shared("*", "https://any.example:8443")).toBe("https://any.example:8443");
+  expect(shared("http://*.ours.example", "http://shop.ours.example")).not.toBeNull();
+  expect(shared("http://*.ours.example", "http://evil.example/.ours.example")).toBeNull();
 });
 
 test("a WebSocket on another path is 404", async () => {

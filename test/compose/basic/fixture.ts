@@ -45,7 +45,18 @@ export interface TestPlatform {
   close(): Promise<void>;
 }
 
-export async function startTestPlatform(databaseUrl: string, overrides: Partial<PlatformConfig> = {}): Promise<TestPlatform> {
+/** What stands before the platform: where it listens, and what deliveries bring along that come through the tunnel. */
+export interface Front {
+  port: number;
+  deliveryHeaders: Record<string, string>;
+  close(): Promise<void>;
+}
+
+export async function startTestPlatform(
+  databaseUrl: string,
+  overrides: Partial<PlatformConfig> = {},
+  before: (port: number) => Promise<Front | null> = async () => null,
+): Promise<TestPlatform> {
   const graph = await startGraphServer(app.appId);
   const webDir = mkdtempSync(path.join(os.tmpdir(), "airy-web-"));
   writeFileSync(path.join(webDir, "index.html"), "<!doctype html><title>inbox</title>");
@@ -63,10 +74,12 @@ export async function startTestPlatform(databaseUrl: string, overrides: Partial<
       ...more,
     });
   let running = await start(overrides);
+  const front = await before(running.port);
+  const port = (): number => front?.port ?? running.port;
 
   function request(method: string, target: string, body?: Buffer | string, headers: Record<string, string> = {}): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const req = http.request({ host: "127.0.0.1", port: running.port, method, path: target, headers, agent }, (res) => {
+      const req = http.request({ host: "127.0.0.1", port: port(), method, path: target, headers, agent }, (res) => {
         const chunks: Buffer[] = [];
         res.on("data", (chunk: Buffer) => chunks.push(chunk));
         res.on("error", reject);
@@ -85,10 +98,10 @@ export async function startTestPlatform(databaseUrl: string, overrides: Partial<
 
   return {
     get url() {
-      return `http://127.0.0.1:${running.port}`;
+      return `http://127.0.0.1:${port()}`;
     },
     get port() {
-      return running.port;
+      return port();
     },
     graph,
     logs,
@@ -100,6 +113,7 @@ export async function startTestPlatform(databaseUrl: string, overrides: Partial<
         host: "shop.tunnel.example",
         "content-type": "application/json",
         ...signatureHeaders(app.appSecret, bytes),
+        ...front?.deliveryHeaders,
         ...headers,
       });
     },
@@ -125,6 +139,7 @@ export async function startTestPlatform(databaseUrl: string, overrides: Partial<
     },
     async close() {
       agent.destroy();
+      await front?.close();
       await running.close();
       await graph.close();
       rmSync(webDir, { recursive: true, force: true });

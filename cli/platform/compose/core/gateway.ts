@@ -10,6 +10,8 @@ export interface GatewayConfig {
   gateToken: string;
   /** Names beside those of this machine under which the API is reached: what forwards it. */
   hosts: readonly string[];
+  /** Origins of other pages that may use the API; `*` in one stands for any text without a slash, alone for all. */
+  origins: readonly string[];
   /** Where the files are that {@link gatewayFiles} returns, seen by nginx. */
   files: string;
   /** Where nginx may write. */
@@ -56,6 +58,7 @@ function render(config: GatewayConfig): string {
     upstreams: lines([...upstreams].map(([service, address]) => `${service} ${address};`)),
     probes: lines(probes.map(([name, { probe }]) => `/${name} ${upstreamOf(name, probe)};`)),
     webhooks: lines(routes.filter(({ webhook }) => webhook).map(({ path }) => `~*^${escaped(path)} yes;`)),
+    origins: lines(config.origins.filter(isOriginPattern).map((origin) => `"~*^${originPattern(origin)}$" $http_origin;`)),
     hosts: lines(hosts.map((host) => `"~*^${escaped(host)}(:[0-9]+)?$" yes;`)),
     gateToken: `"${config.gateToken}"`,
     files,
@@ -74,6 +77,19 @@ function lines(entries: readonly string[]): string {
 
 function escaped(text: string): string {
   return text.replaceAll(/[.[\]]/g, String.raw`\$&`);
+}
+
+/** Others no browser sends; and they come from airy.yaml, which must not write nginx's configuration. */
+function isOriginPattern(text: string): boolean {
+  return text === "*" || /^[a-z][a-z0-9+.-]*:\/\/[\w.:*[\]-]+$/i.test(text);
+}
+
+function originPattern(text: string): string {
+  return text === "*"
+    ? ".+"
+    : escaped(text)
+        .replaceAll("+", String.raw`\+`)
+        .replaceAll("*", "[^/]*");
 }
 
 function servicesOf(profiles: readonly Profile[]): Record<string, { enabled: true; component: string }> {

@@ -27,6 +27,7 @@ export async function writeCoreProject(
     ...IN_CONTAINER,
     profiles: core.profiles,
     gateToken: gateTokenOf(spec),
+    origins: [...(spec.inboxUrl === undefined ? [] : [spec.inboxUrl]), ...(spec.api?.origins ?? [])],
     hosts: spec.inboxUrl === undefined ? [] : [new URL(spec.inboxUrl).hostname],
   });
   await makePrivateDir(path.join(dir, "gateway"));

@@ -1,4 +1,5 @@
 /** The same trigger many times, at a rate, and what came of it. */
+import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Triggered } from "../sources/facebook/trigger.ts";
 
@@ -18,6 +19,8 @@ export async function repeat(once: () => Promise<Triggered>, { count, rate, sign
   const underWay = new Set<Promise<void>>();
   const failures: unknown[] = [];
   const started = performance.now();
+  // Each trigger under way listens, at more than one place; Node takes more than ten listeners for a leak, and says so on stderr.
+  setMaxListeners(0, signal);
   for (let n = 0; n < count && !signal.aborted && failures.length === 0; n += 1) {
     const due = rate ? started + (n * 1_000) / rate : 0;
     const wait = due - performance.now();

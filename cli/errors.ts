@@ -414,6 +414,14 @@ export const catalogue = {
     why: (d) => `It was waiting for: ${d.waitingFor}.`,
     actions: () => ["airy status", "airy logs", "airy up --timeout 300"],
   }),
+  WAIT_TIMEOUT: entry<{ seconds: number; wanted: string; seen: string }>({
+    category: "service",
+    exit: 13,
+    retryable: true,
+    what: (d) => `${d.wanted} after ${d.seconds} s.`,
+    why: (d) => `${d.seen}`,
+    actions: () => ["airy status", "airy logs", "airy wait --timeout 600"],
+  }),
   AGENT_EXITED: entry<{ reason: string }>({
     category: "service",
     exit: 13,

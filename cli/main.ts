@@ -63,12 +63,19 @@ const edgeLog = new LogWriter(2);
 /** Why stdout does not take what is printed, once that has happened. */
 let unprinted: AiryError | null = null;
 
-/** Ends the process when its output has been written: pipes are written asynchronously. */
-function leave(code: number): void {
+/** Milliseconds that a reader of our output has, once a signal has asked us to end. */
+const READER_MS = 1_000;
+
+/** Ends the process when its output has been written, which may wait for its reader; not for ever once a signal has come. */
+function leave(code: number, signal: AbortSignal): void {
   process.exitCode = code;
+  const exit = (): never => process.exit(unprinted ? exitCode(unprinted) : code);
+  const hurry = (): void => void setTimeout(exit, READER_MS);
+  if (signal.aborted) hurry();
+  else signal.addEventListener("abort", hurry);
   const end = (): void => {
     if (unprinted) io.stderr(`${errorText(unprinted)}\n`);
-    void edgeLog.flush(1_000).then(() => process.stderr.write("", () => process.exit(unprinted ? exitCode(unprinted) : code)));
+    void edgeLog.flush(1_000).then(() => process.stderr.write("", exit));
   };
   process.stdout.write("", () => setImmediate(end));
 }
@@ -106,7 +113,7 @@ function watchProcess(command: string, out: Output, controller: AbortController,
     const bug = asAiryError(error);
     if (command !== "internal" || controller.signal.aborted) {
       out.failure(bug);
-      return leave(out.exit);
+      return leave(out.exit, controller.signal);
     }
     io.stderr(`${String(bug.details.reason)}\n`);
     controller.abort(bug);
@@ -119,13 +126,12 @@ function standSomewhere(options: object): void {
   if ("workspace" in options && typeof options.workspace === "string" && path.isAbsolute(options.workspace)) process.chdir("/");
 }
 
-async function main(argv: readonly string[]): Promise<number> {
+async function main(argv: readonly string[], controller: AbortController): Promise<number> {
   let command = argv.find((arg) => !arg.startsWith("-")) ?? "";
   // Asked for before the command line is known to be right, so that a wrong one is answered in JSON as well.
   const wantsJson = argv.includes("--json") || /^(1|true|yes|on)$/i.test(io.env.AIRY_JSON ?? "");
   let out = new Output(io, { command, json: wantsJson, stream: streams.has(command) });
   if (command === "edge") io.stderr = (text) => edgeLog.write(text);
-  const controller = new AbortController();
   watchStreams(command, (error) => controller.abort(error));
   try {
     const parsed = parse(argv, io.env, build.version);
@@ -151,4 +157,5 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 calledAs(io.env.AIRY_CALLED, Object.keys(commands));
-leave(await main(process.argv.slice(2)));
+const controller = new AbortController();
+leave(await main(process.argv.slice(2), controller), controller.signal);

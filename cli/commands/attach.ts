@@ -41,7 +41,7 @@ export async function runAttach(options: Options<"attach">, ctx: Context): Promi
     });
     left.abort();
     await following;
-    await afterDashboard(result === "interrupted" ? "quit" : result, paths, ctx);
+    await afterDashboard(result, paths, ctx);
   } finally {
     left.abort();
     over.release();

@@ -6,7 +6,7 @@ import { findAgent, type AgentRecord } from "../agent/record.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { readSecrets, readState } from "../config/state.ts";
 import type { Context } from "../context.ts";
-import { asAiryError, fail } from "../errors.ts";
+import { AiryError, asAiryError, exitCode, fail } from "../errors.ts";
 import type { AiryEvent } from "../events.ts";
 import { openInBrowser } from "../io/browser.ts";
 import { createHttpClient } from "../io/http.ts";
@@ -115,10 +115,11 @@ async function measure(agent: AgentRecord, feed: Pick<Feed<AiryEvent>, "push">, 
 
 /** What follows from how the dashboard was left. Throws AGENT_EXITED. */
 export async function afterDashboard(result: DashboardResult, paths: WorkspacePaths, ctx: Context): Promise<void> {
-  const { out } = ctx;
+  const { out, signal } = ctx;
   if (result === "stopped") return out.line(asCalled("Stopped from another terminal. airy up starts it again."));
   if (result === "ended") fail("AGENT_EXITED", { service: "agent", reason: "Its connection ended." });
   if (result === "stop")
     return runDown({ json: false, workspace: paths.root, adopt: false, restoreWebhook: false, verifyToken: undefined }, ctx);
   out.line(asCalled("Everything keeps running in the background.  back here: airy attach   stop: airy down"));
+  if (signal.reason instanceof AiryError) out.exit = exitCode(signal.reason);
 }

@@ -7,6 +7,7 @@ type Run<N extends CommandName> = (options: Options<N>, ctx: Context) => Promise
 export const load: { [N in CommandName]: () => Promise<Run<N>> } = {
   up: async () => (await import("./up.ts")).runUp,
   status: async () => (await import("./status.ts")).runStatus,
+  wait: async () => (await import("./wait.ts")).runWait,
   attach: async () => (await import("./attach.ts")).runAttach,
   down: async () => (await import("./down.ts")).runDown,
   destroy: async () => (await import("./destroy.ts")).runDestroy,

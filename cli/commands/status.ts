@@ -34,6 +34,13 @@ export async function runStatus(options: Options<"status">, ctx: Context): Promi
   out.result(status, { text: statusText(status), hint, exit: EXIT[status.state] });
 }
 
+/** How all is now, whether or not anything runs. */
+export async function statusNow(paths: WorkspacePaths, io: Io): Promise<StatusData> {
+  const agent = await findAgent(paths);
+  const live = agent && (await fetchState(agent).catch(() => null));
+  return live?.status ?? statusWithout(paths, io, agent !== null);
+}
+
 /** @param lives whether the agent process is there and only does not answer. */
 async function statusWithout(paths: WorkspacePaths, io: Io, lives: boolean): Promise<StatusData> {
   const state = await readState(paths);

@@ -59,6 +59,7 @@ export const commands = {
       },
       { name: "dry-run", kind: "flag", description: "show what would be done, and change nothing" },
       { name: "no-input", kind: "flag", description: "ask nothing; what needs an answer fails and says which flag gives it" },
+      { name: "detach-when-ready", kind: "flag", description: "watch the start, then leave; everything keeps running" },
       ui,
       workspace,
       adopt,
@@ -66,6 +67,7 @@ export const commands = {
     examples: [
       ["airy up --sandbox", "try everything on this machine, without a Facebook app"],
       ["airy up", "use the Facebook app named in airy.yaml or in FACEBOOK_APP_ID and FACEBOOK_APP_SECRET"],
+      ["airy up --detach-when-ready", "watch the start; the prompt comes back when all is ready"],
       ["airy up --yes --json", "in scripts: NDJSON on stdout, no questions, an exit code that says what went wrong"],
     ],
     scripts: [
@@ -79,6 +81,27 @@ export const commands = {
     options: [json, workspace],
     examples: [["airy status --json", "the same for programs"]],
     scripts: [["airy status --json | jq -r .data.tunnel.url", "the public URL"]],
+  },
+  wait: {
+    summary: "Wait until everything, or one service, is ready or down (exit 0), or the time is up (exit 13)",
+    arguments: [{ name: "service", description: "name of the service, as airy status shows it (default: all of them)" }],
+    options: [
+      {
+        name: "for",
+        kind: "text",
+        value: "STATE",
+        choices: ["ready", "healthy", "down"],
+        description: "ready: services, tunnel and webhook; healthy: the services; down: nothing runs (default: ready)",
+      },
+      { name: "timeout", kind: "seconds", value: "SECONDS", description: "how long to wait (default: 120)" },
+      json,
+      workspace,
+    ],
+    examples: [
+      ["airy wait", "in a script beside airy up: go on when messages can come through"],
+      ["airy wait platform --for healthy --timeout 30", "one service"],
+      ["airy wait --for down", "after airy down in another terminal"],
+    ],
   },
   attach: {
     summary: "Show the dashboard of what runs, also in a second terminal",

@@ -127,6 +127,7 @@ async function runInteractive(options: Options<"up">, ctx: Context, paths: Works
   const result = await runDashboard({
     events: feed.events,
     mode: "start",
+    untilReady: options.detachWhenReady,
     publicPaths: ["/facebook"],
     deck: deckOf(paths, ctx),
     stdin: io.stdin,

@@ -11,6 +11,8 @@ export interface DashboardOptions {
   events: AsyncIterable<AiryEvent>;
   /** `start`: show progress until a `ready` event. `attached`: everything runs already; the first event should be `ready`. */
   mode: "start" | "attached";
+  /** Leaves as soon as a `ready` event arrives, as if the user had quit. */
+  untilReady?: boolean;
   /** Path prefixes that the tunnel exposes; empty means all. Shown as what is public. */
   publicPaths: readonly string[];
   stdin: NodeJS.ReadStream;

@@ -33,7 +33,7 @@ export function keysOf(view: View, ui: Ui, deck: Deck, glyphs: Glyphs): Key[] {
     { key: "?", word: "help", what: "show or hide this help" },
     (ui.detail !== null || ui.help) && { key: "Esc", word: "back", what: "close what is open; clear the filter" },
     { key: "Tab", word: "pane", what: "next pane; 1, 2 and 3 go to services, requests, logs" },
-    { key: `${glyphs.up}${glyphs.down}`, word: "move", what: "move or scroll; Page Up and Page Down by a page, End to the newest" },
+    { key: `${glyphs.up}${glyphs.down}`, word: "move", what: "move or scroll; Page Up and Page Down by a page, Home and End to the ends" },
     { key: glyphs.enter, word: "open", what: "of a request its details, of a service its log" },
     view.tunnel?.url !== undefined &&
       view.tunnel?.url !== null && { key: "c", word: "copy URL", what: "put the public URL on the clipboard" },

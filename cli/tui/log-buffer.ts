@@ -31,19 +31,33 @@ export class LogBuffer {
   /**
    * The last `count` of the lines that match, after leaving out `skip` newer ones; oldest first.
    * @param services empty: all. @param text what a line has to contain, in any case.
+   * @param until of all lines that ever came only the first so many; null: all.
    */
-  window(services: readonly string[], text: string, skip: number, count: number): LogLine[] {
-    const wanted = text.toLowerCase();
+  window(services: readonly string[], text: string, skip: number, count: number, until: number | null = null): LogLine[] {
     const found: LogLine[] = [];
     let left = skip;
-    for (let back = 1; back <= this.#ring.length && found.length < count; back++) {
-      const line = this.#ring[(this.#next - back + 2 * this.#ring.length) % this.#ring.length];
-      if (!line || (services.length > 0 && !services.includes(line.service))) continue;
-      if (wanted !== "" && !line.line.toLowerCase().includes(wanted)) continue;
+    for (const line of this.#newestFirst(services, text, until)) {
+      if (found.length >= count) break;
       if (left > 0) left -= 1;
       else found.push(line);
     }
     return found.reverse();
+  }
+
+  /** How many of the kept lines match. */
+  count(services: readonly string[], text: string, until: number | null): number {
+    let count = 0;
+    for (const _ of this.#newestFirst(services, text, until)) count += 1;
+    return count;
+  }
+
+  *#newestFirst(services: readonly string[], text: string, until: number | null): Generator<LogLine> {
+    const wanted = text.toLowerCase();
+    for (let back = 1 + (until === null ? 0 : this.total - until); back <= this.#ring.length; back++) {
+      const line = this.#ring[(this.#next - back + 2 * this.#ring.length) % this.#ring.length];
+      if (!line || (services.length > 0 && !services.includes(line.service))) continue;
+      if (wanted === "" || line.line.toLowerCase().includes(wanted)) yield line;
+    }
   }
 
   /** The newest line of a service. */

@@ -6,8 +6,9 @@
  */
 import { toAscii } from "./text.ts";
 
-const enterScreen = "\u001B[?1049h\u001B[2J\u001B[H\u001B[?25l\u001B[?7l";
-const leaveScreen = "\u001B[?7h\u001B[?25h\u001B[?1049l";
+/** With what is pasted marked, which `keypress.ts` looks for: https://invisible-island.net/xterm/xterm-paste64.html. */
+const enterScreen = "\u001B[?1049h\u001B[2J\u001B[H\u001B[?25l\u001B[?7l\u001B[?2004h";
+const leaveScreen = "\u001B[?2004l\u001B[?7h\u001B[?25h\u001B[?1049l";
 /** Where the cursor rests: a terminal that gets lower then drops rows below it, instead of scrolling the top rows away. */
 const homeCursor = "\u001B[H";
 const clearScreen = "\u001B[2J";
@@ -50,9 +51,9 @@ export class Painter {
     this.#entered = false;
     if (this.#timer) clearTimeout(this.#timer);
     this.#stdout.off("drain", this.#drained);
-    // What is written last has to arrive before the process ends; a terminal that does not read must not keep it from ending.
-    if (!this.#stdout.writableNeedDrain) setBlocking(this.#stdout, true);
+    // Tried at once. A terminal that does not read gets it when it does, and must not keep the process from ending.
     this.#stdout.write(leaveScreen);
+    if (this.#stdout.writableLength === 0) setBlocking(this.#stdout, true);
   }
 
   /** The screen may show anything now (it was resized); the next frame is painted whole. */

@@ -27,6 +27,7 @@ export async function show(options: DashboardOptions): Promise<DashboardResult> 
     store.push(event);
     const { phase } = store.view;
     if (phase === "failed" || phase === "stopped") settle(phase);
+    if (phase === "dashboard" && options.untilReady) settle("quit");
   };
   const resized = () => {
     painter.invalidate();

@@ -31,6 +31,7 @@ export class Store {
   /** 0: the first frame with something in it need not wait. */
   #publishedAt = 0;
   #logsShown = true;
+  #closed = false;
 
   constructor(mode: "start" | "attached", size: () => { columns: number; rows: number }) {
     this.#view = initialView(mode);
@@ -71,13 +72,16 @@ export class Store {
     this.#schedule(0);
   }
 
+  /** What comes afterwards, such as a log line that was on its way, changes nothing. */
   close(): void {
+    this.#closed = true;
     if (this.#timer) clearTimeout(this.#timer);
     this.#timer = null;
     this.#listeners.clear();
   }
 
   #schedule(pause: number): void {
+    if (this.#closed) return;
     const due = Math.max(Date.now() + pause, this.#publishedAt + frameMs);
     if (this.#timer !== null && this.#due <= due) return;
     if (this.#timer) clearTimeout(this.#timer);

@@ -26,6 +26,8 @@ export interface Ui {
   /** Lines that the open details, or the logs, are scrolled: from the top, or from the newest line. */
   detailScroll: number;
   logScroll: number;
+  /** How many log lines had come when they were scrolled away from the newest: later ones are not shown. null: they are. */
+  logsUntil: number | null;
   help: boolean;
   /** Asked whether everything is to be stopped. */
   stopping: boolean;
@@ -43,6 +45,7 @@ export const initialUi: Ui = {
   detail: null,
   detailScroll: 0,
   logScroll: 0,
+  logsUntil: null,
   help: false,
   stopping: false,
   message: null,
@@ -50,9 +53,11 @@ export const initialUi: Ui = {
 
 export type UiAction =
   | { type: "pane"; pane: Pane }
-  /** Moves in the list, or scrolls, by so many rows; `ids` are those of the list as it is shown. */
-  | { type: "move"; by: number; ids: readonly string[] }
-  | { type: "end" }
+  /**
+   * Moves in the list, or scrolls, by so many rows; `ids` are those of the list as it is shown, `limit` is how far can be scrolled, `total`
+   * how many log lines have come.
+   */
+  | { type: "move"; by: number; ids: readonly string[]; limit: number; total: number }
   | { type: "open"; id: string }
   | { type: "close" }
   /** Adds a service to those whose logs are shown, or takes it away. */
@@ -69,19 +74,17 @@ export function reduceUi(ui: Ui, action: UiAction): Ui {
     case "pane":
       return { ...ui, pane: action.pane, detail: action.pane === "requests" ? ui.detail : null };
     case "move":
-      return move(ui, action.by, action.ids);
-    case "end":
-      return { ...ui, logScroll: 0, detailScroll: 0, request: ui.pane === "requests" ? null : ui.request };
+      return move(ui, action);
     case "open":
       return { ...ui, detail: action.id, detailScroll: 0 };
     case "close":
       return close(ui);
     case "toggle": {
       const shown = ui.shown.includes(action.service) ? ui.shown.filter((name) => name !== action.service) : [...ui.shown, action.service];
-      return { ...ui, shown, logScroll: 0 };
+      return { ...ui, shown, ...newestLogs };
     }
     case "only":
-      return { ...ui, shown: action.services, pane: "logs", logScroll: 0 };
+      return { ...ui, shown: action.services, pane: "logs", detail: null, ...newestLogs };
     case "type":
       return { ...typed(ui, action.what, action.text), typing: { what: action.what, text: action.text } };
     case "typed":
@@ -99,12 +102,18 @@ export function reduceUi(ui: Ui, action: UiAction): Ui {
 function typed(ui: Ui, what: "filter" | "trigger", text: string): Ui {
   if (what !== "filter") return ui;
   const of = ui.pane === "requests" ? "requests" : "logs";
-  return { ...ui, filter: { ...ui.filter, [of]: text }, logScroll: 0 };
+  return { ...ui, filter: { ...ui.filter, [of]: text }, ...newestLogs };
 }
 
-function move(ui: Ui, by: number, ids: readonly string[]): Ui {
-  if (ui.detail !== null) return { ...ui, detailScroll: Math.max(0, ui.detailScroll + by) };
-  if (ui.pane === "logs") return { ...ui, logScroll: Math.max(0, ui.logScroll - by) };
+const newestLogs = { logScroll: 0, logsUntil: null };
+
+function move(ui: Ui, { by, ids, limit, total }: Extract<UiAction, { type: "move" }>): Ui {
+  const within = (scroll: number) => Math.min(limit, Math.max(0, scroll));
+  if (ui.detail !== null) return { ...ui, detailScroll: within(ui.detailScroll + by) };
+  if (ui.pane === "logs") {
+    const logScroll = within(ui.logScroll - by);
+    return { ...ui, logScroll, logsUntil: logScroll === 0 ? null : (ui.logsUntil ?? total) };
+  }
   const chosen = ui.pane === "services" ? ui.service : ui.request;
   const at = Math.max(0, chosen === null ? 0 : ids.indexOf(chosen));
   const next = ids[Math.min(ids.length - 1, Math.max(0, at + by))] ?? null;
@@ -121,5 +130,5 @@ function close(ui: Ui): Ui {
   if (ui.detail !== null) return { ...ui, detail: null, detailScroll: 0 };
   const of = ui.pane === "requests" ? "requests" : "logs";
   if (ui.filter[of] !== "") return { ...ui, filter: { ...ui.filter, [of]: "" } };
-  return { ...ui, logScroll: 0, shown: [], request: null };
+  return { ...ui, ...newestLogs, shown: [], request: null };
 }

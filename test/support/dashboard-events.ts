@@ -1,7 +1,7 @@
 /** Scripted event streams for tests of the terminal interface. */
 import type { AiryEventBody, RequestRecord, ServiceStatus, StatusData, TunnelStatus } from "../../cli/events.ts";
 
-export type Scenario = "starting" | "ready" | "busy" | "waiting" | "failed" | "stopped" | "throw" | "crash" | "exit" | "ended";
+export type Scenario = "starting" | "ready" | "busy" | "waiting" | "failed" | "stopped" | "throw" | "crash" | "exit" | "ended" | "flood";
 
 export interface Script {
   events: AiryEventBody[];
@@ -104,6 +104,7 @@ export function scenario(name: Scenario): Script {
     case "ready":
       return { events: [...starting, ...rest], end: "hang" };
     case "busy":
+    case "flood":
       return { events: [...starting, ...rest, ...requests], end: "hang" };
     case "waiting":
       return {

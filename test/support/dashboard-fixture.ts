@@ -3,6 +3,7 @@
  * Usage: dashboard-fixture <scenario> <mode> [pace in ms between events]
  */
 import { runDashboard } from "../../cli/tui/app.tsx";
+import type { Deck } from "../../cli/tui/deck.ts";
 import { canRender } from "../../cli/tui/terminal.ts";
 import { type Scenario, scenario } from "./dashboard-events.ts";
 
@@ -20,6 +21,43 @@ async function* play() {
   if (script.end !== "return") await new Promise(() => setInterval(() => {}, 60_000).unref());
 }
 
+/** What would be done, as words; the logs of a service that dies after its first lines. */
+const deck: Deck = {
+  async *logs() {
+    for (let i = 0; i < 60; i++) yield { service: i % 2 ? "platform" : "postgres", at: new Date().toISOString(), line: `line ${i}` };
+    if (name === "flood") yield* flood();
+    await new Promise(() => {});
+  },
+  open: async () => "opened the inbox",
+  trigger: async (text) => `wrote ${text}`,
+  replay: async (id) => `replayed ${id}`,
+  restart: async (service) => `restarted ${service}`,
+  request: async (id) => ({
+    requestHeaders: [["content-type", "application/json"]],
+    requestBody: JSON.stringify({ object: "page", id }),
+    responseHeaders: [],
+    responseBody: "ok",
+  }),
+};
+
+/** A million lines and a control sequence that never ends, and by how much the process has grown after them. */
+async function* flood() {
+  const line = (text: string) => ({ service: "platform", at: null, line: text });
+  const rss = async () => {
+    for (let i = 0; i < 4; i++) await new Promise((resolve) => setTimeout(resolve, 100)).then(() => globalThis.gc?.());
+    return process.memoryUsage().rss;
+  };
+  for (let i = 0; i < 50_000; i++) yield line(`warm ${i} ${"y".repeat(200)}`);
+  const before = await rss();
+  for (let i = 0; i < 1_000_000; i++) {
+    yield line(`line ${i} ${"x".repeat(i % 200)}`);
+    // Frames and keys have their turn.
+    if (i % 10_000 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  yield line(`\u001B]0;${"z".repeat(100_000_000)}`);
+  yield line(`grown by ${Math.round(((await rss()) - before) / 1_000_000)} MB`);
+}
+
 if (!canRender(process.stdin, process.stdout, process.env)) {
   process.stdout.write("PLAIN\n");
   process.exit(0);
@@ -32,6 +70,7 @@ try {
     events: play(),
     mode: mode === "attached" ? "attached" : "start",
     publicPaths: ["/facebook"],
+    deck,
     stdin: process.stdin,
     stdout: process.stdout,
     env: process.env,

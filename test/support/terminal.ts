@@ -61,6 +61,8 @@ export interface TerminalProgram {
   alternateScreen(): boolean;
   write(keys: string): void;
   resize(columns: number, rows: number): void;
+  /** The terminal reads no more. */
+  stopReading(): void;
   kill(signal: string): void;
   /** Resolves when the screen satisfies the condition; rejects with what it shows instead. */
   until(condition: (screen: string) => boolean, timeoutMs?: number): Promise<void>;
@@ -72,16 +74,17 @@ export async function startInTerminal(
   pty: Pty,
   file: string,
   args: string[],
-  options: { columns: number; rows: number; env?: Record<string, string> },
+  options: { columns: number; rows: number; env?: Record<string, string>; cwd?: string; node?: string[] },
 ): Promise<TerminalProgram> {
   const { Terminal } = (await import("@xterm/headless")).default;
   const terminal = new Terminal({ cols: options.columns, rows: options.rows, scrollback: 1000, allowProposedApi: true });
   let raw = "";
   let hidden = false;
   let changed: () => void = () => {};
-  const child = pty.spawn(process.execPath, [file, ...args], {
+  const child = pty.spawn(process.execPath, [...(options.node ?? []), file, ...args], {
     cols: options.columns,
     rows: options.rows,
+    ...(options.cwd && { cwd: options.cwd }),
     // node-pty sets TERM to this.
     name: options.env?.["TERM"] ?? "xterm-256color",
     env: { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), LANG: "C.UTF-8", TZ: "UTC", ...options.env },
@@ -114,6 +117,7 @@ export async function startInTerminal(
       terminal.resize(columns, rows);
       child.resize(columns, rows);
     },
+    stopReading: () => child.pause(),
     kill: (signal) => {
       if (!over) child.kill(signal);
     },

@@ -6,10 +6,10 @@
  *   y yes   n no
  * ```
  */
-import { Box, Text, useInput } from "ink";
+import { Box, Text } from "ink";
 import { useEffect, useState } from "react";
+import { isInterrupt, useKeys } from "../keypress.ts";
 import { printable } from "../text.ts";
-import { isInterrupt } from "./dashboard-app.tsx";
 import { Toned } from "./row.tsx";
 
 export interface ConfirmQuestion {
@@ -28,7 +28,7 @@ interface ConfirmPromptProps {
 
 export function ConfirmPrompt({ question, onAnswer, onInterrupt }: ConfirmPromptProps) {
   const [answer, setAnswer] = useState<boolean | null>(null);
-  useInput((input, key) => {
+  useKeys((input, key) => {
     if (isInterrupt(input, key)) return onInterrupt();
     if (answer !== null) return;
     if (input === "y" || input === "Y") setAnswer(true);

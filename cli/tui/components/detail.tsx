@@ -17,7 +17,7 @@ interface Line {
 }
 
 /** What is known of it; `detail` is null while it is asked for, "gone" when it is not kept, "none" when bodies are not. */
-function detailLines(request: RequestRecord, detail: RequestDetail | null | "gone" | "none"): Line[] {
+export function detailLines(request: RequestRecord, detail: RequestDetail | null | "gone" | "none"): Line[] {
   const facts = [
     { tone: "plain", text: `${request.at}  id ${request.id}` },
     {

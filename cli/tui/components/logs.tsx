@@ -18,10 +18,11 @@ const serviceTones = ["ok", "link", "warn", "strong"] as const;
 
 export function Logs({ logs, ui, width, height }: LogsProps) {
   const { now, glyphs } = useFrame();
-  const lines = logs.window(ui.shown, ui.filter.logs, ui.logScroll, height - 1);
+  const lines = logs.window(ui.shown, ui.filter.logs, ui.logScroll, height - 1, ui.logsUntil);
   const whose = ui.shown.length === 0 ? "all services" : ui.shown.join(", ");
   const filter = ui.filter.logs === "" ? "" : ` with "${printable(ui.filter.logs)}"`;
-  const back = ui.logScroll > 0 ? `, ${ui.logScroll} lines back` : "";
+  const newer = ui.logsUntil === null ? 0 : logs.total - ui.logsUntil;
+  const back = ui.logScroll > 0 ? `, ${ui.logScroll} lines back${newer > 0 ? `, ${newer} new` : ""}` : "";
   const nameWidth = Math.min(10, Math.max(5, ...lines.map((line) => line.service.length)));
   return (
     <Pane title="3 Logs" note={`of ${whose}${filter}${back}`} focused={ui.pane === "logs"} width={width} height={height}>

@@ -1,10 +1,9 @@
 /** The start with its keys: show logs, keep waiting, stop. */
-import { useInput } from "ink";
 import { useState } from "react";
 import { useFrame } from "../frame.ts";
+import { isInterrupt, useKeys } from "../keypress.ts";
 import type { LogBuffer } from "../log-buffer.ts";
 import type { View } from "../state.ts";
-import { isInterrupt } from "./dashboard-app.tsx";
 import { isAsking, Start } from "./start.tsx";
 
 interface StartAppProps {
@@ -18,7 +17,7 @@ export function StartApp({ view, logs, canShowLogs, onInterrupt }: StartAppProps
   const { now } = useFrame();
   const [showLogs, setShowLogs] = useState(false);
   const [waitingSince, setWaitingSince] = useState<number | null>(null);
-  useInput((input, key) => {
+  useKeys((input, key) => {
     if (isInterrupt(input, key)) onInterrupt();
     else if (input === "l" && canShowLogs) setShowLogs(!showLogs);
     else if (input === "k" && isAsking(view, waitingSince, now)) setWaitingSince(now);

@@ -8,8 +8,8 @@
 import { Box, Text, useInput } from "ink";
 import { useEffect, useRef, useState } from "react";
 import { useFrame } from "../frame.ts";
+import { isInterrupt } from "../keypress.ts";
 import { printable } from "../text.ts";
-import { isInterrupt } from "./dashboard-app.tsx";
 import { Mark } from "./mark.tsx";
 import { Toned } from "./row.tsx";
 

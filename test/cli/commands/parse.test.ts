@@ -26,6 +26,7 @@ describe("a command line", () => {
         port: 4300,
         replaceWebhook: false,
         timeout: 5,
+        detachWhenReady: false,
         dryRun: false,
         noInput: false,
         workspace: undefined,

@@ -36,7 +36,7 @@ describe.skipIf(pty === null)("in a real terminal", () => {
 
   async function start(
     args: string[],
-    options: { columns?: number; rows?: number; env?: Record<string, string> } = {},
+    options: { columns?: number; rows?: number; env?: Record<string, string>; node?: string[] } = {},
   ): Promise<TerminalProgram> {
     const program = await startInTerminal(pty!, bundle.file, args, { columns: 80, rows: 24, ...options });
     running.push(program);
@@ -145,6 +145,55 @@ describe.skipIf(pty === null)("in a real terminal", () => {
     program.write("q");
     await program.exit;
   });
+
+  it("each key does what the bar says, also when several are typed at once", async () => {
+    const program = await start(["busy"], { columns: 110, rows: 25 });
+    const shows = (text: string) => program.until((screen) => screen.includes(text));
+    await shows("q quit");
+    const typed: [keys: string, shown: string][] = [
+      ["c", "Sent to the clipboard"],
+      ["r", "replayed r25"],
+      ["jr", "replayed r24"],
+      ["o", "opened the inbox"],
+      ["tand\r", "wrote Hello!and"],
+      ["1js", "restarted platform"],
+      ["\r", "3 Logs of platform"],
+      ["l/line 7\r", 'of all services with "line 7"'],
+      ["\u001B", "line 59"],
+      ["\u001B[H", "lines back"],
+      ["\u001B[F2", "›2 Requests"],
+      ["\r", "Request headers"],
+      ["\u001B[B\u001B[B", "line 3 of"],
+      ["\u001B[F", "ok"],
+      ["\u001B?", "›Help"],
+      ["?\t", "›3 Logs"],
+      ["\t\t", "›2 Requests"],
+      ["\u001B[200~xy\u001B[201~x", "Stop everything?"],
+      ["n", "all keeps running after q"],
+    ];
+    for (const [keys, shown] of typed) {
+      program.write(keys);
+      await shows(shown).catch((error: Error) => expect.fail(`after ${JSON.stringify(keys)}: ${shown}: ${error.message}`));
+    }
+    program.write("xy");
+    await program.exit;
+    expect(program.raw()).toContain(`\u001B]52;c;${Buffer.from("http://abcdefghij.tunnel.localhost:4280/facebook").toString("base64")}`);
+    expectRestored(program);
+    expect(program.scrollback().join("\n")).toContain("RESULT stop");
+  });
+
+  it("a million log lines and a control sequence without an end leave 20 MB at most, and keys work meanwhile", async () => {
+    const program = await start(["flood"], { columns: 120, rows: 40, node: ["--expose-gc"] });
+    await program.until((screen) => screen.includes("q quit"));
+    program.write("?");
+    await program.until((screen) => screen.includes("Help"), 60_000);
+    program.write("?");
+    await program.until((screen) => screen.includes("grown by"), 120_000);
+    expect(Number(/grown by (-?\d+) MB/.exec(program.screen().join("\n"))?.[1])).toBeLessThanOrEqual(20);
+    program.write("q");
+    await program.exit;
+    expectRestored(program);
+  }, 200_000);
 
   it("has no colour with NO_COLOR, and no glyph outside ASCII without UTF-8", async () => {
     const program = await start(["busy"], { env: { NO_COLOR: "1", LANG: "C" } });

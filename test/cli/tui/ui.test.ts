@@ -14,15 +14,16 @@ describe("moving", () => {
     ["to the top, where the newest is followed", { request: "b" }, -1_000_000, { request: null }],
     ["from a request that is gone", { request: "z" }, 1, { request: "b" }],
     ["among services", { pane: "services" }, 1, { service: "b" }],
-    ["back in the logs", { pane: "logs" }, -3, { logScroll: 3 }],
-    ["not beyond the newest line", { pane: "logs", logScroll: 2 }, 5, { logScroll: 0 }],
-    ["in open details", { detail: "b" }, 4, { detailScroll: 4 }],
+    ["back in the logs, where they stay as they are", { pane: "logs" }, -3, { logScroll: 3, logsUntil: 30 }],
+    ["not beyond the oldest line", { pane: "logs", logsUntil: 20 }, -1_000_000, { logScroll: 10, logsUntil: 20 }],
+    ["to the newest line, which is followed again", { pane: "logs", logScroll: 2, logsUntil: 20 }, 5, { logScroll: 0, logsUntil: null }],
+    ["in open details, not beyond their end", { detail: "b" }, 40, { detailScroll: 10 }],
   ])("%s", (_, from, by, expected) => {
-    expect(play([{ type: "move", by, ids }], from)).toMatchObject(expected);
+    expect(play([{ type: "move", by, ids, limit: 10, total: 30 }], from)).toMatchObject(expected);
   });
 
   it("in an empty list changes nothing", () => {
-    expect(play([{ type: "move", by: 1, ids: [] }])).toMatchObject({ request: null });
+    expect(play([{ type: "move", by: 1, ids: [], limit: 0, total: 0 }])).toMatchObject({ request: null });
   });
 });
 

@@ -102,6 +102,12 @@ export const commands = {
       ["airy wait platform --for healthy --timeout 30", "one service"],
       ["airy wait --for down", "after airy down in another terminal"],
     ],
+    scripts: [
+      [
+        "airy wait --timeout 300 --json",
+        "data.waitedMs is how long it took; 13: the time is up, and error.details.seen says how it was then",
+      ],
+    ],
   },
   attach: {
     summary: "Show the dashboard of what runs, also in a second terminal",

@@ -9,7 +9,6 @@ import { useFrame } from "../frame.ts";
 import { isInterrupt, useKeys } from "../keypress.ts";
 import { layoutOf } from "../layout.ts";
 import type { LogBuffer } from "../log-buffer.ts";
-import type { View } from "../state.ts";
 import { initialUi, reduceUi, type UiAction } from "../ui.ts";
 import { Dashboard } from "./dashboard.tsx";
 import { detailLines } from "./detail.tsx";

@@ -120,8 +120,8 @@ export async function connect(work: WorkContext): Promise<Outcome> {
   if (!spec.sandbox) return { state: "skipped" };
   const { page } = spec.sandbox;
   if (spec.core) {
-    const graphUrl = spec.facebook?.graphUrl ?? "";
-    await subscribeStandInPage({ http: work.http, graphUrl, pageId: page.id, pageToken: page.token, signal: work.signal });
+    const { graphUrl = "", graphVersion } = spec.facebook ?? {};
+    await subscribeStandInPage({ http: work.http, graphUrl, graphVersion, pageId: page.id, pageToken: page.token, signal: work.signal });
     return { detail: `${page.name} is subscribed; Airy Core itself connects only pages of Facebook's` };
   }
   const platformUrl = `http://127.0.0.1:${spec.ports.platform}`;

@@ -194,7 +194,7 @@ export function settingsOf(workspace: string, decision: Decision, provisions: Pr
       },
       ...(decision.core && { core: withUrl(decision.core, decision, identity) }),
       api: decision.api,
-      facebook: sandbox ? standIn(secrets, ports.facebook) : facebook,
+      facebook: sandbox ? standIn(secrets, ports.facebook, graphVersion) : facebook,
       ...(decision.inboxUrl !== null && { inboxUrl: decision.inboxUrl }),
       sandbox:
         sandbox && own
@@ -261,8 +261,9 @@ async function check(input: PreflightInput, agent: AgentRecord | null, emit: Emi
 }
 
 /** Facebook's part is played by the stand-in; its address is the one on this machine, containers have their own way. */
-function standIn(secrets: Secrets, port: number): PlatformSpec["facebook"] {
-  return { appId: secrets.sandbox.appId, appSecret: secrets.sandbox.appSecret, graphUrl: `http://127.0.0.1:${port}` };
+function standIn({ sandbox }: Secrets, port: number, graphVersion: string | undefined): PlatformSpec["facebook"] {
+  const { appId, appSecret } = sandbox;
+  return { appId, appSecret, graphUrl: `http://127.0.0.1:${port}`, ...(graphVersion && { graphVersion }) };
 }
 
 async function runs(platform: Platform, workspace: string): Promise<boolean> {

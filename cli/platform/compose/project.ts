@@ -114,6 +114,7 @@ function configsOf(spec: PlatformSpec): Configs {
       appSecret: spec.facebook.appSecret,
       verifyToken: secrets.verifyToken,
       graphUrl: sandbox ? `http://facebook:${ports.facebook}` : spec.facebook.graphUrl,
+      graphVersion: spec.facebook.graphVersion,
     },
   };
   if (!sandbox) return { platform };

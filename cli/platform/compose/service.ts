@@ -21,7 +21,15 @@ const schemas = {
     secret: z.string().optional(),
     retentionDays: z.int().optional(),
     workspace: z.string().optional(),
-    facebook: z.object({ appId: z.string(), appSecret: z.string(), verifyToken: z.string(), graphUrl: z.string() }).nullable(),
+    facebook: z
+      .object({
+        appId: z.string(),
+        appSecret: z.string(),
+        verifyToken: z.string(),
+        graphUrl: z.string(),
+        graphVersion: z.string().optional(),
+      })
+      .nullable(),
   }),
   edge: z.strictObject({
     domain: z.string(),

@@ -31,12 +31,17 @@ const TIMEOUT_MS = 20_000;
  * FB_CONNECT_FAILED.
  */
 export async function subscribeStandInPage(
-  connect: Pick<ConnectPage, "http" | "pageId" | "pageToken" | "signal"> & { graphUrl: string },
+  connect: Pick<ConnectPage, "http" | "pageId" | "pageToken" | "signal"> & { graphUrl: string; graphVersion?: string | undefined },
 ): Promise<void> {
-  const { pageId, pageToken } = connect;
-  const query = new URLSearchParams({ subscribed_fields: PAGE_FIELDS.join(","), access_token: pageToken });
-  const url = `${connect.graphUrl}/${GRAPH_VERSION}/${pageId}/subscribed_apps?${query}`;
-  const { status } = await connect.http({ method: "POST", url, timeoutMs: TIMEOUT_MS, ...(connect.signal && { signal: connect.signal }) });
+  const { pageId, pageToken, graphUrl, graphVersion = GRAPH_VERSION } = connect;
+  const { status } = await connect.http({
+    method: "POST",
+    url: `${graphUrl}/${graphVersion}/${pageId}/subscribed_apps`,
+    headers: { authorization: `Bearer ${pageToken}`, "content-type": "application/x-www-form-urlencoded" },
+    body: new URLSearchParams({ subscribed_fields: PAGE_FIELDS.join(",") }).toString(),
+    timeoutMs: TIMEOUT_MS,
+    ...(connect.signal && { signal: connect.signal }),
+  });
   if (status !== 200) fail("FB_CONNECT_FAILED", { pageId, status, message: null });
 }
 

@@ -72,6 +72,8 @@ export interface FacebookConfig {
   verifyToken: string;
   /** Base of the Graph API without version, e.g. `https://graph.facebook.com`. */
   graphUrl: string;
+  /** Default: the pinned one. */
+  graphVersion?: string | undefined;
 }
 
 export interface RunningPlatform {
@@ -115,7 +117,7 @@ export async function startPlatform(config: PlatformConfig): Promise<RunningPlat
     const events = createEvents((json) => broker.publish(json));
     const count = createConversationCount(database);
     const kinds = createKinds(log);
-    const graph = facebook ? createGraphClient(facebook.graphUrl, facebook.appSecret) : null;
+    const graph = facebook ? createGraphClient(facebook) : null;
     let outbox: Outbox | undefined;
     const inbound = createInbound({
       database,

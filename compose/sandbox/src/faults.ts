@@ -142,6 +142,7 @@ export const presets: Record<string, Preset> = {
   "send-owner": { about: "10/2018300", make: () => sendErrors.otherOwner(false) },
   "send-owner-instagram": { about: "100/2534037", make: () => sendErrors.otherOwner(true) },
   "send-restricted": error(10, "(#10) This Page is temporarily restricted from sending messages.", { subcode: 1893063 }),
+  "send-refused": error(200, "(#200) Requires pages_messaging permission to manage the object", { status: 403 }),
   "send-fetch": error(100, "(#100) Failed to fetch the file from the url", { subcode: 2018008 }),
 };
 

@@ -90,14 +90,34 @@ export interface GraphClient {
   pages(userToken: string): Promise<{ id: string; name: string; imageUrl: string | null }[]>;
 }
 
-/** @param graphUrl base without version, e.g. `https://graph.facebook.com`. */
-export function createGraphClient(graphUrl: string, appSecret: string): GraphClient {
-  const base = `${graphUrl.replace(/\/+$/, "")}/${GRAPH_VERSION}`;
+export interface GraphConfig {
+  /** Base without version, e.g. `https://graph.facebook.com`. */
+  graphUrl: string;
+  /** In place of the pinned one, e.g. `v25.0`. */
+  graphVersion?: string | undefined;
+  appSecret: string;
+}
+
+export function createGraphClient({ graphUrl, graphVersion = GRAPH_VERSION, appSecret }: GraphConfig): GraphClient {
+  const base = `${graphUrl.replace(/\/+$/, "")}/${graphVersion}`;
+  /** The time in a proof is of no use where the clocks differ: then it is left out. */
+  let timed = true;
+
+  function send(path: string, token: string, query: Record<string, string>, body?: unknown, signal?: AbortSignal): Promise<unknown> {
+    const time = timed ? Math.floor(Date.now() / 1_000) : undefined;
+    const proof = { appsecret_proof: appSecretProof(appSecret, token, time), ...(time !== undefined && { appsecret_time: String(time) }) };
+    return fetchJson(`${base}${path}?${new URLSearchParams({ ...query, ...proof })}`, token, body, signal);
+  }
 
   /** GET without a body, else POST. Where an app demands proof, every call needs it; elsewhere it does no harm. */
-  function call(path: string, token: string, query: Record<string, string>, body?: unknown, signal?: AbortSignal): Promise<unknown> {
-    const search = new URLSearchParams({ ...query, appsecret_proof: appSecretProof(appSecret, token) });
-    return fetchJson(`${base}${path}?${search}`, token, body, signal);
+  async function call(path: string, token: string, query: Record<string, string>, body?: unknown, signal?: AbortSignal): Promise<unknown> {
+    try {
+      return await send(path, token, query, body, signal);
+    } catch (error) {
+      if (!timed || !(error instanceof GraphFailure) || error.code !== 100 || !error.message.includes("appsecret_proof")) throw error;
+      timed = false;
+      return send(path, token, query, body, signal);
+    }
   }
 
   const subscribe = (pageToken: string) => call("/me/subscribed_apps", pageToken, {}, { subscribed_fields: PAGE_FIELDS.join(",") });

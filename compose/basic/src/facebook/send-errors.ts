@@ -4,6 +4,9 @@ import type { GraphFailure } from "./graph.ts";
 const outsideWindow = new Set([2_018_278, 2_534_022, 2_018_065]);
 const personGone = new Set([2_018_108, 1_545_041]);
 const unknownPerson = new Set([2_018_001, 2_534_014]);
+const otherOwner = new Set([2_018_300, 2_534_037]);
+const RESTRICTED = 1_893_063;
+const NO_ROLE = 2_018_028;
 
 /** Facebook's own sentence first, then what can be done. */
 export function explain(failure: GraphFailure): string {
@@ -18,10 +21,18 @@ function adviceFor({ code, subcode = 0, transient, deadToken }: GraphFailure): s
       "or answer in the page's own inbox at Facebook; with the permission Human Agent, an app may answer for 7 days"
     );
   }
-  if (personGone.has(subcode)) return "the person blocked the page or cannot be reached any more";
+  if (otherOwner.has(subcode)) {
+    return "another app has the conversation: answer there, or make this one the page's primary receiver (page settings > Advanced messaging)";
+  }
+  if (code === 368 || subcode === RESTRICTED)
+    return "Facebook has restricted the page for its policies: look into the page's Support Inbox; repeating it does not help";
+  if (code === 551 || personGone.has(subcode)) return "the person blocked the page or cannot be reached any more";
   if (unknownPerson.has(subcode)) return "this person never wrote to this page, or their account is gone";
-  if (code === 200 && subcode === 2_018_028) return "while the app is not live, only people with a role in it can be answered";
+  if (subcode === NO_ROLE) return "while the app is not live, only people with a role in it can be answered";
   if (deadToken) return "connect the page again with a new token";
+  if (code === 3 || code === 10 || (code !== undefined && code >= 200 && code <= 299)) {
+    return "the page's token lacks a permission (pages_messaging; for Instagram instagram_manage_messages): give it to the app, then connect the page with a new token";
+  }
   if (transient) return "it was tried several times; try again later";
   return null;
 }

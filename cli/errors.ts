@@ -58,6 +58,8 @@ interface Refusal {
   trace: string | null;
   /** Of a callback that Facebook could not verify: what it met there. */
   problem?: string;
+  /** The status it answered, as far as Facebook says. */
+  answered?: number | null;
 }
 
 /** A call that brought nothing usable: the network's code, or what came instead. */
@@ -73,6 +75,8 @@ interface ProbeDetails extends Unanswered {
   reason?: string;
   /** How the answer differed from the challenge; in place of `reason`. */
   problem?: string;
+  /** The status it answered, as far as Facebook says. */
+  answered?: number | null;
   edgeCode?: string | null;
 }
 
@@ -712,6 +716,28 @@ export const catalogue = {
       "airy up",
     ],
   }),
+  FB_APP_INSTAGRAM: entry<{ appId: string; said: string }>({
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `${d.appId} is the ID of an Instagram app, and not of the Facebook app that it belongs to.`,
+    why: (d) => `Facebook knows no such app, and Instagram does. Facebook said: ${d.said}`,
+    actions: () => [
+      `Take App ID and App Secret from the app itself, not from Instagram > API setup: ${APP_SETTINGS}`,
+      "airy up (Instagram's messages come through the Facebook page that the account belongs to)",
+    ],
+  }),
+  FB_ADDRESS_REFUSED: entry<Refusal>({
+    category: "config",
+    exit: 4,
+    retryable: false,
+    what: (d) => `The app ${d.appId} takes calls from certain addresses only, and this machine's is not one of them.`,
+    why: (d) => facebookSaid(d),
+    actions: () => [
+      "Add this machine's public address, or empty the list: developers.facebook.com > your app > App settings > Advanced > Server IP allowlist",
+      "airy up",
+    ],
+  }),
   FB_CREDENTIALS_IMPOSSIBLE: entry<{ key: string; variable: string; reason: string }>({
     category: "config",
     exit: 4,
@@ -858,7 +884,7 @@ export const catalogue = {
     retryable: true,
     what: (d) => `Facebook could not verify ${d.callbackUrl}.`,
     why: (d) => `${verifyEvidence(d.problem)} The same request from this machine was answered well. ${facebookSaid(d)}`,
-    actions: (d) => verifyActions(d.problem),
+    actions: (d) => verifyActions(d.problem, d.answered ?? null),
   }),
   FB_READBACK: entry<{ callbackUrl: string; current: string | null; active: boolean | null; missing: string[] }>({
     category: "webhook",
@@ -1151,6 +1177,10 @@ function verifyEvidence(problem: string | undefined): string {
       return "The port does not speak TLS.";
     case "certificate":
       return "The certificate of the edge is not one that Facebook accepts: it is for another name, or its chain is incomplete.";
+    case "broken":
+      return "A connection came about, and broke off without an answer.";
+    case "redirect":
+      return "It reached the address and was sent elsewhere.";
     case "status":
       return "It reached the address and got an error.";
     case "html":
@@ -1166,7 +1196,7 @@ function verifyEvidence(problem: string | undefined): string {
   }
 }
 
-function verifyActions(problem: string | undefined): string[] {
+function verifyActions(problem: string | undefined, answered: number | null): string[] {
   switch (problem) {
     case "dns":
       return ["Wait some minutes, until the name is known everywhere", "airy up"];
@@ -1179,6 +1209,12 @@ function verifyActions(problem: string | undefined): string[] {
       return ["Give the edge a certificate for its names, with the whole chain: docs/edge.md", "airy up"];
     case "html":
       return ["Take bot protection and interstitial pages off the edge's names", "airy up"];
+    case "redirect":
+      return ["Take the redirect off the edge's names: Facebook wants the answer at the address itself", "airy up"];
+    case "broken":
+      return ["airy status (whether the tunnel is open)", "airy logs agent", "airy up"];
+    case "status":
+      return [...statusActions(answered), "airy logs agent", "airy up"];
     case "quoted":
     case "token":
       return ["Stop whatever else answers under this name, or on the platform's port", "airy logs platform", "airy up"];
@@ -1188,6 +1224,18 @@ function verifyActions(problem: string | undefined): string[] {
 }
 
 /** What the Graph API answered; the trace id is what Facebook's support asks for. */
+
+/** What an error that only Facebook gets usually comes from. */
+function statusActions(answered: number | null): string[] {
+  if (answered === null) return [];
+  if (answered === 402) return ["The edge's owner wants to be paid, or its limit is reached: look into your account there"];
+  if (answered === 401 || answered === 403)
+    return ["Let Facebook through where this machine is let through: a password, a firewall or bot protection stands in front"];
+  if (answered === 404) return ["Look what else answers for this name: the path /facebook leads to the platform only through this tunnel"];
+  if (answered === 429) return ["Raise the limit of requests in front of the platform, or wait"];
+  return answered >= 500 ? ["airy status (platform and tunnel were not ready at that moment, or are not)"] : [];
+}
+
 function facebookSaid(d: Partial<Refusal> & Unanswered): string {
   const code = d.code ? ` (${d.subcode ? `code ${d.code}, subcode ${d.subcode}` : `code ${d.code}`})` : "";
   const said = d.message ? `Facebook said${code}: ${d.message}` : `Facebook answered with HTTP status ${d.status}${code}`;
@@ -1203,6 +1251,9 @@ function networkCause(d: Unanswered & { graphHost?: string; host?: string }): st
   if (d.cause === "STATUS") return `${host} answered ${d.status}${d.received ? `: ${d.received}` : " without a word"}.`;
   if (d.cause === "NOT_JSON") return `${host} answered with something that is not JSON (status ${d.status}): ${d.received}`;
   if (d.cause === "EMSGSIZE") return `${host} answered with more than is read.`;
+  if (/CERT|SELF_SIGNED|UNABLE_TO_|ALTNAME/.test(String(d.cause)))
+    return `The certificate of ${host} is not valid for this machine (${d.cause}): it is for another name, has expired, or its chain is incomplete.`;
+  if (d.cause === "EPROTO" || d.cause === "ERR_SSL_WRONG_VERSION_NUMBER") return `${host} does not speak TLS (${d.cause}).`;
   return `The connection to ${host} failed: ${d.cause}.`;
 }
 
@@ -1214,6 +1265,8 @@ function probeEvidence(d: ProbeDetails): string {
       return networkCause(d);
     case "edge":
       return `The edge answered ${d.status} itself (${d.edgeCode}): the request did not reach the platform.`;
+    case "path":
+      return `Nothing is at this path: asked to echo a challenge, it answered ${d.status}.${received}`;
     case "token":
       return "The platform answered 403: it knows another verify token than this workspace.";
     case "status":

@@ -7,6 +7,7 @@ import { PROBE_BYTES, type HttpClient, type HttpResponse } from "../../io/http.t
 import { retry } from "../../io/retry.ts";
 import { AiryError } from "../../errors.ts";
 import { firstBytes, networkCode } from "./answers.ts";
+import { isMarkup } from "./refusal.ts";
 
 export interface CallbackProbe {
   http: HttpClient;
@@ -23,7 +24,7 @@ export interface CallbackProbe {
 /** Facebook waits about as long. */
 const TIMEOUT_MS = 5_000;
 
-/** Throws PROBE_FAILED with `problem` unreachable, edge, token, redirect, status, html or body. */
+/** Throws PROBE_FAILED with `problem` unreachable, edge, token, redirect, path, status, html or body. */
 export async function probeCallback(probe: CallbackProbe): Promise<void> {
   const again = (failed: AiryError | null): boolean => failed !== null && mayPass(failed);
   const failure = await retry(() => probeOnce(probe), { delaysMs: probe.retryDelaysMs, again, signal: probe.signal });
@@ -66,10 +67,12 @@ function problemOf(response: HttpResponse, challenge: string): string | null {
   const body = response.body.toString("utf8");
   if (response.status >= 200 && response.status < 300 && body === challenge) return null;
   if (response.headers["airy-error"] !== undefined) return "edge";
+  if (isMarkup(body) && response.status === 403) return "html";
   if (response.status === 403) return "token";
+  if (response.status === 404 || response.status === 405) return "path";
   if (response.status >= 300 && response.status < 400) return "redirect";
   if (response.status < 200 || response.status > 299) return "status";
-  return /^\s*<(!doctype|html|head|body|\?xml)/i.test(body) ? "html" : "body";
+  return isMarkup(body) ? "html" : "body";
 }
 
 function problemOfRefusal({ status, headers }: HttpResponse): string | null {

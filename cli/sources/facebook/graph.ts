@@ -5,7 +5,7 @@ import type { HttpClient, HttpResponse } from "../../io/http.ts";
 import { fail } from "../../errors.ts";
 import { GRAPH_VERSION, appSecretProof } from "../../../compose/facebook/contract.ts";
 import { firstBytes, inertLine, networkCode, parseJson } from "./answers.ts";
-import { type Refusal, type TokenKind, codeOf, isProofRefused, isTransient, readRefusal, verifyProblem } from "./refusal.ts";
+import { type Refusal, type TokenKind, codeOf, isProofRefused, isTransient, readRefusal, verifyProblem, verifyStatus } from "./refusal.ts";
 
 export interface GraphConfig {
   http: HttpClient;
@@ -43,6 +43,9 @@ const RETRY_DELAYS_MS = [250, 500, 1_000, 2_000];
 /** Of what is allowed in an hour, percent: above it nothing is asked that can wait. */
 const BUSY_PERCENT = 90;
 const BUSY_MS = 10 * 60_000;
+
+/** What Facebook calls it, for whoever stands in front of it and says 429 alone. */
+const LIMITED = 4;
 
 type Came = HttpResponse | { failed: unknown };
 
@@ -109,7 +112,8 @@ export class Graph {
       timeoutMs,
       ...(signal && { signal }),
     });
-    if (usageOf(response) >= BUSY_PERCENT) this.#busyUntil = Date.now() + BUSY_MS;
+    const { percent, pauseMs } = usageOf(response);
+    if (percent >= BUSY_PERCENT || pauseMs > 0) this.#busyUntil = Math.max(this.#busyUntil, Date.now() + Math.max(BUSY_MS, pauseMs));
     return response;
   }
 
@@ -117,7 +121,8 @@ export class Graph {
     const { status, headers, body } = response;
     const value = parseJson(body);
     const refusal = readRefusal(value);
-    if (refusal) this.#refuse(call, status, refusal);
+    if (refusal) this.#refuse(call, response, refusal);
+    if (status === 429) this.#refuse(call, response, { message: "", code: LIMITED });
     const parsed = answer.safeParse(value);
     if (parsed.success && status >= 200 && status < 300) return parsed.data;
     const graphHost = this.#host;
@@ -127,8 +132,9 @@ export class Graph {
     return fail("FB_INTERCEPTED", { graphHost, status, received, location: this.#mask(inertLine(headers.location ?? ""), call) });
   }
 
-  #refuse(call: GraphCall, status: number, refusal: Refusal): never {
-    const { code, error_subcode, error_user_msg, fbtrace_id } = refusal;
+  #refuse(call: GraphCall, { status, headers }: HttpResponse, refusal: Refusal): never {
+    const trace = refusal.fbtrace_id ?? headers["x-fb-trace-id"];
+    const { code, error_subcode, error_user_msg } = refusal;
     const said = error_user_msg ? `${refusal.message} ${error_user_msg}` : refusal.message;
     const { appId } = this.config;
     const named = codeOf(
@@ -145,8 +151,8 @@ export class Graph {
       code,
       subcode: error_subcode ?? null,
       message: this.#mask(inertLine(said), call),
-      trace: fbtrace_id === undefined ? null : inertLine(fbtrace_id),
-      ...(named === "FB_VERIFY_FAILED" && { problem: verifyProblem(code, refusal.message) }),
+      trace: trace === undefined ? null : inertLine(String(trace)),
+      ...(named === "FB_VERIFY_FAILED" && { problem: verifyProblem(code, said), answered: verifyStatus(said) }),
     });
   }
 
@@ -178,11 +184,18 @@ function mayPass(came: Came): boolean {
   return refusal ? isTransient(refusal) : came.status >= 500;
 }
 
-const usageSchema = z.object({ call_count: z.number().catch(0), total_time: z.number().catch(0), total_cputime: z.number().catch(0) });
+const usageSchema = z.object({
+  call_count: z.number().catch(0),
+  total_time: z.number().catch(0),
+  total_cputime: z.number().catch(0),
+  /** Minutes, where calls are refused already. */
+  estimated_time_to_regain_access: z.number().catch(0),
+});
 const byBusiness = z.record(z.string(), z.array(usageSchema));
+const MOST_PAUSE_MS = 24 * 3_600_000;
 
-/** The largest of all percentages in Facebook's usage headers; 0 where there are none. */
-function usageOf({ headers }: HttpResponse): number {
+/** The largest of all percentages in Facebook's usage headers, and how long it wants to be left alone; 0 where there are none. */
+function usageOf({ headers }: HttpResponse): { percent: number; pauseMs: number } {
   const shares: z.output<typeof usageSchema>[] = [];
   for (const name of ["x-app-usage", "x-page-usage", "x-business-use-case-usage"]) {
     const value = parseJson(Buffer.from(String(headers[name] ?? "")));
@@ -191,5 +204,7 @@ function usageOf({ headers }: HttpResponse): number {
     if (business.success) shares.push(...Object.values(business.data).flat());
     else if (plain.success) shares.push(plain.data);
   }
-  return Math.max(0, ...shares.flatMap(({ call_count, total_time, total_cputime }) => [call_count, total_time, total_cputime]));
+  const percent = Math.max(0, ...shares.flatMap(({ call_count, total_time, total_cputime }) => [call_count, total_time, total_cputime]));
+  const minutes = Math.max(0, ...shares.map((share) => share.estimated_time_to_regain_access));
+  return { percent, pauseMs: Math.min(minutes * 60_000, MOST_PAUSE_MS) };
 }

@@ -31,8 +31,13 @@ export function readRefusal(value: unknown): Refusal | null {
 }
 
 /** Codes 1 and 2 are "unknown error" and "service down", 1200 a delivery that failed for the moment: Meta asks to repeat all three. */
-export function isTransient({ code, is_transient }: Refusal): boolean {
-  return code === 1 || code === 2 || code === 1200 || is_transient === true;
+export function isTransient({ code, message, is_transient }: Refusal): boolean {
+  return (TRANSIENT.has(code) && !isSecretRefused(message)) || is_transient === true;
+}
+
+/** Meta gives it code 1, and others. */
+function isSecretRefused(message: string): boolean {
+  return /validating client secret/i.test(message);
 }
 
 /** Whether the proof along with the token is what was refused. */
@@ -42,30 +47,42 @@ export function isProofRefused({ code, message }: Refusal): boolean {
 
 const PAGE_TOKEN_NEEDED = 2_069_032;
 const RESTRICTED = 1_893_063;
-const LIMITS = new Set([4, 17, 32, 341, 613]);
+/** The last three are WhatsApp's: a disturbance, overloaded, under maintenance. */
+const TRANSIENT = new Set([1, 2, 1200, 131_000, 131_016, 131_057]);
+/** The last four are WhatsApp's: throughput, spam, one recipient, registrations. */
+const LIMITS = new Set([4, 17, 32, 341, 613, 130_429, 131_048, 131_056, 133_016]);
+/** The last is WhatsApp's: the account is locked. */
+const BLOCKED = new Set([368, 131_031]);
 
 /** @param onApp whether the call was about the app itself, so that "no such object" means the App ID. */
 export function codeOf(refusal: Refusal, token: TokenKind, onApp: boolean) {
   const { code, error_subcode: subcode, message } = refusal;
   if (code === 2200 || code === 2201) return "FB_VERIFY_FAILED";
-  if (code === 190) return tokenCode(subcode, message, token);
+  if (isSecretRefused(message)) return "FB_SECRET_WRONG";
+  if (code === 5 || /this IP can'?t make requests/i.test(message)) return "FB_ADDRESS_REFUSED";
+  if (subcode === PAGE_TOKEN_NEEDED || code === 210) return "FB_PAGE_TOKEN";
+  if (code === 190 || code === 102) return tokenCode(subcode, message, token);
   if (code === 101) return "FB_APP_UNKNOWN";
   if (isProofRefused(refusal)) return "FB_PROOF";
-  if (code === 100) return onApp && subcode === 33 ? "FB_APP_UNKNOWN" : "FB_PARAMETER";
+  if (code === 100 || code === 803) {
+    const unknown = subcode === 33 || code === 803 || /^Unsupported \w+ request\. Object with ID/i.test(message);
+    return onApp && unknown ? "FB_APP_UNKNOWN" : "FB_PARAMETER";
+  }
   if (code === 3) return "FB_CAPABILITY";
-  if (code === 368 || (code === 10 && subcode === RESTRICTED)) return "FB_BLOCKED";
-  if (code === 10 || (code >= 200 && code <= 299)) return "FB_PERMISSION";
+  if (BLOCKED.has(code) || (code === 10 && subcode === RESTRICTED) || (code === 200 && /API access (blocked|de)/i.test(message)))
+    return "FB_BLOCKED";
+  if (code === 10 || code === 131_005 || (code >= 200 && code <= 299)) return "FB_PERMISSION";
   if (LIMITS.has(code) || (code >= 80_000 && code <= 80_014)) return "FB_RATE_LIMITED";
   if (isTransient(refusal)) return "FB_UNAVAILABLE";
   return "FB_ERROR";
 }
 
 function tokenCode(subcode: number | undefined, message: string, token: TokenKind) {
-  if (subcode === PAGE_TOKEN_NEEDED) return "FB_PAGE_TOKEN";
+  if (/called with a page access token/i.test(message)) return "FB_PAGE_TOKEN";
   if (token !== "app" || subcode !== undefined) return "FB_TOKEN_DEAD";
-  // Meta has no subcode for these two: the secret is another app's, or the app is none.
+  // Meta has no subcode for these: the secret is another app's, or the app is none.
   if (/signature/i.test(message)) return "FB_SECRET_WRONG";
-  if (/validating application|application info/i.test(message)) return "FB_APP_UNKNOWN";
+  if (/validating application|application info|valid app ID/i.test(message)) return "FB_APP_UNKNOWN";
   return "FB_APP_REJECTED";
 }
 
@@ -74,8 +91,10 @@ export type VerifyProblem =
   | "dns"
   | "refused"
   | "timeout"
+  | "broken"
   | "tls"
   | "certificate"
+  | "redirect"
   | "status"
   | "html"
   | "quoted"
@@ -83,20 +102,54 @@ export type VerifyProblem =
   | "body"
   | "unknown";
 
-const CURL: Record<number, VerifyProblem> = { 6: "dns", 7: "refused", 28: "timeout", 35: "tls", 51: "certificate", 60: "certificate" };
+/** By curl's numbers (libcurl-errors). */
+const CURL: [problem: VerifyProblem, errno: number[]][] = [
+  ["dns", [5, 6]],
+  ["refused", [7]],
+  ["timeout", [28]],
+  ["broken", [8, 16, 18, 52, 55, 56, 92, 95]],
+  ["tls", [4, 35, 53, 54, 59, 64, 66]],
+  ["certificate", [51, 58, 60, 77, 80, 82, 83, 90, 91, 98]],
+  ["redirect", [47]],
+];
+
+/** Where there is no number. */
+const WORDS: [problem: VerifyProblem, words: RegExp][] = [
+  ["dns", /resolv/i],
+  ["timeout", /timed? ?out/i],
+  ["certificate", /certificate/i],
+  ["tls", /\b(ssl|tls)\b/i],
+  ["refused", /refused|failed to connect|couldn't connect/i],
+];
+
+/** The status that the callback answered; null where the message has none, or only that of Meta's own way out. */
+export function verifyStatus(message: string): number | null {
+  if (/curl_errno/.test(message)) return null;
+  const status = Number(/HTTP Status Code\s*=\s*(\d{3})/i.exec(message)?.[1] ?? 0);
+  return status >= 300 ? status : null;
+}
+
+/** Whether a page came in place of an answer for programs. */
+export function isMarkup(body: string): boolean {
+  return /^[\s\uFEFF]*<(!|\?xml|[a-z])/i.test(body);
+}
 
 /** @param message of error 2200 or 2201: it alone holds the curl error, the status, or the beginning of what came. */
 export function verifyProblem(code: number, message: string): VerifyProblem {
   if (code === 2200) {
-    // curl's error first: the status beside it is that of Meta's own way out.
-    const errno = /curl_errno\s*=\s*(\d+)/.exec(message)?.[1];
-    if (errno !== undefined) return CURL[Number(errno)] ?? "unknown";
-    return /HTTP Status Code\s*=\s*\d{3}/.test(message) ? "status" : "unknown";
+    // curl's error first: the status beside it is that of Meta's own way out. A name may also time out.
+    const errno = Number(/curl_errno\s*=\s*(\d+)/i.exec(message)?.[1] ?? 0);
+    if (errno === 28 && /resolv/i.test(message)) return "dns";
+    const known = CURL.find(([, numbers]) => numbers.includes(errno));
+    if (known) return known[0];
+    const status = verifyStatus(message);
+    if (status !== null) return status < 400 ? "redirect" : "status";
+    return WORDS.find(([, words]) => words.test(message))?.[0] ?? "unknown";
   }
-  const received = /received="([\s\S]*)"\s*\.?\s*$/.exec(message)?.[1]?.replaceAll(/\\u003[cC]/g, "<");
+  const received = /received="([\s\S]*)"/.exec(message)?.[1]?.replaceAll(/\\u003c/gi, "<");
   if (received === undefined) return "body";
-  if (/^\s*<(!doctype|html|head|body|\?xml)/i.test(received)) return "html";
-  if (/^\\?\\?"\d+\\?\\?"$/.test(received)) return "quoted";
+  if (isMarkup(received)) return "html";
+  if (/^\\*"\d+\\*"$/.test(received)) return "quoted";
   // Airy Core answers 0, others an empty body or a sentence.
-  return received === "0" || received === "" || /token/i.test(received) ? "token" : "body";
+  return /^\s*0?\s*$/.test(received) || /token|verif|forbidden|denied|unauthori[sz]ed/i.test(received) ? "token" : "body";
 }

@@ -6,6 +6,7 @@ import { AiryError, asAiryError, fail, whyOf } from "../../errors.ts";
 import type { Lease, Previous, RegisterOptions, Repaired, Restored, Source, SourceTarget } from "../source.ts";
 import { noLease } from "../lease.ts";
 import { probeCallback } from "./callback.ts";
+import { explainUnknownApp, requirePossible } from "./credentials.ts";
 import { Graph, type GraphConfig, isLocalHost, requireSafeUrl } from "./graph.ts";
 import {
   FIELDS,
@@ -61,7 +62,9 @@ class FacebookSource implements Source {
     const { appId } = this.#graph.config;
     requireSafeUrl(this.#graph.config.graphUrl);
     requirePossible(this.#graph.config);
-    const app = await this.#graph.call({ method: "GET", path: "/app", signal }, appAnswer);
+    const app = await this.#graph.call({ method: "GET", path: "/app", signal }, appAnswer).catch(async (error: unknown) => {
+      throw await explainUnknownApp(this.#graph.config, error, signal);
+    });
     if (app.id !== appId) fail("FB_APP_REJECTED", { appId, otherApp: app.id });
     return { account: app.name };
   }
@@ -269,16 +272,4 @@ function requireHttps(graphUrl: string, callbackUrl: string): void {
   const { hostname, host } = new URL(graphUrl);
   if (new URL(callbackUrl).protocol === "https:" || isLocalHost(hostname)) return;
   fail("FB_HTTPS_REQUIRED", { callbackUrl, graphHost: host });
-}
-
-/** Facebook's own ids are digits and its secrets 32 hex digits; a stand-in may have others. */
-function requirePossible({ graphUrl, appId, appSecret }: GraphConfig): void {
-  if (isLocalHost(new URL(graphUrl).hostname)) return;
-  if (!/^\d{5,20}$/.test(appId)) {
-    const reason = `An App ID is digits alone, about 15 of them; "${appId.slice(0, 40)}" is not.`;
-    fail("FB_CREDENTIALS_IMPOSSIBLE", { key: "appId", variable: "FACEBOOK_APP_ID", reason });
-  }
-  if (/^[0-9a-f]{32}$/i.test(appSecret)) return;
-  const reason = `An App Secret is 32 characters of 0-9 and a-f; what is given has ${appSecret.length}${/^[0-9a-f]+$/i.test(appSecret) ? "" : ", and others among them"}.`;
-  fail("FB_CREDENTIALS_IMPOSSIBLE", { key: "appSecret", variable: "FACEBOOK_APP_SECRET", reason });
 }

@@ -21,6 +21,11 @@ export class GraphError extends Error {
   }
 }
 
+/** Instagram's own token endpoint refuses in another shape. */
+export class InstagramError extends Error {
+  override readonly name = "InstagramError";
+}
+
 export const graphErrors = {
   tokenMissing: () => new GraphError(104, "An access token is required to request this resource."),
   tokenUnreadable: () => new GraphError(190, "Invalid OAuth access token - Cannot parse access token"),

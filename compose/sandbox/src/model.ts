@@ -26,6 +26,8 @@ const app = z.object({
   requireProof: z.boolean(),
   /** In development only people with a role on the app exist for it. */
   mode: z.enum(["live", "development"]),
+  /** The number that Instagram's product gives the app, beside its own. */
+  instagramAppId: id.nullable().default(null),
   subscriptions: z.array(subscription),
 });
 

@@ -4,7 +4,7 @@ import multipart from "@fastify/multipart";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { metaJson } from "../../facebook/contract.ts";
 import { answerCommand, requireOwnCaller } from "./commands.ts";
-import { CommandError, GraphError, commandErrors, graphErrors } from "./errors.ts";
+import { CommandError, GraphError, InstagramError, commandErrors, graphErrors } from "./errors.ts";
 import { MOST_FILE_BYTES } from "./files.ts";
 import { type GraphAnswer, answerGraph } from "./graph/dispatch.ts";
 import { chatFile, publicFile } from "./pages.ts";
@@ -36,6 +36,7 @@ export async function createServer(world: World): Promise<FastifyInstance> {
   app.setNotFoundHandler((_, reply) => sendRefusal(reply, graphErrors.unknownPath("/")));
   app.setErrorHandler((error, request, reply) => {
     if (request.url.startsWith("/sandbox/")) return refuseCommand(world, reply, error);
+    if (error instanceof InstagramError) return sendInstagramRefusal(reply, error);
     return sendRefusal(reply, graphRefusal(world, error));
   });
 
@@ -149,6 +150,10 @@ function isTooLarge(error: unknown): boolean {
 
 function logBug(world: World, error: unknown): void {
   world.config.log(`internal error: ${error instanceof Error ? (error.stack ?? error.message) : "unknown"}`);
+}
+
+function sendInstagramRefusal(reply: FastifyReply, { message }: InstagramError): FastifyReply {
+  return sendGraph(reply, 400, { error_type: "OAuthException", code: 400, error_message: message });
 }
 
 function sendRefusal(reply: FastifyReply, { status, message, type, code, subcode }: GraphError): FastifyReply {

@@ -18,6 +18,7 @@ const schemas = {
     secret: z.string().min(1).max(200).optional(),
     mode: z.enum(["live", "development"]).optional(),
     requireProof: z.boolean().optional(),
+    instagramAppId: id.nullable().optional(),
   }),
   page: z.strictObject({ id: id.optional(), name: name.optional(), primaryAppId: id.nullable().optional(), owner: id.optional() }),
   customer: z.strictObject({
@@ -64,7 +65,16 @@ function change(world: World, command: string, body: unknown): unknown {
       const known = store.apps.get(appId);
       if (!known && store.apps.size >= 20) throw commandErrors.invalid("There are 20 apps already.");
       const secret = given.secret ?? known?.secret ?? newId(32);
-      const app = { requireProof: false, mode: "live" as const, subscriptions: [], ...known, ...given, id: appId, secret };
+      const app = {
+        requireProof: false,
+        mode: "live" as const,
+        subscriptions: [],
+        instagramAppId: null,
+        ...known,
+        ...given,
+        id: appId,
+        secret,
+      };
       store.apps.set(appId, app);
       return { id: appId, secret, name: app.name };
     }

@@ -185,7 +185,7 @@ export class Store {
   /** App and page of the configuration are always there, under the names and secrets that it says now. */
   #furnish({ app, page }: FacebookSandboxConfig): void {
     const known = this.apps.get(app.id);
-    this.apps.set(app.id, { requireProof: false, mode: "live", subscriptions: [], ...known, ...app });
+    this.apps.set(app.id, { requireProof: false, mode: "live", subscriptions: [], instagramAppId: null, ...known, ...app });
     const first = !this.pages.has(page.id);
     const knownPage = this.pages.get(page.id) ?? createPage(page.id, page.name);
     this.pages.set(page.id, { ...knownPage, name: page.name });

@@ -1,5 +1,5 @@
 /** The app: its description, its callbacks, its tokens. */
-import { graphErrors } from "../errors.ts";
+import { InstagramError, graphErrors } from "../errors.ts";
 import { requireKnownFields, requireKnownObject } from "../fields.ts";
 import { verifyCallback } from "../handshake.ts";
 import { type App, type Subscription, newTokenText } from "../model.ts";
@@ -103,7 +103,13 @@ export function checkUrl({ store }: World, url: string, most: number, parameter 
 /** `/oauth/access_token`: client credentials -> app token; a short-lived user token -> one of 60 days. */
 export function exchangeToken(world: World, params: Params): unknown {
   const { store } = world;
-  const app = store.apps.get(textParam(params, "client_id") ?? "");
+  const clientId = textParam(params, "client_id") ?? "";
+  const app = store.apps.get(clientId);
+  // At Meta on another host, api.instagram.com. Both texts are from field reports.
+  if (!app && textParam(params, "grant_type") === "authorization_code") {
+    const known = [...store.apps.values()].some(({ instagramAppId }) => instagramAppId === clientId);
+    throw new InstagramError(known ? "Matching code was not found or was already used" : "Invalid platform app");
+  }
   if (!app) throw graphErrors.appUnknown(store.settings.unknownAppCode);
   if (!sameSecret(textParam(params, "client_secret") ?? "", app.secret)) throw graphErrors.clientSecret();
   const grant = textParam(params, "grant_type");

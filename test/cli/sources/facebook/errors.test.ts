@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createHttpClient } from "../../../../cli/io/http.ts";
 import { type AiryError, errorBody, exitCode, whyOf } from "../../../../cli/errors.ts";
+import { verifyProblem } from "../../../../cli/sources/facebook/refusal.ts";
 import { createFacebookSource } from "../../../../cli/sources/facebook/registrar.ts";
 import { type Receiver, platformLike, startReceiver } from "../../../compose/sandbox/receiver.ts";
 import { type StandIn, app, startStandIn } from "../../../compose/sandbox/stand-in.ts";
@@ -38,14 +39,15 @@ async function plant(fault: Fault): Promise<void> {
   expect((await standIn.command("POST", "/sandbox/faults", { times: null, ...fault })).status).toBe(200);
 }
 
-const source = (budgetMs?: number) =>
+const hex = "0123456789abcdef0123456789abcdef";
+const source = (changes: { budgetMs?: number; appId?: string; appSecret?: string } = {}) =>
   createFacebookSource({
     http: createHttpClient(),
     graphUrl: standIn.url,
     appId: app.id,
     appSecret: app.secret,
     retryDelaysMs: [1],
-    ...(budgetMs && { budgetMs }),
+    ...changes,
   });
 const target = () => ({ callbackUrl: `${platform.url}/facebook`, previousUrls: [], verifyToken });
 
@@ -153,7 +155,7 @@ test("a disturbance that passes is not noticed", async () => {
 
 test("a call that hangs ends after its one budget, repeats included", async () => {
   await plant({ preset: "hang", path: "app" });
-  const error = await failureOf(source(300).check());
+  const error = await failureOf(source({ budgetMs: 300 }).check());
   expect({ code: error.code, cause: error.details.cause }).toEqual({ code: "FB_UNREACHABLE", cause: "ETIMEDOUT" });
   expect((await standIn.command("GET", "/sandbox/faults")).json.faults[0].hits).toBe(1);
 });
@@ -174,16 +176,115 @@ test("text of others does not steer the terminal", async () => {
   expect(whyOf(await failureOf(source().check()))).not.toMatch(/[\p{Cc}\p{Cf}]/u);
 });
 
+const impossible: [what: string, appId: string, appSecret: string, why: RegExp][] = [
+  ["an id with letters", "my app", hex, /digits alone/],
+  ["an id of three digits", "123", hex, /about 15 digits.*has 3/],
+  ["the id of an Instagram account", "17841405822304914", hex, /Instagram account/],
+  ["id and secret exchanged", hex, "1234567890123456", /exchanged/],
+  ["a secret that is cut off", "1234567890123456", hex.slice(0, 16), /32 characters.*has 16/],
+  ["a secret with one character too many", "1234567890123456", `${hex}0`, /has 33/],
+  ["a secret with an O in place of a 0", "1234567890123456", hex.replace("0", "O"), /has 32, and others/],
+  ["a token in place of the secret", "1234567890123456", "EAAB12345678901234567890ZD", /access token/],
+  ["the app's token in place of the secret", "1234567890123456", `1234567890123456|${hex}`, /part after the \|/],
+];
+
+test.each(["https://graph.facebook.com", "http://127.0.0.1:9"])(
+  "what cannot be an id or a secret is said before any call to %s",
+  async (graphUrl) => {
+    const http = () => Promise.reject(new Error("must not be called"));
+    for (const [what, appId, appSecret, why] of impossible) {
+      // A stand-in may well have short ids.
+      if (what === "an id of three digits" && graphUrl.startsWith("http:")) continue;
+      const error = await failureOf(createFacebookSource({ http, graphUrl, appId, appSecret, retryDelaysMs: [] }).check());
+      expect({ what, code: error.code, exit: exitCode(error) }).toEqual({ what, code: "FB_CREDENTIALS_IMPOSSIBLE", exit: 4 });
+      expect(whyOf(error)).toMatch(why);
+      expect(whyOf(error)).not.toContain(appSecret);
+    }
+  },
+);
+
+test("wrong secret, unknown id and an Instagram app's id are told apart", async () => {
+  await standIn.command("POST", "/sandbox/apps", { id: app.id, name: app.name, instagramAppId: "777000777000777" });
+  const codeOf = async (appId: string, appSecret: string) => (await failureOf(source({ appId, appSecret }).check())).code;
+  expect(await codeOf(app.id, hex)).toBe("FB_SECRET_WRONG");
+  expect(await codeOf("999000999000999", hex)).toBe("FB_APP_UNKNOWN");
+  const instagram = await failureOf(source({ appId: "777000777000777", appSecret: hex }).check());
+  expect({ code: instagram.code, exit: exitCode(instagram) }).toEqual({ code: "FB_APP_INSTAGRAM", exit: 4 });
+  expect(errorBody(instagram).actions.join(" ")).toMatch(/not from Instagram > API setup/);
+});
+
+/** Others of the same kinds: code, subcode, message, and what it is where the credentials are checked. */
+const kinds: [code: number, subcode: number | undefined, message: string, named: string][] = [
+  [1, undefined, "Error validating client secret.", "FB_SECRET_WRONG"],
+  [190, undefined, "Invalid OAuth access token - Cannot parse access token", "FB_APP_REJECTED"],
+  [190, undefined, "Access token does not contain a valid app ID", "FB_APP_UNKNOWN"],
+  [190, undefined, "Error validating application. Application has been deleted.", "FB_APP_UNKNOWN"],
+  [101, undefined, "Missing client_id parameter.", "FB_APP_UNKNOWN"],
+  [803, undefined, "(#803) Some of the aliases you requested do not exist: 12", "FB_APP_UNKNOWN"],
+  [100, undefined, "Unsupported get request. Object with ID '12' does not exist", "FB_APP_UNKNOWN"],
+  [190, 459, "The user is checkpointed", "FB_TOKEN_DEAD"],
+  [190, 464, "The session has been invalidated", "FB_TOKEN_DEAD"],
+  [190, 492, "The session is invalid", "FB_TOKEN_DEAD"],
+  [210, undefined, "(#210) A page access token is required to request this resource", "FB_PAGE_TOKEN"],
+  [190, undefined, "This method must be called with a Page Access Token", "FB_PAGE_TOKEN"],
+  [5, undefined, "(#5) Unauthorized source IP address", "FB_ADDRESS_REFUSED"],
+  [190, undefined, "This IP can't make requests for that application.", "FB_ADDRESS_REFUSED"],
+  [200, undefined, "API access blocked.", "FB_BLOCKED"],
+  [230, undefined, "(#230) Requires pages_messaging permission", "FB_PERMISSION"],
+  [294, undefined, "(#294) Managing advertisements requires the extended permission", "FB_PERMISSION"],
+  [80000, undefined, "(#80000) There have been too many calls", "FB_RATE_LIMITED"],
+  [80014, undefined, "(#80014) There have been too many calls", "FB_RATE_LIMITED"],
+  [80015, undefined, "(#80015) no limit", "FB_ERROR"],
+  [130429, undefined, "(#130429) Rate limit hit", "FB_RATE_LIMITED"],
+  [131031, undefined, "(#131031) Business account locked", "FB_BLOCKED"],
+  [131016, undefined, "(#131016) Service unavailable", "FB_UNAVAILABLE"],
+];
+
+test.each(kinds)("code %i, subcode %s, %s -> %s", async (code, subcode, message, named) => {
+  await standIn.command("POST", "/sandbox/faults", { path: "app", times: null, error: { code, message, ...(subcode && { subcode }) } });
+  expect((await failureOf(source().check())).code).toBe(named);
+});
+
 test.each([
-  ["an id with letters", { appId: "my app", appSecret: "0123456789abcdef0123456789abcdef" }, /digits alone/],
-  ["a secret that is cut off", { appId: "1234567890123456", appSecret: "0123456789abcdef" }, /32 characters.*has 16/],
-  ["a token in place of the secret", { appId: "1234567890123456", appSecret: "EAAB/x" }, /others among them/],
-])("%s is said before any call", async (_, credentials, why) => {
-  const http = () => Promise.reject(new Error("must not be called"));
-  const real = createFacebookSource({ http, graphUrl: "https://graph.facebook.com", ...credentials });
-  const error = await failureOf(real.check());
-  expect({ code: error.code, exit: exitCode(error) }).toEqual({ code: "FB_CREDENTIALS_IMPOSSIBLE", exit: 4 });
-  expect(whyOf(error)).toMatch(why);
+  [{ status: 429, body: "<html>slow down" }, "FB_RATE_LIMITED"],
+  [{ status: 200, body: "" }, "FB_INTERCEPTED"],
+  [{ status: 407, body: "<h1>Proxy login</h1>" }, "FB_INTERCEPTED"],
+  [{ status: 200, body: "null" }, "FB_ANSWER_ODD"],
+  [{ status: 200, body: "[]" }, "FB_ANSWER_ODD"],
+  [{ status: 400, body: '{"error":{"message":"x","code":null,"error_subcode":"nine","fbtrace_id":7}}' }, "FB_ERROR"],
+  [{ status: 400, body: '{"error":{"message":null,"code":"190","error_subcode":"463"}}' }, "FB_TOKEN_DEAD"],
+  [{ status: 503, body: "busy" }, "FB_UNREACHABLE"],
+])("%j -> %s", async (raw, named) => {
+  await standIn.command("POST", "/sandbox/faults", { path: "app", times: null, raw });
+  expect((await failureOf(source().check())).code).toBe(named);
+});
+
+test.each([
+  ["(#2200) ... curl_errno = 52; curl_error = Empty reply from server", "broken"],
+  ["(#2200) ... curl_errno=56; curl_error=Recv failure: Connection reset by peer", "broken"],
+  ["(#2200) ... curl_errno = 28; curl_error = Resolving timed out after 5000 milliseconds", "dns"],
+  ["(#2200) ... curl_errno = 83; curl_error = SSL certificate issuer check failed", "certificate"],
+  ["(#2200) ... curl_errno = 47; curl_error = Maximum (0) redirects followed", "redirect"],
+  ["(#2200) ... HTTP Status Code = 302; HTTP Message = Found", "redirect"],
+  ["(#2200) ... HTTP Status Code = 429; HTTP Message = Too Many Requests", "status"],
+  ["(#2200) ... certificate has expired", "certificate"],
+  ["(#2200) Callback verification failed", "unknown"],
+  ['(#2201) response does not match challenge, expected value="1", received="\uFEFF<!-- hi --><html>"', "html"],
+  ['(#2201) response does not match challenge, expected value="1", received="\\u003ch1>Hello"', "html"],
+  ['(#2201) response does not match challenge, expected value="1", received="Error, wrong token"', "token"],
+  ['(#2201) response does not match challenge, expected value="1", received="Verification failed"', "token"],
+  ['(#2201) response does not match challenge, expected value="1", received="{\\"challenge\\":1}"', "body"],
+])("%s -> %s", (message, problem) => {
+  expect(verifyProblem(message.startsWith("(#2200)") ? 2200 : 2201, message)).toBe(problem);
+});
+
+test("how long Facebook wants to be left alone is heeded", async () => {
+  const usage = { "1001": [{ call_count: 20, total_time: 1, total_cputime: 1, type: "pages", estimated_time_to_regain_access: 30 }] };
+  const headers = { "content-type": "application/json", "x-business-use-case-usage": JSON.stringify(usage) };
+  await standIn.command("POST", "/sandbox/faults", { path: "app", raw: { status: 200, headers, body: JSON.stringify({ id: app.id }) } });
+  const asked = source();
+  await asked.check();
+  expect(asked.busy).toBe(true);
 });
 
 test("an app that demands the proof gets it, also where the clocks differ", async () => {

@@ -6,6 +6,8 @@ type Run<N extends CommandName> = (options: Options<N>, ctx: Context) => Promise
 
 export const load: { [N in CommandName]: () => Promise<Run<N>> } = {
   up: async () => (await import("./up.ts")).runUp,
+  list: async () => (await import("./list.ts")).runList,
+  url: async () => (await import("./url.ts")).runUrl,
   status: async () => (await import("./status.ts")).runStatus,
   wait: async () => (await import("./wait.ts")).runWait,
   attach: async () => (await import("./attach.ts")).runAttach,
@@ -25,6 +27,7 @@ export const load: { [N in CommandName]: () => Promise<Run<N>> } = {
   doctor: async () => (await import("./doctor.ts")).runDoctor,
   proxy: async () => (await import("./proxy.ts")).runProxy,
   edge: async () => (await import("./edge.ts")).runEdge,
+  completion: async () => (await import("./completion.ts")).runCompletion,
   version: async () => (await import("./version.ts")).runVersion,
   internal: async () => (await import("./internal.ts")).runInternal,
 };

@@ -11,6 +11,8 @@ export const synonyms: Readonly<Record<string, readonly string[]>> = {
   log: ["logs"],
   ps: ["status"],
   info: ["status"],
+  ls: ["list"],
+  whoami: ["url"],
   inbox: ["open", "inbox"],
   chat: ["open", "chat"],
   dashboard: ["attach"],

@@ -75,6 +75,18 @@ export const commands = {
       ["airy down", "at the end of the job; the data stays in .airy and in docker volumes"],
     ],
   },
+  list: {
+    summary: "List the workspaces that run, with their addresses",
+    options: [{ name: "all", kind: "flag", description: "those that do not run as well" }, json],
+    examples: [["airy list", "state, folder, inbox and public URL of each"]],
+    scripts: [["airy list --json | jq -r '.data.workspaces[].workspace'", "the folders, e.g. to stop all"]],
+  },
+  url: {
+    summary: "Print the public URL, alone",
+    options: [json, workspace],
+    examples: [["airy url", "e.g. https://abcdefghij.tunnel.airy.co"]],
+    scripts: [['curl -i "$(airy url)/facebook"', "exit 13 when nothing runs, 20 before there was a URL"]],
+  },
   status: {
     summary: "Show what runs: services, tunnel, webhook (exit 0 running, 31 degraded, 30 stopped)",
     exits: { 30: "stopped", 31: "degraded" },
@@ -139,8 +151,27 @@ export const commands = {
   logs: {
     summary: "Show the log of all services or of one",
     arguments: [{ name: "service", description: "name of the service, as airy status shows it" }],
-    options: [{ name: "tail", kind: "count", value: "N", description: "how many lines, the latest ones (default: 100)" }, json, workspace],
+    options: [
+      {
+        name: "tail",
+        kind: "count",
+        value: "N",
+        description: "how many lines, the latest ones (default: 100; with --since or --grep all)",
+      },
+      { name: "since", kind: "text", value: "TIME", description: "only what is newer: 30s, 10m, 2h, 1d ago, or 2026-01-31T10:00" },
+      {
+        name: "grep",
+        kind: "text",
+        value: "PATTERN",
+        description: "only lines that match this regular expression; capitals count where it has one",
+      },
+      follow,
+      json,
+      workspace,
+    ],
     examples: [
+      ["airy logs -f", "everything, as it comes; Ctrl-C ends it"],
+      ['airy logs platform --since 10m --grep "error|refused"', "what went wrong lately"],
       ["airy logs platform --tail 20", "the last 20 lines of the platform"],
       ["airy logs agent", "the tunnel and the webhook registration"],
     ],
@@ -461,6 +492,17 @@ export const commands = {
       ["airy edge names revoke shop --data /var/lib/airy-edge", "take a name away: tunnel and held webhooks go, nobody gets it"],
     ],
     scripts: [["airy edge --check --json", "before a restart: reads configuration and certificate, changes nothing"]],
+  },
+  completion: {
+    summary: "Print what a shell needs to complete commands and options",
+    arguments: [{ name: "shell", description: "which one (default: that of SHELL)", choices: ["bash", "zsh", "fish"] }],
+    options: [json],
+    examples: [
+      ["airy completion bash >> ~/.bashrc", 'or: eval "$(airy completion bash)" in it, which follows updates'],
+      ['airy completion zsh > "${fpath[1]}/_airy"', "for airy and airy-proxy; then start a new shell"],
+      ["airy completion fish > ~/.config/fish/completions/airy.fish", "fish reads it by itself"],
+    ],
+    scripts: [["airy completion bash > /etc/bash_completion.d/airy", "in an image"]],
   },
   version: {
     summary: "Print version, commit and build",

@@ -64,6 +64,12 @@ export async function namesBefore(env: Env, root: string, self: { id: string }):
   return names;
 }
 
+/** Where the workspaces of this user were seen last; each once. */
+export async function rootsOf(env: Env): Promise<string[]> {
+  const marks = await Promise.all((await ids(env)).map((id) => readMark(env, id)));
+  return [...new Set(marks.flatMap((mark) => (mark ? [mark.root] : [])))];
+}
+
 async function forgetOld(env: Env): Promise<void> {
   for (const id of await ids(env)) {
     const file = fileOf(env, id);

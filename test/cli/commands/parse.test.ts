@@ -118,7 +118,7 @@ describe("the table", () => {
   });
 
   test.each(entries.flatMap(([, spec]) => spec.examples.map(([line]) => line)))("the example %s is a valid command line", (line) => {
-    const argv = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map((match) => match[1] ?? match[2] ?? "");
+    const argv = [...(line.split(/ >>? /)[0] ?? "").matchAll(/"([^"]*)"|(\S+)/g)].map((match) => match[1] ?? match[2] ?? "");
     expect(parse(argv.slice(1), {}, "")).toHaveProperty("name");
   });
 

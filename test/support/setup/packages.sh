@@ -9,6 +9,7 @@ dbclient:dropbear-bin plink:putty-tools autossh:autossh /usr/lib/python3/dist-pa
 pebble:pebble sslscan:sslscan
 nginx:nginx-light wrk:wrk chromium:chromium tmux:tmux
 ip:iproute2 nft:nftables
+zsh:zsh fish:fish
 dockerd:docker.io docker:docker.io iptables:iptables mmdebstrap:mmdebstrap
 "
 

@@ -71,6 +71,17 @@ const pageSchema = z.object({
   reason: nullable,
 });
 
+const deliveriesSchema = z.object({
+  /** Committed by the platform since its start. */
+  arrived: z.number(),
+  /** Deliveries for pages and accounts that are not connected. */
+  waiting: z.array(z.object({ source: nullable, id: nullable, deliveries: z.number() })),
+  /** What arrived and is no message, by kind: `optin`, `changes/feed`, `Facebook's test`. Receipts are not among them. */
+  kinds: z.record(z.string(), z.number()),
+  /** When the button "Test" of Facebook's dashboard was last pressed, ISO. */
+  lastTestAt: nullable,
+});
+
 const problemSchema = z.object({ code: z.string(), message: z.string() });
 
 /** What `airy status --json` prints as `data`, and what the result of `airy up` carries. */
@@ -97,6 +108,8 @@ export const statusSchema = z.object({
   webhooks: z.array(webhookSchema),
   /** Pages and accounts that are connected, as they were seen last. Left out before anybody has looked. */
   pages: z.array(pageSchema).optional(),
+  /** What the platform says of deliveries. Left out where it does not. */
+  deliveries: deliveriesSchema.optional(),
   /** Requests through the tunnel that were answered 401 or 403 since its start; they are no silence. */
   refused: z.number().optional(),
   control: z.object({ url: nullable }),
@@ -112,6 +125,7 @@ export type TunnelState = TunnelStatus["state"];
 export type WebhookStatus = z.output<typeof webhookSchema>;
 export type WebhookState = WebhookStatus["state"];
 export type PageStatus = z.output<typeof pageSchema>;
+export type DeliveriesStatus = z.output<typeof deliveriesSchema>;
 export type Problem = z.output<typeof problemSchema>;
 export type StatusData = z.output<typeof statusSchema>;
 
@@ -143,6 +157,8 @@ export type AiryEventBody =
   | { type: "webhook"; webhook: WebhookStatus; previousUrl?: string; detail?: string }
   /** All connected pages and accounts, whenever one of them has changed. */
   | { type: "pages"; pages: PageStatus[] }
+  /** Something arrived that is no message, or waits for a page that is not connected. */
+  | { type: "deliveries"; deliveries: DeliveriesStatus }
   | { type: "request"; request: RequestRecord }
   | { type: "warning"; code: string; message: string; action?: string }
   | { type: "ready"; status: StatusData }

@@ -6,7 +6,7 @@ import { readState } from "../config/state.ts";
 import type { Context } from "../context.ts";
 import { asAiryError } from "../errors.ts";
 import type { Emit, StatusData, TunnelStatus, WebhookStatus } from "../events.ts";
-import { askHealth } from "../checks/deliveries.ts";
+import { askHealth, deliveriesOf } from "../checks/deliveries.ts";
 import { createHttpClient } from "../io/http.ts";
 import { startTime } from "../io/process.ts";
 import { loadEngine } from "../platform/engines.ts";
@@ -202,7 +202,10 @@ class Agent {
 
   async status(): Promise<StatusData> {
     const { engine, spec } = this.#options.settings;
-    const { services, problems } = await lookAtServices(this.#engine, spec.workspace, this.#expected);
+    const [{ services, problems }, health] = await Promise.all([
+      lookAtServices(this.#engine, spec.workspace, this.#expected),
+      spec.core ? null : askHealth(this.#work.http, `http://127.0.0.1:${spec.ports.platform}`),
+    ]);
     return buildStatus({
       engine,
       edition: spec.core ? "core" : "basic",
@@ -215,6 +218,7 @@ class Agent {
       tunnel: this.tunnel?.status() ?? null,
       webhooks: this.#webhooks,
       pages: this.#registration.pages,
+      deliveries: health && deliveriesOf(health),
       refused: this.tunnel?.traffic.counters().refused,
       controlPort: this.record.port,
       ready: this.record.phase === "ready",

@@ -1,6 +1,6 @@
 /** Says by itself what `airy doctor` would say of webhooks that are refused, or that nobody is there for. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { explainDeliveries, type Health } from "../checks/deliveries.ts";
+import { deliveriesOf, explainDeliveries, type Health } from "../checks/deliveries.ts";
 import type { Emit, RequestRecord } from "../events.ts";
 
 /** The platform counts a request a moment after it has answered. */
@@ -22,6 +22,7 @@ export interface DeliveryWatchContext {
 export class DeliveryWatch {
   readonly #context: DeliveryWatchContext;
   readonly #said = new Set<string>();
+  #shown = "";
   #looking = false;
   #again = false;
 
@@ -57,6 +58,12 @@ export class DeliveryWatch {
   #tell(health: Health | null): void {
     if (!health) return;
     const { refused, sandbox, emit } = this.#context;
+    const deliveries = deliveriesOf(health);
+    const { arrived: _, ...news } = deliveries;
+    const text = JSON.stringify(news);
+    const nothing = deliveries.waiting.length === 0 && Object.keys(deliveries.kinds).length === 0;
+    if (text !== this.#shown && !(nothing && this.#shown === "")) emit({ type: "deliveries", deliveries });
+    this.#shown = text;
     const now = new Set<string>();
     for (const { code, about, message, action } of explainDeliveries(health, refused(), sandbox)) {
       // Broken pages are told of where pages are looked at; silence is none after a request.

@@ -3,7 +3,16 @@ import { asAiryError, whyOf } from "../errors.ts";
 import type { Edition } from "../config/config.ts";
 import type { Platform } from "../platform/platform.ts";
 import { webhookWell } from "../events.ts";
-import type { EngineName, PageStatus, Problem, ServiceStatus, StatusData, TunnelStatus, WebhookStatus } from "../events.ts";
+import type {
+  DeliveriesStatus,
+  EngineName,
+  PageStatus,
+  Problem,
+  ServiceStatus,
+  StatusData,
+  TunnelStatus,
+  WebhookStatus,
+} from "../events.ts";
 
 /** The services that should be there, each as the engine has it or as missing; or what kept the engine from saying. */
 export interface Seen {
@@ -37,6 +46,7 @@ export interface StatusInput extends Seen {
   webhooks: WebhookStatus[];
   /** null before anybody has looked. */
   pages?: PageStatus[] | null;
+  deliveries?: DeliveriesStatus | null;
   refused?: number | undefined;
   controlPort: number;
   /** Whether the start has come to its end. */
@@ -62,6 +72,7 @@ export function buildStatus(input: StatusInput): StatusData {
     tunnel,
     webhooks,
     ...(input.pages && { pages: input.pages }),
+    ...(input.deliveries && { deliveries: input.deliveries }),
     ...(input.refused && { refused: input.refused }),
     control: { url: `http://127.0.0.1:${input.controlPort}` },
   };

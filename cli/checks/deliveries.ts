@@ -1,17 +1,33 @@
 /** What is likely wrong with webhooks that arrive, or do not: from what tunnel and platform have counted. */
 import { z } from "zod";
+import type { DeliveriesStatus } from "../events.ts";
 import type { HttpClient } from "../io/http.ts";
 
 const healthSchema = z.object({
   deliveries: z.number().catch(0),
   rejectedSignatures: z.number().catch(0),
   waiting: z.array(z.object({ source: z.string().nullable(), source_channel_id: z.string().nullable(), deliveries: z.number() })).catch([]),
+  kinds: z.record(z.string(), z.number()).catch({}),
+  lastTestAt: z.string().nullable().catch(null),
   broken: z
     .array(z.object({ source: z.string(), source_channel_id: z.string(), name: z.string().nullable(), reason: z.string() }))
     .catch([]),
 });
 
 export type Health = z.output<typeof healthSchema>;
+
+/** Receipts: routine, and many. */
+const quiet = new Set(["delivery", "read"]);
+
+/** What of it is shown. */
+export function deliveriesOf({ deliveries, waiting, kinds, lastTestAt }: Health): DeliveriesStatus {
+  return {
+    arrived: deliveries,
+    waiting: waiting.map(({ source, source_channel_id: id, deliveries: count }) => ({ source, id, deliveries: count })),
+    kinds: Object.fromEntries(Object.entries(kinds).filter(([kind]) => !quiet.has(kind))),
+    lastTestAt,
+  };
+}
 
 /** null where the platform does not say. */
 export async function askHealth(http: HttpClient, platformUrl: string): Promise<Health | null> {
@@ -26,7 +42,14 @@ export async function askHealth(http: HttpClient, platformUrl: string): Promise<
 
 export interface Finding {
   status: "ok" | "warn";
-  code: "DELIVERIES_OK" | "DELIVERIES_REFUSED" | "REQUESTS_REFUSED" | "PAGE_UNCONNECTED" | "PAGE_BROKEN" | "NOTHING_ARRIVED";
+  code:
+    | "DELIVERIES_OK"
+    | "PAGE_RESTRICTED"
+    | "DELIVERIES_REFUSED"
+    | "REQUESTS_REFUSED"
+    | "PAGE_UNCONNECTED"
+    | "PAGE_BROKEN"
+    | "NOTHING_ARRIVED";
   /** The page or account that it is about. */
   about?: string;
   message: string;
@@ -58,6 +81,15 @@ export function explainDeliveries(health: Health, refused: number | null, sandbo
       about: id ?? "",
       message: `${deliveries} webhooks wait for ${source ?? "a page"} ${id ?? ""}, which is not connected.`,
       action: `FACEBOOK_USER_TOKEN=... airy webhook connect --page ${id ?? "ID"}`,
+    });
+  }
+  const enforced = (health.kinds.policy_enforcement ?? 0) + (health.kinds["policy-enforcement"] ?? 0);
+  if (enforced > 0) {
+    found.push({
+      status: "warn",
+      code: "PAGE_RESTRICTED",
+      message: "Facebook took action against a page, or lifted it (policy_enforcement).",
+      action: "look at the Support Inbox of the page",
     });
   }
   for (const { source, source_channel_id: id, name, reason } of health.broken) {

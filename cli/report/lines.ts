@@ -1,5 +1,5 @@
 /** Events -> plain lines: for logs, scripts, small terminals and screen readers. One line an event, nothing is redrawn. */
-import type { AiryEvent, HeldStatus, PageStatus, ServiceStatus, StatusData } from "../events.ts";
+import type { AiryEvent, DeliveriesStatus, HeldStatus, PageStatus, ServiceStatus, StatusData } from "../events.ts";
 import { asCalled } from "./called.ts";
 
 export interface Lines {
@@ -57,6 +57,10 @@ export function createLines(): Lines {
         }
         case "pages":
           return event.pages.length === 0 ? null : once("pages", `      pages: ${event.pages.map(pageText).join(", ")}`);
+        case "deliveries": {
+          const text = deliveriesTexts(event.deliveries).join("; ");
+          return text === "" ? null : once("deliveries", `      ${text}`);
+        }
         case "request":
           return `      ${event.request.method} ${event.request.path} ${event.request.status || "aborted"} ${event.request.durationMs} ms`;
         case "warning":
@@ -119,6 +123,7 @@ export function statusText(status: StatusData): string {
     add("webhook", `${webhook.source}/${webhook.object} ${webhook.state}${webhook.callbackUrl ? ` -> ${webhook.callbackUrl}` : ""}`);
   }
   if (status.pages && status.pages.length > 0) add("pages", status.pages.map(pageText).join(", "));
+  if (status.deliveries) for (const text of deliveriesTexts(status.deliveries)) add("arrived", text);
   if (status.refused) add("refused", `${status.refused} requests (401, 403): airy doctor says what is likely wrong`);
   const failure = status.lastFailure;
   if (failure) {
@@ -130,6 +135,20 @@ export function statusText(status: StatusData): string {
     add("services", status.platform.services.map(serviceText).join(", "));
   }
   return lines.join("\n");
+}
+
+/** What arrived and is not in the inbox, each as what it is. */
+export function deliveriesTexts({ waiting, kinds, lastTestAt }: DeliveriesStatus): string[] {
+  const texts: string[] = [];
+  if (lastTestAt) texts.push(`Facebook's test arrived at ${lastTestAt}: the way is open`);
+  const others = Object.entries(kinds).filter(([kind]) => kind !== "Facebook's test");
+  if (others.length > 0) texts.push(`no messages: ${others.map(([kind, count]) => `${count} x ${kind}`).join(", ")}`);
+  for (const { source, id, deliveries } of waiting) {
+    texts.push(
+      `page ${id ?? "?"} (${source ?? "unknown"}) is not connected: ${deliveries} ${deliveries === 1 ? "delivery waits" : "deliveries wait"}`,
+    );
+  }
+  return texts;
 }
 
 function pageText({ name, id, state, reason }: PageStatus): string {

@@ -2,7 +2,7 @@
 import type { Deck } from "./deck.ts";
 import type { Frame } from "./frame.ts";
 import { type Key, keysOf, packKeys } from "./keys.ts";
-import type { View } from "./state.ts";
+import { hasNews, type View } from "./state.ts";
 import type { Ui } from "./ui.ts";
 
 export interface Layout {
@@ -14,6 +14,7 @@ export interface Layout {
   requests: number;
   leftWidth: number;
   inbox: boolean;
+  heard: boolean;
   webhooks: number;
   notices: number;
   tabs: boolean;
@@ -34,9 +35,10 @@ export function layoutOf(view: View, ui: Ui, deck: Deck, frame: Frame): Layout {
   const held = view.tunnel?.held;
   const webhooks = Math.max(1, Math.min(view.webhooks.length, height < 12 ? 1 : 4));
   const inbox = height >= 14;
+  const heard = height >= 14 && hasNews(view.heard);
   const gaps = height >= 32;
   // Headline, what is public and its URL, tunnel, the line for messages.
-  const fixed = 1 + 2 + 1 + (low ? 0 : 1) + (held && (held.entries > 0 || held.dead > 0) ? 1 : 0);
+  const fixed = 1 + 2 + 1 + (low ? 0 : 1) + (held && (held.entries > 0 || held.dead > 0) ? 1 : 0) + (heard ? 1 : 0);
   const aboveNotices = fixed + webhooks + (inbox ? 1 : 0) + keys.length + (gaps ? 3 : 0);
   // A heading and a row come before what is warned of.
   const notices = Math.max(0, Math.min(view.notices.length, low ? 1 : 3, height - aboveNotices - 3));
@@ -54,6 +56,7 @@ export function layoutOf(view: View, ui: Ui, deck: Deck, frame: Frame): Layout {
     requests: panes === "single" ? body : body - Math.max(1, own),
     leftWidth: panes === "beside" ? Math.max(50, Math.floor(width * 0.45)) : width,
     inbox,
+    heard,
     webhooks,
     notices,
     tabs: !wide,

@@ -1,7 +1,17 @@
 /** What the interface shows, derived from events and nothing else: a pure reducer. Times stay ISO text; the screens know the clock. */
 import type { ErrorBody } from "../errors.ts";
 import { webhookWell } from "../events.ts";
-import type { AiryEvent, EngineName, RequestRecord, ServiceStatus, StatusData, StepState, TunnelStatus, WebhookStatus } from "../events.ts";
+import type {
+  AiryEvent,
+  DeliveriesStatus,
+  EngineName,
+  RequestRecord,
+  ServiceStatus,
+  StatusData,
+  StepState,
+  TunnelStatus,
+  WebhookStatus,
+} from "../events.ts";
 
 /** Requests kept for the list. */
 const keptRequests = 200;
@@ -71,6 +81,8 @@ export interface View {
   requests: RequestRecord[];
   rate: Rate;
   deliveries: Deliveries;
+  /** What the platform says of deliveries; null before there is something to say. */
+  heard: DeliveriesStatus | null;
   /** Round-trip times in milliseconds, oldest first. */
   trips: number[];
   /** Newest first. */
@@ -93,6 +105,7 @@ export function initialView(mode: "start" | "attached"): View {
     requests: [],
     rate: { index: 0, counts: [] },
     deliveries: { last: null, rejected: 0 },
+    heard: null,
     trips: [],
     notices: [],
     error: null,
@@ -146,6 +159,8 @@ function apply(view: View, event: AiryEvent): View {
       };
     case "pages":
       return view;
+    case "deliveries":
+      return { ...view, heard: event.deliveries };
     case "request":
       return request(view, event.request);
     case "ready":
@@ -239,6 +254,7 @@ function ready(view: View, at: string, status: StatusData): View {
     sandbox: status.sandbox,
     inboxUrl: status.platform.inboxUrl ?? status.platform.url,
     tunnel: status.tunnel,
+    heard: status.deliveries ?? view.heard,
     trips: status.tunnel ? trips(view, status.tunnel) : view.trips,
     services: status.platform.services.map((now) => {
       const old = view.services.find((s) => s.name === now.name);
@@ -251,6 +267,11 @@ function ready(view: View, at: string, status: StatusData): View {
       return old && old.state === now.state ? { ...old, ...now } : { ...now, previousUrl: null, detail: null };
     }),
   };
+}
+
+/** Whether there is something to say of what arrived and is not in the inbox. */
+export function hasNews(heard: DeliveriesStatus | null): heard is DeliveriesStatus {
+  return heard !== null && (heard.waiting.length > 0 || Object.keys(heard.kinds).length > 0);
 }
 
 /** Whether all that should be up is up; the word in the dashboard's first line. */

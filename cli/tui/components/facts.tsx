@@ -7,7 +7,7 @@
  * ```
  */
 import type { ReactNode } from "react";
-import type { TunnelStatus } from "../../events.ts";
+import type { DeliveriesStatus, TunnelStatus } from "../../events.ts";
 import { timeText } from "../format.ts";
 import { useFrame } from "../frame.ts";
 import type { Layout } from "../layout.ts";
@@ -35,6 +35,7 @@ export function Facts({ view, layout }: { view: View; layout: Layout }) {
       {layout.inbox ? <Inbox url={view.inboxUrl} /> : null}
       <Tunnel tunnel={view.tunnel} trips={view.trips} />
       <Held tunnel={view.tunnel} />
+      {layout.heard && view.heard ? <Heard heard={view.heard} /> : null}
       {view.webhooks.length === 0 ? <Fact label="Webhook">none</Fact> : null}
       {view.webhooks.slice(0, layout.webhooks).map((webhook, index) => (
         <Webhook key={`${webhook.source} ${webhook.object}`} webhook={webhook} view={view} first={index === 0} />
@@ -97,6 +98,28 @@ function Held({ tunnel }: { tunnel: TunnelStatus | null }) {
   return (
     <Fact label="Held">
       <Mark tone="warn" /> <Toned tone="warn">{parts.join(", ")}</Toned>
+    </Fact>
+  );
+}
+
+/** One line, of what matters most: who waits, then the test, then the rest. */
+function Heard({ heard }: { heard: DeliveriesStatus }) {
+  const { now } = useFrame();
+  const waiting = heard.waiting.map(({ id, deliveries }) => `page ${id ?? "?"} is not connected: ${deliveries} wait`);
+  const kinds = Object.entries(heard.kinds).filter(([kind]) => kind !== "Facebook's test");
+  const parts = [
+    ...(heard.lastTestAt === null ? [] : [`Facebook's test arrived ${timeText(heard.lastTestAt, now)}: the way is open`]),
+    ...(kinds.length === 0 ? [] : [`no messages: ${kinds.map(([kind, count]) => `${count} x ${kind}`).join(", ")}`]),
+  ];
+  return (
+    <Fact label="Arrived">
+      {waiting.length === 0 ? null : (
+        <>
+          <Mark tone="warn" /> <Toned tone="warn">{printable(waiting.join(", "))}</Toned>
+          {"  "}
+        </>
+      )}
+      {printable(parts.join("  "))}
     </Fact>
   );
 }

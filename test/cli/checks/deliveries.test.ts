@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { explainDeliveries } from "../../../cli/checks/deliveries.ts";
 
-const health = { deliveries: 3, rejectedSignatures: 0, waiting: [], broken: [] };
+const health = { deliveries: 3, rejectedSignatures: 0, waiting: [], broken: [], kinds: {}, lastTestAt: null };
 const words = (...given: Parameters<typeof explainDeliveries>) =>
   explainDeliveries(...given)
     .map(({ message }) => message)
@@ -22,6 +22,7 @@ test.each([
     0,
     /refuses the token of facebook Shop: Session has expired/,
   ],
+  ["an enforcement", { ...health, kinds: { policy_enforcement: 1 } }, 0, /Facebook took action against a page/],
   ["silence", { ...health, deliveries: 0 }, 0, /Before the app is published only people with a role/],
   ["all well", health, 0, /^3 webhooks arrived since the start, none was refused/],
 ])("%s is told apart", (_, given, refused, text) => {

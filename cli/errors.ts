@@ -123,6 +123,14 @@ export const catalogue = {
     why: (d) => (d.declined ? "The answer was no." : "That needs consent: there is no terminal to ask on, and --yes was not given."),
     actions: () => ["airy destroy --yes"],
   }),
+  NOT_BACKED_UP: entry<{ dir: string; reason: string }>({
+    category: "input",
+    exit: 3,
+    retryable: false,
+    what: (d) => `Nothing was deleted: the messages in ${d.dir} could not be backed up first.`,
+    why: (d) => d.reason,
+    actions: () => ["airy up, then airy destroy", "airy destroy --no-backup (deletes them for good)"],
+  }),
   EDGE_UNCONFIRMED: entry<{ edge: string; file: string }>({
     category: "input",
     exit: 3,

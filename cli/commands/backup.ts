@@ -12,7 +12,7 @@ export async function runBackup(options: Options<"backup">, ctx: Context): Promi
   const admin = await adminOf(await openWorkspace(io, options.workspace), ctx);
   const time = new Date().toISOString().slice(0, 19).replaceAll(/[:T]/g, "-");
   const file = path.resolve(io.cwd, options.file ?? `airy-backup-${time}.airy`);
-  const bytes = await writeBackup(admin, file);
+  const bytes = await writeBackup(admin.secrets.platformSecret ?? "", () => admin.ask("backup"), file);
   const text = `${file}: ${Math.ceil(bytes / 1024)} KB. It holds messages and page tokens: keep it where only you can read it.`;
   out.result({ file, bytes }, { text: `${text}\nback: airy restore ${file}` });
 }

@@ -1,4 +1,7 @@
-/** `airy destroy`: stops everything and deletes what the workspace has stored; the key of its public name is kept. */
+/**
+ * `airy destroy`: stops everything and deletes what the workspace has stored; the key of its public name is kept, and a backup of the
+ * messages in `.airy/backups`.
+ */
 import { lstat, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline/promises";
@@ -10,6 +13,7 @@ import { readState, type State } from "../config/state.ts";
 import { openWorkspace } from "../config/workspace.ts";
 import { errno, readText } from "../io/files.ts";
 import { loadEngine } from "../platform/engines.ts";
+import { backUpFirst, type Kept } from "../upkeep/last-backup.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { Emit } from "../events.ts";
 import { AiryError, asAiryError, fail } from "../errors.ts";
@@ -17,7 +21,10 @@ import { createLines } from "../report/lines.ts";
 import type { Context } from "../context.ts";
 import type { Options } from "./table.ts";
 
-/** Throws CONFIRMATION_REQUIRED without a terminal and without --yes, and when the answer is no; and as {@link openWorkspace} does. */
+/**
+ * Throws CONFIRMATION_REQUIRED without a terminal and without --yes, and when the answer is no; NOT_BACKED_UP; and as {@link openWorkspace}
+ * does.
+ */
 export async function runDestroy(options: Options<"destroy">, ctx: Context): Promise<void> {
   const { io, out } = ctx;
   const paths = await openWorkspace(io, options.workspace, { adopt: options.adopt });
@@ -26,15 +33,17 @@ export async function runDestroy(options: Options<"destroy">, ctx: Context): Pro
     throw error;
   });
   if (!there?.some(isDeleted))
-    return out.result({ destroyed: false, kept: [], left: [] }, { text: `There is nothing to delete in ${paths.dir}.` });
-  if (!options.yes) await confirm(paths, ctx);
+    return out.result({ destroyed: false, kept: [], left: [], backup: null }, { text: `There is nothing to delete in ${paths.dir}.` });
+  if (!options.yes) await confirm(paths, options.noBackup, ctx);
   const lock = await acquireLock(paths.lock, "destroy", io);
   let left: string[];
+  let backup: Kept | null = null;
   try {
     const state = await readState(paths).catch(() => null);
     const engines = await enginesOf(state, io);
     // Before anything is deleted: an engine that does not answer, or is another one, would keep its part.
     for (const engine of engines) await engine.status(paths.root);
+    if (!options.noBackup) backup = await backUp(paths, state, engines, ctx);
     if (state?.heldAt) await forget(paths, state.heldAt, ctx);
     await stopAgent(io, paths);
     for (const engine of engines) await engine.destroy(paths.root, showing(out));
@@ -45,8 +54,10 @@ export async function runDestroy(options: Options<"destroy">, ctx: Context): Pro
   const kept = (await readText(paths.identity)) === null ? [] : [paths.identity];
   const said = [`Deleted: messages, settings and logs of ${paths.root} (in ${paths.dir}).`];
   if (kept.length > 0) said.push(`The key of the public name is kept: ${paths.identity}`);
+  if (backup)
+    said.push(`A backup is kept: ${backup.file} (${Math.ceil(backup.bytes / 1024)} KB; with page tokens). Back: airy restore FILE`);
   if (left.length > 0) said.push(`Left alone, because airy did not make it: ${left.join(", ")}`);
-  out.result({ destroyed: true, dir: paths.dir, kept, left }, { text: said.join("\n"), hint: "start anew: airy up" });
+  out.result({ destroyed: true, dir: paths.dir, kept, left, backup }, { text: said.join("\n"), hint: "start anew: airy up" });
 }
 
 /** Where the state does not say any more which engine it was, both are cleared as far as they are there. */
@@ -76,15 +87,27 @@ async function forget(paths: WorkspacePaths, edge: { host: string; port: number;
   }
 }
 
-async function confirm(paths: WorkspacePaths, { io, out, signal }: Context): Promise<void> {
+/** Airy Core's data is in Kafka and in its own store: there is no backup of it, which is said. */
+async function backUp(paths: WorkspacePaths, state: State | null, engines: Platform[], ctx: Context): Promise<Kept | null> {
+  let kept: Kept | null = null;
+  for (const engine of engines) {
+    if (state?.edition === "core") ctx.out.line("No backup is made: airy has none of Airy Core's data.");
+    else kept = await backUpFirst(paths, engine, ctx, () => stopAgent(ctx.io, paths));
+  }
+  return kept;
+}
+
+async function confirm(paths: WorkspacePaths, noBackup: boolean, { io, out, signal }: Context): Promise<void> {
   if (out.json || !io.tty.stdin || !io.tty.stdout) fail("CONFIRMATION_REQUIRED", { dir: paths.dir, declined: false });
   const prompt = createInterface({ input: io.stdin, output: io.terminal });
+  const kept = noBackup ? "for good" : `; a backup of the messages is kept in ${path.join(paths.dir, "backups")}`;
+  const consequence = `All messages and settings in ${paths.dir} will be deleted${noBackup ? " " : ""}${kept}.`;
   const answer = await new Promise<string>((resolve, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     // The terminal is in raw mode while it is asked, so that Ctrl-C arrives as a key; Ctrl-D closes.
     prompt.on("SIGINT", () => reject(new AiryError("INTERRUPTED", { signal: "SIGINT" })));
     prompt.on("close", () => resolve(""));
-    prompt.question(`All messages and settings in ${paths.dir} will be deleted for good.\nDelete? [y/N] `).then(resolve, reject);
+    prompt.question(`${consequence}\nDelete? [y/N] `).then(resolve, reject);
   }).finally(() => prompt.close());
   if (!/^y(es)?$/i.test(answer.trim())) fail("CONFIRMATION_REQUIRED", { dir: paths.dir, declined: true });
 }
@@ -93,7 +116,7 @@ async function confirm(paths: WorkspacePaths, { io, out, signal }: Context): Pro
  * The key makes the URL, which a source may still point to; host keys pinned for it stay with it, and so does who the workspace is. The lock is
  * released later.
  */
-const KEPT = new Set([".gitignore", "workspace.json", "identity", "identity.pub", "known_edges", "up.lock"]);
+const KEPT = new Set([".gitignore", "workspace.json", "identity", "identity.pub", "known_edges", "up.lock", "backups"]);
 
 function isDeleted(name: string): boolean {
   return isMade(name) && !KEPT.has(name);

@@ -143,9 +143,18 @@ export const commands = {
     scripts: [["airy down --json", "also when nothing runs: exit 0"]],
   },
   destroy: {
-    summary: "Stop everything and delete its data",
-    options: [yes, json, workspace, adopt],
-    examples: [["airy destroy --yes", "without being asked"]],
+    summary: "Stop everything and delete its data, of which a backup is kept",
+    options: [
+      { name: "no-backup", kind: "flag", description: "keep no backup of the messages in .airy/backups" },
+      yes,
+      json,
+      workspace,
+      adopt,
+    ],
+    examples: [
+      ["airy destroy --yes", "without being asked"],
+      ["airy destroy --yes --no-backup", "for good, also when no backup can be made"],
+    ],
     scripts: [["airy destroy --yes --json", "leaves nothing behind; without --yes and a terminal it refuses"]],
   },
   logs: {

@@ -75,6 +75,7 @@ const MADE = new Set([
   "events.ndjson",
   "events.ndjson.1",
   "logs",
+  "backups",
   "postgres",
   "edge",
   "facebook",

@@ -1,4 +1,5 @@
 /** What brings the platform's services up. Two engines implement it: docker compose, and embedded (no docker). */
+import type { Readable } from "node:stream";
 import { z } from "zod";
 import type { Emit, EngineName, ServiceStatus } from "../events.ts";
 import type { AiryError } from "../errors.ts";
@@ -120,6 +121,10 @@ export interface Platform {
   fetch(workspace: string, emit: Emit, signal: AbortSignal): Promise<void>;
   /** Brings all services up and returns when they are healthy. Repeating it when all runs changes nothing. Throws AiryError. */
   up(spec: PlatformSpec, emit: Emit, signal: AbortSignal): Promise<void>;
+  /** Whether messages may be stored: there is a database. */
+  stored(workspace: string): Promise<boolean>;
+  /** A backup of what is stored, compressed, while the services are stopped. Left out where that cannot be. Throws AiryError. */
+  offline?(workspace: string, password: string, signal: AbortSignal): Promise<{ lines: Readable; close(): Promise<void> }>;
   /** Stops the services; data stays. */
   down(workspace: string, emit: Emit): Promise<void>;
   /** Stops the services and deletes their data. */

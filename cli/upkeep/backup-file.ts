@@ -4,24 +4,28 @@
  *   airy-backup 1 SECRET\n  gzip
  */
 import { createReadStream } from "node:fs";
-import { open, rename, rm } from "node:fs/promises";
+import { open as openFile, rename, rm } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { fail } from "../errors.ts";
 import { errno } from "../io/files.ts";
-import type { Admin } from "./admin.ts";
 
 const MARK = "airy-backup 1 ";
 const MAX_HEAD = 1_000;
 
-/** Appears whole, under its name, or not at all; readable by its owner alone. Throws BACKUP_FILE, PLATFORM_REFUSED. Returns its size. */
-export async function writeBackup(admin: Admin, file: string): Promise<number> {
+/**
+ * Appears whole, under its name, or not at all; readable by its owner alone. Returns its size. Throws BACKUP_FILE, PLATFORM_REFUSED, and
+ * as `open` does.
+ * @param secret what page tokens are encrypted under.
+ * @param open the platform's lines, compressed.
+ */
+export async function writeBackup(secret: string, open: () => Promise<Readable>, file: string): Promise<number> {
   const made = `${file}.${process.pid}.part`;
-  const answer = await admin.ask("backup");
+  const answer = await open();
   try {
     // Taken at once, so that nothing is overwritten by surprise.
-    await (await open(file, "wx", 0o600)).close();
+    await (await openFile(file, "wx", 0o600)).close();
   } catch (error) {
     answer.destroy();
     const there = errno(error) === "EEXIST";
@@ -29,8 +33,8 @@ export async function writeBackup(admin: Admin, file: string): Promise<number> {
     return fail("BACKUP_FILE", { file, there, reason });
   }
   try {
-    const handle = await open(made, "w", 0o600);
-    await handle.write(`${MARK}${admin.secrets.platformSecret ?? ""}\n`);
+    const handle = await openFile(made, "w", 0o600);
+    await handle.write(`${MARK}${secret}\n`);
     await pipeline(answer, handle.createWriteStream());
     if (!(await isWhole(made))) return fail("PLATFORM_REFUSED", { command: "backup", reason: "It stopped in the middle." });
     await rename(made, file);
@@ -38,7 +42,7 @@ export async function writeBackup(admin: Admin, file: string): Promise<number> {
     await Promise.all([rm(made, { force: true }), rm(file, { force: true })]);
     throw error;
   }
-  const written = await open(file, "r");
+  const written = await openFile(file, "r");
   const { size } = await written.stat().finally(() => written.close());
   return size;
 }
@@ -46,7 +50,7 @@ export async function writeBackup(admin: Admin, file: string): Promise<number> {
 /** Throws BACKUP_FILE. */
 export async function readBackup(file: string): Promise<{ secret: string; body: () => Readable }> {
   const unreadable = (error: unknown) => fail("BACKUP_FILE", { file, reason: `It cannot be read (${errno(error) ?? String(error)}).` });
-  const handle = await open(file, "r").catch(unreadable);
+  const handle = await openFile(file, "r").catch(unreadable);
   try {
     const head = Buffer.alloc(MAX_HEAD);
     const { bytesRead } = await handle.read(head, 0, MAX_HEAD, 0).catch(unreadable);

@@ -109,6 +109,10 @@ class Compose implements Platform {
     });
   }
 
+  stored(workspace: string): Promise<boolean> {
+    return this.#use(async (engine) => hasData(engine, await projectName(workspace)));
+  }
+
   async down(workspace: string, emit: Emit): Promise<void> {
     await this.#use(async (engine) => {
       const name = await projectName(workspace);

@@ -2,7 +2,7 @@
  * Engine "embedded": the platform's services without docker. They run inside the background agent process, so `up` is called there and
  * `down` there stops them. Called from another process, after that one has ended, `down`, `destroy`, `status` and `logs` work from files.
  */
-import { readFile, rm } from "node:fs/promises";
+import { readFile, rm, stat } from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -77,6 +77,27 @@ export function createEmbedded({ host, pid, webDir }: EmbeddedOptions): Platform
         services.push({ name: "edge", port: ports.edgeHttp, path: "/" }, { name: "facebook", port: ports.facebook, path: "/" });
       }
       await writeRecord(spec.workspace, pid, services);
+    },
+
+    async stored(workspace) {
+      const found = await Promise.all(
+        (await bases(workspace)).map((base) => stat(path.join(base, "data", "PG_VERSION")).catch(() => null)),
+      );
+      return found.some((file) => file !== null);
+    },
+
+    async offline(workspace, password, signal) {
+      const [{ startPostgres }, { readOffline }] = await Promise.all([
+        import("./postgres.ts"),
+        import("../../../compose/basic/src/index.ts"),
+      ]);
+      const database = await startPostgres({ workspace, password, host, emit: () => {}, signal });
+      try {
+        return { lines: await readOffline(database.url), close: () => database.close() };
+      } catch (error) {
+        await database.close();
+        throw error;
+      }
     },
 
     down: stop,

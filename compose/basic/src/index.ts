@@ -41,6 +41,8 @@ import { startRetention } from "./maintenance/retention.ts";
 import { maintenanceRoutes } from "./maintenance/routes.ts";
 import { createWebhookTask } from "./outbound/webhook-task.ts";
 
+export { readOffline } from "./maintenance/offline.ts";
+
 export interface PlatformConfig {
   /** `postgres://user:password@host:port/database`; Postgres 15 to 18. */
   databaseUrl: string;

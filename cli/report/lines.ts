@@ -138,7 +138,7 @@ export function statusText(status: StatusData): string {
 }
 
 /** What arrived and is not in the inbox, each as what it is. */
-export function deliveriesTexts({ waiting, kinds, lastTestAt }: DeliveriesStatus): string[] {
+function deliveriesTexts({ waiting, kinds, lastTestAt }: DeliveriesStatus): string[] {
   const texts: string[] = [];
   if (lastTestAt) texts.push(`Facebook's test arrived at ${lastTestAt}: the way is open`);
   const others = Object.entries(kinds).filter(([kind]) => kind !== "Facebook's test");

@@ -36,7 +36,8 @@ export async function runDoctor(options: Options<"doctor">, ctx: Context): Promi
   const { io, out } = ctx;
   const paths = await openWorkspace(io, options.workspace);
   const config = await readConfig(paths.config, io.env);
-  const named = options.edge ?? config.edge;
+  const { edge: running } = await readState(paths);
+  const named = options.edge ?? (running?.configured === config.edge ? running.edge : config.edge);
   const edge = named === "local" ? null : parseEdge(named, "doctor");
   const [way, checks, ...engines] = await Promise.all([
     edge ? lookAtWay(edge) : [],

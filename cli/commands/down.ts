@@ -33,7 +33,7 @@ export async function runDown(options: Options<"down">, ctx: Context): Promise<v
       if (line !== null) out.line(line);
     };
     await engine?.down(paths.root, emit);
-    await writeState(paths, { ...state, sandbox: null });
+    await writeState(paths, { ...state, sandbox: null, edge: null });
     const waits = state.heldAt ? `\nMessages that arrive meanwhile wait at ${state.heldAt.host} for up to 36 hours.` : "";
     const kept = state.engine === "docker" ? "the volumes of its compose project" : paths.dir;
     out.result(

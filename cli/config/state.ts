@@ -20,6 +20,15 @@ const portsSchema = z.object({
   control: port.nullable(),
 });
 
+const edgeSchema = z.object({
+  edge: z.string(),
+  edgeKey: z.string().optional(),
+  publicUrl: z.string().optional(),
+  remotePort: port.optional(),
+  /** What airy.yaml named; once it names another one, that counts. */
+  configured: z.string().nullable(),
+});
+
 const stateSchema = z.object({
   version: z.literal(VERSION),
   /** null until the first `up` has chosen. */
@@ -32,6 +41,8 @@ const stateSchema = z.object({
   engineAt: z.object({ id: z.string(), endpoint: z.string() }).nullable().default(null),
   /** Whether the present run is a sandbox; forgotten by `down`, so that a crash does not change what runs. */
   sandbox: z.boolean().nullable(),
+  /** Which edge the present run was asked to use, in place of what airy.yaml said then; forgotten by `down` as well. */
+  edge: edgeSchema.nullable().default(null),
   ports: portsSchema.nullable(),
   /** Callback URLs that this workspace has registered: a webhook that points to one of them is ours. */
   callbacks: z.array(z.string()),
@@ -68,6 +79,7 @@ const emptyState: State = {
   profiles: [],
   engineAt: null,
   sandbox: null,
+  edge: null,
   ports: null,
   callbacks: [],
   heldAt: null,

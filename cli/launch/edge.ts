@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { publicKeyBlob } from "../../edge/names/identifier.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
+import type { State } from "../config/state.ts";
 import { fail } from "../errors.ts";
 import { pinnedKey } from "../tunnel/host-keys.ts";
 import type { EdgeAddress } from "../tunnel/types.ts";
@@ -68,6 +69,20 @@ export async function chooseEdge(
   if (asked.edge !== undefined || asked.edgeKey !== undefined) return edge;
   if ((edge.host === DEFAULT_EDGE && edge.port === DEFAULT_PORT) || (await pinnedKey(paths.knownEdges, edge)) !== null) return edge;
   return fail("EDGE_UNCONFIRMED", { edge: configured.edge ?? "", file: paths.config });
+}
+
+/** Which edge a start is asked for. */
+export interface EdgeAsked extends PlainServerAsked {
+  edge?: string | undefined;
+  edgeKey?: string | undefined;
+}
+
+/** What is asked now, or what the present run was asked for: `airy up` again, also after a crash, brings the same tunnel. */
+export function rememberEdge(asked: EdgeAsked, configured: string | null, stored: State["edge"]): State["edge"] {
+  const { edge, edgeKey, publicUrl, remotePort } = asked;
+  if (edge !== undefined) return { edge, edgeKey, publicUrl, remotePort, configured };
+  if (edgeKey !== undefined || publicUrl !== undefined || remotePort !== undefined) return null;
+  return stored?.configured === configured ? stored : null;
 }
 
 /** Public keys, one a line, that the sandbox's edge admits beside the workspace's own. Throws INVALID_ARGUMENT. */

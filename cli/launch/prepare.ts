@@ -14,7 +14,7 @@ import { readText } from "../io/files.ts";
 import { fail } from "../errors.ts";
 import { loadOrCreateIdentity, type Identity } from "../tunnel/identity.ts";
 import type { EdgeAddress } from "../tunnel/types.ts";
-import { chooseEdge, PLAIN_SERVER_LACKS, readAdmitted } from "./edge.ts";
+import { chooseEdge, PLAIN_SERVER_LACKS, readAdmitted, rememberEdge } from "./edge.ts";
 import { chooseEngine } from "./engine.ts";
 import type { Emit } from "../events.ts";
 import { inboxOrigin } from "./inbox.ts";
@@ -54,6 +54,8 @@ export interface Decision {
   /** Where the tunnel goes. */
   edge: EdgeAddress;
   edgeKey: string | null;
+  /** What is to be remembered of it while this runs. */
+  edgeAsked: State["edge"];
   /** Public keys that the sandbox's edge admits beside the workspace's own, one a line. */
   admitted: string;
   ports: Ports;
@@ -104,8 +106,10 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
   const sandbox = chooseMode(asked, stored, agent !== null);
   // Before ports are looked for: what is wrong here is the user's to correct.
   const app = sandbox ? null : facebookApp(config, paths.config);
-  const localEdge = sandbox || (asked.edge ?? config.edge) === LOCAL_EDGE;
-  const remote = localEdge ? null : await chooseEdge(asked, config, paths);
+  const edgeAsked = sandbox ? null : rememberEdge(asked, config.edge, stored.edge);
+  const wish = { edge: undefined, edgeKey: asked.edgeKey, publicUrl: asked.publicUrl, remotePort: asked.remotePort, ...edgeAsked };
+  const localEdge = sandbox || (wish.edge ?? config.edge) === LOCAL_EDGE;
+  const remote = localEdge ? null : await chooseEdge(wish, config, paths);
   if (remote?.plain) emit({ type: "warning", code: "NOT_AN_EDGE", message: PLAIN_SERVER_LACKS });
   const admitted = await readAdmitted(asked.edgeKeys, localEdge, io.cwd);
 
@@ -141,7 +145,8 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
     localEdge,
     app,
     edge: remote ?? { host: "127.0.0.1", port: ports.edgeSsh },
-    edgeKey: asked.edgeKey ?? null,
+    edgeKey: wish.edgeKey ?? null,
+    edgeAsked,
     admitted,
     ports,
     stored,
@@ -216,7 +221,7 @@ export function settingsOf(workspace: string, decision: Decision, provisions: Pr
 }
 
 /** What the workspace is to remember of it, to be written before anything is started. Pure. */
-export function stateOf({ stored, usable, platform, edition, core, sandbox, ports }: Decision): State {
+export function stateOf({ stored, usable, platform, edition, core, sandbox, edgeAsked, ports }: Decision): State {
   return {
     ...stored,
     engine: platform.engine,
@@ -224,6 +229,7 @@ export function stateOf({ stored, usable, platform, edition, core, sandbox, port
     profiles: core?.profiles ?? stored.profiles,
     engineAt: usable?.at ?? stored.engineAt,
     sandbox,
+    edge: edgeAsked,
     ports,
   };
 }

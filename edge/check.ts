@@ -4,6 +4,7 @@ import path from "node:path";
 import { parseDomain, type EdgeConfig } from "./config.ts";
 import { EdgeError } from "./errors.ts";
 import { openAccess } from "./ssh/access.ts";
+import { checkHook } from "./tls/acme/certificates.ts";
 import { openFiles } from "./tls/files.ts";
 import { lockFolder } from "./store/lock.ts";
 import { damageText, inspect } from "./store/log/salvage.ts";
@@ -56,6 +57,14 @@ export function checkConfig({ domain, tls, access, log }: Pick<EdgeConfig, "doma
 
 function certificateEnd(domain: string, tls: EdgeConfig["tls"], log: EdgeConfig["log"]): string | null {
   if (!tls || tls.mode === "off") return null;
+  if (tls.mode === "acme") {
+    try {
+      checkHook(tls.hook);
+    } catch (cause) {
+      throw new EdgeError("EDGE_TLS", (cause as Error).message, { cause });
+    }
+    return null;
+  }
   const certificates = openFiles(tls, domain, log);
   certificates.close();
   return new Date(Math.min(...certificates.expiries().map(({ notAfter }) => notAfter))).toISOString();

@@ -1,10 +1,8 @@
 /** What an edge is told when it starts. */
 import { EdgeError } from "./errors.ts";
 import type { Limits } from "./limits.ts";
-import type { CertificateFiles } from "./tls/files.ts";
+import type { TlsConfig } from "./tls/open.ts";
 import type { AccessConfig } from "./ssh/access.ts";
-
-type TlsConfig = { mode: "off" } | ({ mode: "files" } & CertificateFiles);
 
 export interface EdgeConfig {
   /** Names are `<identifier>.<domain>`. */

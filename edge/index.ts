@@ -21,8 +21,9 @@ import { startSshServer, type RunningSshServer } from "./ssh/server.ts";
 import { makeFolder } from "./store/folder.ts";
 import { lockFolder } from "./store/lock.ts";
 import { LocalPresence } from "./tunnels/presence.ts";
+import { WAIT_MS } from "./tls/acme/certificates.ts";
 import type { Certificates } from "./tls/certificate.ts";
-import { openFiles } from "./tls/files.ts";
+import { openCertificates } from "./tls/open.ts";
 import { startFront, type RunningFront } from "./tls/front.ts";
 import { TunnelRegistry, type Client } from "./tunnels/registry.ts";
 import type { Tunnel } from "./tunnels/tunnel.ts";
@@ -209,15 +210,23 @@ class Edge implements RunningEdge {
       gapMs: GAP_MS,
       limits: () => this.#limits,
       secureUrlOf: (host) => (this.#config.redirect ? this.#secureUrlOf(host) : null),
+      challengeAnswer: (host, target) => this.#certificates?.challengeAnswer(host, target) ?? null,
       log: this.#config.log,
     });
     this.#undo.push(() => this.#ingress.close());
   }
 
   async #startFront(): Promise<void> {
-    const { https, tls, log } = this.#config;
+    const { https, tls, dataDir, log } = this.#config;
     if (!https || !tls || tls.mode === "off") return;
-    this.#certificates = openFiles(tls, this.#domain, log);
+    this.#certificates = openCertificates(tls, {
+      domain: this.#domain,
+      dataDir,
+      isClaimed: (name) => this.#names.isKnown(name),
+      limits: () => this.#limits,
+      onFirst: (covered) => this.#tellSecureUrls(covered),
+      log,
+    });
     this.#undo.push(() => this.#certificates?.close());
     const front = await startFront({
       ...https,
@@ -228,6 +237,14 @@ class Edge implements RunningEdge {
     });
     this.#front = front;
     this.#undo.push(() => front.close());
+    this.#certificates.start();
+  }
+
+  /** Clients that were told an http URL come back at once, and are told the other one. */
+  #tellSecureUrls(covered: (host: string) => boolean): void {
+    for (const tunnel of this.#presence.all()) {
+      if (tunnel.kind === "agent" && covered(`${tunnel.name}.${this.#domain}`)) tunnel.drain("EDGE_STOPPING", 100, DRAIN_MS);
+    }
   }
 
   async #startSsh(): Promise<void> {
@@ -303,7 +320,10 @@ class Edge implements RunningEdge {
     // Never written down, so it is forgotten with the connection.
     if (ephemeral) return { name: identifierOf(randomBytes(32)) };
     const claim = await this.#names.claim(key, name);
-    return claim.ok ? { name: claim.name } : { refused: claim.reason };
+    if (!claim.ok) return { refused: claim.reason };
+    // So that the first URL that is told is https already.
+    await this.#certificates?.ready(`${claim.name}.${this.#domain}`, WAIT_MS);
+    return { name: claim.name };
   }
 
   async #prepare(name: string, hello: Hello): Promise<number> {

@@ -32,9 +32,16 @@ const Fields = z.strictObject({
   admin: Address.optional(),
   /** Claims, host key, certificates and held webhooks. */
   data: File.default("airy-edge"),
-  tls: z.enum(["off", "files"]).default("off"),
+  tls: z.enum(["off", "files", "acme"]).default("off"),
   "tls-cert": File.optional(),
   "tls-key": File.optional(),
+  /** Of the authority. */
+  "acme-directory": z.url({ protocol: /^https$/, error: "is not an https URL" }).default("https://acme-v02.api.letsencrypt.org/directory"),
+  "acme-email": z.email({ error: "is not an address" }).optional(),
+  /** For single names. */
+  "acme-challenge": z.enum(["http-01", "tls-alpn-01"]).default("http-01"),
+  /** Program that writes into DNS: then there is one certificate for all names. */
+  "acme-hook": File.optional(),
   /** Browsers that open a page by http are sent to https. */
   redirect: z.boolean().default(false),
   "authorized-keys": File.optional(),
@@ -45,15 +52,16 @@ const Fields = z.strictObject({
 });
 
 /** Which of them are files or folders: relative to where they are said. */
-const PATHS = ["data", "tls-cert", "tls-key", "authorized-keys", "denied-keys"] as const;
+const PATHS = ["data", "tls-cert", "tls-key", "acme-hook", "authorized-keys", "denied-keys"] as const;
 
 export const Settings = Fields.superRefine((settings, context) => {
   const wrong = (message: string) => context.addIssue({ code: "custom", message });
   const files = settings["tls-cert"] !== undefined && settings["tls-key"] !== undefined;
   if (settings.tls === "files" && !files) wrong("tls: files needs tls-cert and tls-key");
   if (settings.tls !== "files" && (settings["tls-cert"] ?? settings["tls-key"])) wrong("tls-cert and tls-key need tls: files");
+  if (settings.tls !== "acme" && (settings["acme-email"] ?? settings["acme-hook"])) wrong("acme-email and acme-hook need tls: acme");
   // Half of it would be an edge without https that looks as if it had it.
-  if (settings.tls === "off" && (settings.https || settings.redirect)) wrong("https and redirect need tls: files");
+  if (settings.tls === "off" && (settings.https || settings.redirect)) wrong("https and redirect need tls: files or acme");
 });
 export type Settings = z.output<typeof Settings>;
 
@@ -96,13 +104,12 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 /** What {@link startEdge} is given. */
 export function configOf(settings: Settings): Omit<EdgeConfig, "log"> {
   const http = listen(settings.http);
-  const { "tls-cert": cert = "", "tls-key": key = "" } = settings;
   return {
     domain: settings.domain,
     ssh: listen(settings.ssh),
     http,
     https: settings.tls === "off" ? null : settings.https ? listen(settings.https) : { host: http.host, port: 8443 },
-    tls: settings.tls === "files" ? { mode: "files", cert, key } : { mode: "off" },
+    tls: tlsOf(settings),
     redirect: settings.redirect,
     admin: settings.admin ? listen(settings.admin) : null,
     dataDir: settings.data,
@@ -110,6 +117,19 @@ export function configOf(settings: Settings): Omit<EdgeConfig, "log"> {
     access: { authorizedKeys: settings["authorized-keys"] ?? null, deniedKeys: settings["denied-keys"] ?? null },
     publicPort: settings["public-port"] ?? null,
     limits: settings.limits,
+  };
+}
+
+function tlsOf(settings: Settings): NonNullable<EdgeConfig["tls"]> {
+  const { tls: mode, "tls-cert": cert = "", "tls-key": key = "" } = settings;
+  if (mode === "off") return { mode };
+  if (mode === "files") return { mode, cert, key };
+  return {
+    mode,
+    directory: settings["acme-directory"],
+    email: settings["acme-email"] ?? null,
+    challenge: settings["acme-challenge"],
+    hook: settings["acme-hook"] ?? null,
   };
 }
 

@@ -452,8 +452,8 @@ export const commands = {
         name: "tls",
         kind: "text",
         value: "MODE",
-        choices: ["off", "files"],
-        description: "where the certificate comes from (default: off)",
+        choices: ["off", "files", "acme"],
+        description: "where certificates come from: files, or acme = a certificate authority, by default Let's Encrypt (default: off)",
       },
       {
         name: "tls-cert",
@@ -462,6 +462,21 @@ export const commands = {
         description: "PEM: certificate for *.DOMAIN and its chain (read again when it changes)",
       },
       { name: "tls-key", kind: "text", value: "FILE", description: "PEM: its key" },
+      { name: "acme-email", kind: "text", value: "ADDRESS", description: "where the authority may write to" },
+      {
+        name: "acme-hook",
+        kind: "text",
+        value: "FILE",
+        description: "program that writes a record into DNS: one certificate for all names (default: one for each name as it is claimed)",
+      },
+      {
+        name: "acme-challenge",
+        kind: "text",
+        value: "TYPE",
+        choices: ["http-01", "tls-alpn-01"],
+        description: "how single names are proven: by port 80 or by port 443 (default: http-01)",
+      },
+      { name: "acme-directory", kind: "text", value: "URL", description: "of another authority" },
       { name: "redirect", kind: "flag", description: "send browsers that open a page by http to https" },
       { name: "admin", kind: "text", value: "ADDR", description: "[host:]port of health and metrics" },
       {

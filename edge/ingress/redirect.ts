@@ -1,4 +1,4 @@
-/** From http to https, for browsers. */
+/** What the edge has to say by http about https: browsers are sent there, and certificate authorities are answered. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { secureSocketOf } from "./examine.ts";
 
@@ -12,5 +12,21 @@ export function sendToSecure(request: IncomingMessage, response: ServerResponse,
   const url = secureUrlOf(request.headers.host ?? "");
   if (url === null) return false;
   response.writeHead(307, { Location: `${url}${request.url}`, "Cache-Control": "no-store", Vary: "Upgrade-Insecure-Requests" }).end();
+  return true;
+}
+
+/**
+ * What a certificate authority looks for, at whichever host of ours it asks. True when it was answered.
+ * @param answerFor null: it is somebody else's challenge, which may be behind a tunnel.
+ */
+export function answerChallenge(
+  { method, url = "", headers }: IncomingMessage,
+  response: ServerResponse,
+  answerFor: (host: string, target: string) => string | null,
+): boolean {
+  if (method !== "GET" || !url.startsWith("/.well-known/")) return false;
+  const text = answerFor((headers.host ?? "").replace(/\.?(?::\d+)?$/, "").toLowerCase(), url);
+  if (text === null) return false;
+  response.writeHead(200, { "Content-Type": "text/plain", "Cache-Control": "no-store" }).end(text);
   return true;
 }

@@ -16,7 +16,7 @@ import { createH2Server, type H2Server } from "./h2.ts";
 import { HeldRequest } from "./held-request.ts";
 import { ProxiedRequest, type ProxyOptions } from "./proxy.ts";
 import type { Limits } from "../limits.ts";
-import { sendToSecure } from "./redirect.ts";
+import { answerChallenge, sendToSecure } from "./redirect.ts";
 import { UpgradedConnection } from "./upgrade.ts";
 
 /** Bodies of held requests in memory, of all tunnels together. */
@@ -25,17 +25,15 @@ const BODY_BYTES = 64 * 1024 * 1024;
 export interface IngressOptions {
   host: string;
   port: number;
-  /** Lower-case. */
   domain: string;
   presence: Presence;
   names: Pick<Names, "isKnown">;
   hold: Hold;
   /** How long a request waits for a tunnel that is between two connections. */
   gapMs: number;
-  /** Requests in flight of one tunnel. */
   limits: () => Limits;
-  /** See redirect.ts. */
   secureUrlOf: (host: string) => string | null;
+  challengeAnswer: (host: string, target: string) => string | null;
   log: (line: string) => void;
 }
 
@@ -104,9 +102,9 @@ class Ingress implements RunningIngress {
   async listen(): Promise<void> {
     const { host, port, log } = this.#options;
     await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", (error: NodeJS.ErrnoException) => {
-        reject(new EdgeError("EDGE_ADDRESS", `http ${host}:${port}: ${error.code}`));
-      });
+      this.#server.once("error", ({ code }: NodeJS.ErrnoException) =>
+        reject(new EdgeError("EDGE_ADDRESS", `http ${host}:${port}: ${code}`)),
+      );
       this.#server.listen(port, host, () => resolve());
     });
     this.#server.on("error", (error) => log(`http listener: ${error.message}`));
@@ -162,6 +160,7 @@ class Ingress implements RunningIngress {
   #take(request: IncomingMessage, response: ServerResponse): void {
     if (this.#stopping) response.setHeader("Connection", "close");
     const { domain, hold, log } = this.#options;
+    if (answerChallenge(request, response, this.#options.challengeAnswer)) return;
     const examined = examine(request, domain, null);
     if ("error" in examined) {
       this.#refuse(request, response, examined.error);

@@ -55,10 +55,20 @@ export function covers({ leaf }: Pick<Certificate, "leaf">, host: string): boole
 
 /** Where certificates come from. */
 export interface Certificates {
-  /** The one for a host, or whichever there is for a client that names none or another one; null: none. */
-  of(servername: string | null): Certificate | null;
+  /** Fetches what is missing. The listeners have to be there: an authority comes back by them. */
+  start(): void;
+  /** The one for a host, which may have to be fetched first, or whichever there is for a client that names another one; null: none. */
+  of(servername: string): Certificate | null | Promise<Certificate | null>;
+  /** For a client that names no host. */
+  fallback(): Certificate | null;
   /** Whether links to this host may say https. */
   serves(host: string): boolean;
+  /** Resolves when there is a certificate for this host, or it is known that there will be none within `ms`. */
+  ready(host: string, ms: number): Promise<void>;
+  /** What is shown in a handshake for `acme-tls/1` (RFC 8737); null: nobody is asked to prove this host. */
+  challengeContext(host: string): tls.SecureContext | null;
+  /** What is answered to an HTTP request for this host and target (RFC 8555 section 8.3); null: nothing of ours. */
+  challengeAnswer(host: string, target: string): string | null;
   /** What there is, for the operator: by name, when it expires. */
   expiries(): { name: string; notAfter: number }[];
   /** How often getting or reading one has failed. */

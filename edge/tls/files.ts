@@ -41,8 +41,26 @@ class FileCertificates implements Certificates {
     this.#timer.unref();
   }
 
+  start(): void {}
+
   of(): Certificate {
     return this.#current;
+  }
+
+  fallback(): Certificate {
+    return this.#current;
+  }
+
+  ready(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  challengeContext(): null {
+    return null;
+  }
+
+  challengeAnswer(): null {
+    return null;
   }
 
   serves(host: string): boolean {

@@ -6,6 +6,7 @@ import net from "node:net";
 import tls from "node:tls";
 import { EdgeError } from "../errors.ts";
 import { networkOf } from "../network.ts";
+import { ACME_ALPN } from "./acme/challenges.ts";
 import { TLS_OPTIONS, type Certificate, type Certificates } from "./certificate.ts";
 
 /** From the connection to the end of the TLS handshake, or to a first line that says SSH. */
@@ -46,6 +47,7 @@ class Front implements RunningFront {
   readonly #options: FrontOptions;
   readonly #listener: net.Server;
   readonly #tls: tls.Server;
+  readonly #challenged: tls.Server;
   /** Oldest first. */
   readonly #pending = new Map<net.Socket, { network: string; deadline: NodeJS.Timeout }>();
   readonly #perNetwork = new Map<string, number>();
@@ -61,6 +63,18 @@ class Front implements RunningFront {
       ...TLS_OPTIONS,
       SNICallback: (servername, done) => this.#choose(servername, done),
     });
+    this.#challenged = tls.createServer({
+      ALPNProtocols: [ACME_ALPN],
+      handshakeTimeout: HANDSHAKE_MS,
+      SNICallback: (servername, done) => {
+        const context = options.certificates.challengeContext(servername.toLowerCase());
+        if (context) done(null, context);
+        else done(new Error(`nobody is asked to prove ${servername}`));
+      },
+    });
+    this.#challenged.on("tlsClientError", (_error, socket) => socket.destroy());
+    // Its handshake is all that an authority wants (RFC 8737 section 3).
+    this.#challenged.on("secureConnection", (socket) => socket.on("error", () => {}).destroy());
     this.#tls.on("tlsClientError", (_error, socket) => {
       this.#failed += 1;
       socket.destroy();
@@ -118,7 +132,9 @@ class Front implements RunningFront {
       if (socket.destroyed || (!isTls && seen.length < SSH_GREETING.length)) return;
       socket.off("readable", look);
       socket.unshift(seen);
-      if (isTls) this.#secure(socket);
+      // Node tells what a client offers only after the certificate was chosen. An authority's hello comes in one piece.
+      if (isTls && seen.includes(ACME_ALPN)) this.#challenged.emit("connection", socket);
+      else if (isTls) this.#secure(socket);
       else {
         this.#end(socket);
         this.#options.onSsh(socket);
@@ -157,7 +173,7 @@ class Front implements RunningFront {
   // ------------------------------------------------------------------ TLS
 
   #secure(socket: net.Socket): void {
-    const fallback = this.#options.certificates.of(null);
+    const fallback = this.#options.certificates.fallback();
     if (fallback && fallback !== this.#fallback) {
       this.#fallback = fallback;
       // For clients that name no host.
@@ -167,9 +183,13 @@ class Front implements RunningFront {
   }
 
   #choose(servername: string, done: (error: Error | null, context?: tls.SecureContext) => void): void {
-    const certificate = this.#options.certificates.of(servername.toLowerCase());
-    if (certificate) done(null, certificate.context);
-    else done(new Error(`there is no certificate for ${servername}`));
+    const choose = (certificate: Certificate | null) => {
+      if (certificate) done(null, certificate.context);
+      else done(new Error(`there is no certificate for ${servername}`));
+    };
+    const found = this.#options.certificates.of(servername.toLowerCase());
+    if (found instanceof Promise) found.then(choose, done);
+    else choose(found);
   }
 }
 

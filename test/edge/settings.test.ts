@@ -105,6 +105,7 @@ describe("--check", () => {
     ["a list of keys with a mistake", { "authorized-keys": "bad" }, 20, /bad, line 2:/],
     ["a list of keys that is not there", { "denied-keys": "nowhere" }, 20, /nowhere/],
     ["a certificate that is not there", { tls: "files", "tls-cert": "c.pem", "tls-key": "k.pem" }, 20, /c\.pem/],
+    ["a hook that cannot be run", { tls: "acme", "acme-hook": "wrong.yaml" }, 20, /EACCES.*wrong\.yaml/],
     ["a key without a value", { ssh: null }, 2, /ssh has no value/],
     ["a name that does not exist", { sssh: ":22" }, 2, /there is no sssh/],
   ])("finds %s", async (_what, values, code, reason) => {

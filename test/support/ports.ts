@@ -19,7 +19,8 @@ export async function rememberPorts(workspace: string): Promise<void> {
   await writeFile(path.join(workspace, ".airy/state.json"), JSON.stringify(state));
 }
 
-async function freeBlock(): Promise<number> {
+/** The first of four free ports in a row. */
+export async function freeBlock(): Promise<number> {
   for (;;) {
     const first = randomInt(range[0] / 10, range[1] / 10) * 10;
     const free = await Promise.all([0, 1, 2, 3].map((i) => isFree(first + i)));

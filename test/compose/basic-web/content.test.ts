@@ -50,7 +50,7 @@ describe("a message", () => {
     const offer = { message: { text: "Size?", is_echo: true, app_id: 7, quick_replies: [{ title: "S" }, { content_type: "user_email" }] } };
     expect(readMessage(message(offer, { from_contact: false }))).toMatchObject({
       offered: ["S", "E-mail address"],
-      elsewhere: "sent by another app (7)",
+      elsewhere: "sent by the app 7",
     });
     expect(readMessage(message({ message: { text: "S", quick_reply: { payload: "S" } } })).chosen).toBe(true);
   });

@@ -9,7 +9,7 @@ import { parseKeepingDigits } from "./json.ts";
 import { emojiOf, flag, idOf, list, members, textOf, timeOf, unlessDenied } from "./lenient.ts";
 
 /** Grows with each change of what is read; deliveries with a note from an earlier reader are read again after an upgrade. */
-export const READER = 2;
+export const READER = 3;
 
 /** One event of a delivery; mirrors the SQL type `inbound_item`. */
 export interface InboundItem {
@@ -118,6 +118,7 @@ class Reader {
     const source = sources[object];
     if (source === undefined) return this.#count(`unknown object ${object.slice(0, 60)}`);
     for (const entry of list(envelope.entry)) this.#entry(source, members(entry));
+    if (this.items.length === 0 && this.kinds.size === 0) this.#count("empty");
   }
 
   #entry(source: string, entry: Record<string, unknown> | null): void {
@@ -148,7 +149,7 @@ class Reader {
 
     const sender = idOf(members(item.sender)?.id);
     const recipient = idOf(members(item.recipient)?.id) ?? channel;
-    if (sender === null) return this.#count(known ?? "unknown shape");
+    if (sender === null) return this.#count(known ?? "without a sender");
     const common = this.#common(source, channel, item, sender, recipient, flag(message?.is_echo));
     if (message !== null) return this.#message(common, message, recipient);
     const mid = key(edit?.mid ?? postback?.mid ?? reaction?.mid);

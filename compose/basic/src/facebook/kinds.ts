@@ -16,6 +16,8 @@ const MAX_KINDS = 100;
 const meanings: Record<string, string> = {
   policy_enforcement: "Facebook took action against the page or lifted it: look at the page's Support Inbox",
   "policy-enforcement": "Facebook took action against the page or lifted it: look at the page's Support Inbox",
+  empty: "a delivery with nothing in it",
+  "without a sender": "a message or a button, but nobody is named who wrote it; kept",
   "unknown shape": "kept, but not understood",
   "not JSON": "kept, but not understood",
 };

@@ -145,5 +145,5 @@ function readableKind(kind: unknown): string | null {
 
 function elsewhere(message: Bag): string {
   const app = word(message["app_id"]);
-  return app === null ? "sent from the page's own inbox" : `sent by another app (${line(app, 40)})`;
+  return app === null ? "sent from the page's own inbox" : `sent by the app ${line(app, 40)}`;
 }

@@ -5,6 +5,8 @@ import os from "node:os";
 import path from "node:path";
 import { run } from "../io/spawn.ts";
 
+const HOLDER_MS = 1500;
+
 /**
  * Whether a server can listen on 127.0.0.1 and is not in another's way there: a listener on ::1 alone would get the requests of
  * browsers that try IPv6 first for "localhost".
@@ -42,8 +44,8 @@ export interface Holder {
 /** Who listens on the port; null when nobody does or it cannot be found out. Never throws. */
 export async function holderOf(port: number): Promise<Holder | null> {
   const [processHolder, container] = await Promise.all([
-    (os.platform() === "linux" ? fromProc(port) : fromLsof(port)).catch(() => null),
-    fromDocker(port).catch(() => null),
+    soon(os.platform() === "linux" ? fromProc(port) : fromLsof(port)).catch(() => null),
+    soon(fromDocker(port)).catch(() => null),
   ]);
   if (!processHolder && !container) return null;
   return { pid: null, command: null, container: null, project: null, ...processHolder, ...container };
@@ -55,6 +57,19 @@ export function holderText(holder: Holder): string {
     return `container ${holder.container}${holder.project === null ? "" : ` of compose project ${holder.project}`}`;
   }
   return holder.pid === null ? (holder.command ?? "another user's process") : `${holder.command ?? "a process"} (pid ${holder.pid})`;
+}
+
+/** ` by node server.js (pid 4711)`, or nothing where that is not found out soon. */
+export async function holderSaid(port: number): Promise<string> {
+  const holder = await holderOf(port);
+  return holder ? ` by ${holderText(holder)}` : "";
+}
+
+/** An engine that does not answer must not hide that the port is taken. */
+async function soon<T>(asked: Promise<T>): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => (timer = setTimeout(resolve, HOLDER_MS, null)));
+  return Promise.race([asked, late]).finally(() => clearTimeout(timer));
 }
 
 function tryListen(port: number, host: string): Promise<"free" | "taken"> {

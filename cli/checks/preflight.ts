@@ -11,6 +11,7 @@ import path from "node:path";
 import type { AiryEventBody, EngineName } from "../events.ts";
 import { AiryError, errorBody, whyOf } from "../errors.ts";
 import { keepsModes, NO_MODES } from "../io/files.ts";
+import { createHttpClient } from "../io/http.ts";
 import { lookAtCrypto } from "./crypto.ts";
 import { reachEdge } from "./edge.ts";
 import { knock, type Edge } from "./way.ts";
@@ -22,11 +23,13 @@ export type CheckResult = Extract<AiryEventBody, { type: "check" }> & { error?: 
 export interface PreflightInput {
   /** Absolute path; it may not exist yet. */
   workspace: string;
-  engine: EngineName;
-  /** Ports that are about to be listened on, none of them by airy itself now. */
-  ports: readonly PortWish[];
+  /** Which one, and the ports that are about to be listened on, none of them by airy itself now; both perhaps not known yet. */
+  engine: EngineName | Promise<EngineName>;
+  ports: readonly PortWish[] | Promise<readonly PortWish[]>;
   /** SSH address of the edge; null for one on this machine. */
   edge: Edge | null;
+  /** Base of the Graph API; null where Facebook has no part in it. */
+  graphUrl?: string | null;
   /** What the services need, in MB, where it is more than the engine's usual. */
   memoryMb?: number | null;
   /** Where control groups are mounted; default /sys/fs/cgroup. */
@@ -34,7 +37,7 @@ export interface PreflightInput {
 }
 
 export interface PortWish {
-  /** What it is for, e.g. `platform`. */
+  /** What it is for, in words, e.g. `platform`. */
   name: string;
   port: number;
   /** Asked for by the user, so that another one will not do. */
@@ -42,6 +45,8 @@ export interface PortWish {
 }
 
 const capMs = 2000;
+/** Certificates and tokens are valid to the second; what is less than this comes of a slow answer. */
+const clockMs = 30_000;
 const MB = 1024 * 1024;
 /** Database, logs and a first day of messages. */
 const diskMb = 1000;
@@ -50,16 +55,24 @@ const memoryMb: Record<EngineName, number> = { embedded: 500, docker: 800 };
 
 /** Runs all checks. Results come in the same order each time; none is thrown. */
 export async function preflight(input: PreflightInput): Promise<CheckResult[]> {
-  const checks: (CheckResult | Promise<CheckResult>)[] = [
-    capped("workspace", checkWorkspace(input.workspace)),
-    capped("disk", checkDisk(input.workspace)),
-    capped("memory", checkMemory(input.memoryMb ?? memoryMb[input.engine], input.cgroup)),
+  const { workspace, edge, graphUrl } = input;
+  const memory = async (): Promise<CheckResult> => {
+    const needed = input.memoryMb ?? memoryMb[await input.engine];
+    return capped("memory", checkMemory(needed, input.cgroup));
+  };
+  const ports = async (): Promise<CheckResult[]> =>
+    Promise.all((await input.ports).map((wish) => capped(`port-${wish.name.replaceAll(/\W+/g, "-")}`, checkPort(wish))));
+  const results = await Promise.all([
+    capped("workspace", checkWorkspace(workspace)),
+    capped("disk", checkDisk(workspace)),
+    memory(),
     checkCrypto(),
     capped("loopback", checkLoopback()),
-    ...input.ports.map((wish) => capped(`port-${wish.name}`, checkPort(wish))),
-  ];
-  if (input.edge) checks.push(checkEdge(input.edge));
-  return Promise.all(checks);
+    ports(),
+    edge ? checkEdge(edge) : [],
+    graphUrl ? checkClock(graphUrl) : [],
+  ]);
+  return results.flat();
 }
 
 async function checkWorkspace(workspace: string): Promise<CheckResult> {
@@ -82,7 +95,7 @@ async function checkWorkspace(workspace: string): Promise<CheckResult> {
 async function checkDisk(workspace: string): Promise<CheckResult> {
   const { bavail, bsize } = await statfs(await nearestExisting(workspace));
   const free = Math.floor((bavail * bsize) / MB);
-  if (free >= diskMb) return ok("disk", `${amount(free)} free`);
+  if (free >= diskMb) return ok("disk", `${amount(free)} of disk space are free`);
   return warn(
     "disk",
     `Only ${amount(free)} of disk space are free; ${amount(diskMb)} are advisable. Messages are refused once the disk is full.`,
@@ -91,22 +104,22 @@ async function checkDisk(workspace: string): Promise<CheckResult> {
 
 async function checkMemory(needed: number, cgroup?: string): Promise<CheckResult> {
   const available = Math.floor((await availableMemory(cgroup)) / MB);
-  if (available >= needed) return ok("memory", `${amount(available)} available`);
+  if (available >= needed) return ok("memory", `${amount(available)} of memory are available`);
   return warn("memory", `Only ${amount(available)} of memory are available; ${amount(needed)} are advisable.`);
 }
 
 function checkCrypto(): CheckResult {
   const slow = lookAtCrypto();
-  return slow ? warn("tunnel-speed", slow.message, slow.action) : ok("tunnel-speed", "ssh2 uses its native crypto");
+  return slow ? warn("tunnel-speed", slow.message, slow.action) : ok("tunnel-speed", "the tunnel encrypts at full speed");
 }
 
 async function checkPort(wish: PortWish): Promise<CheckResult> {
-  const id = `port-${wish.name}`;
-  if (await isFree(wish.port)) return ok(id, `port ${wish.port} is free`);
+  const id = `port-${wish.name.replaceAll(/\W+/g, "-")}`;
+  if (await isFree(wish.port)) return ok(id, `port ${wish.port} is free (${wish.name})`);
   const holder = await holderOf(wish.port);
   const error = new AiryError("PORT_TAKEN", { port: wish.port, holder: holder && holderText(holder), service: wish.name });
   if (wish.fixed) return failed(id, error);
-  return warn(id, `${error.message} ${whyOf(error)} For ${wish.name} the next free one is used.`);
+  return warn(id, `${error.message} ${whyOf(error)} For the ${wish.name} the next free one is used.`);
 }
 
 /** Everything of airy's talks over 127.0.0.1, which a container, a VPN or software that guards the machine may have taken away. */
@@ -141,6 +154,27 @@ async function checkEdge(edge: Edge): Promise<CheckResult> {
   return failed("edge", new AiryError("SSH_UNREACHABLE", { edge: address, reason: reached.reason }));
 }
 
+/** Meta refuses what is signed or asked for at another time. */
+async function checkClock(graphUrl: string): Promise<CheckResult> {
+  const { host } = new URL(graphUrl);
+  try {
+    const { headers } = await createHttpClient()({ method: "HEAD", url: graphUrl, timeoutMs: capMs });
+    const apart = Date.now() - Date.parse(headers.date ?? "");
+    if (Number.isNaN(apart)) return ok("clock", `${host} answers, and says no time to compare this machine's clock with`);
+    if (Math.abs(apart) <= clockMs) return ok("clock", `this machine's clock agrees with that of ${host}`);
+    const seconds = Math.round(Math.abs(apart) / 1000);
+    const said = seconds < 120 ? `${seconds} seconds` : `${Math.round(seconds / 60)} minutes`;
+    return warn("clock", `This machine's clock is ${said} ${apart > 0 ? "ahead of" : "behind"} that of ${host}.`, setClock());
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return warn("clock", `${host} did not answer, so that neither the clock could be compared nor webhooks registered: ${reason}.`);
+  }
+}
+
+function setClock(): string {
+  return os.platform() === "darwin" ? "sudo sntp -sS time.apple.com" : "sudo timedatectl set-ntp true";
+}
+
 function ok(id: string, message: string): CheckResult {
   return { type: "check", id, status: "ok", message };
 }
@@ -149,19 +183,20 @@ function warn(id: string, message: string, action?: string): CheckResult {
   return { type: "check", id, status: "warn", message, ...(action === undefined ? {} : { action }) };
 }
 
-function failed(id: string, error: AiryError): CheckResult {
+/** With the first thing to do about it. */
+export function failed(id: string, error: AiryError): CheckResult {
   const { actions } = errorBody(error);
   return { type: "check", id, status: "fail", message: `${error.message} ${whyOf(error)}`, action: actions[0], error };
 }
 
 /** A check that hangs or breaks must not stop a start that would succeed. */
-async function capped(id: string, check: Promise<CheckResult>): Promise<CheckResult> {
+export async function capped(id: string, check: Promise<CheckResult>): Promise<CheckResult> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<CheckResult>((resolve) => {
-    timer = setTimeout(() => resolve(warn(id, `Could not be found out within ${capMs / 1000} s.`)), capMs);
+    timer = setTimeout(() => resolve(warn(id, `The check "${id}" had no answer within ${capMs / 1000} s.`)), capMs);
   });
   const broken = (error: unknown): CheckResult =>
-    warn(id, `Could not be found out: ${error instanceof Error ? error.message : String(error)}`);
+    warn(id, `The check "${id}" came to nothing: ${error instanceof Error ? error.message : String(error)}`);
   try {
     return await Promise.race([check.catch(broken), late]);
   } finally {

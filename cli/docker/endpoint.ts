@@ -1,27 +1,50 @@
-/** Where the docker engine of this machine listens, and how it is started. */
+/** Where the docker engine of this machine listens. */
 import { run } from "../io/spawn.ts";
-import { fail } from "../errors.ts";
+import { AiryError, fail } from "../errors.ts";
+import { howToStart, knownSockets, listens } from "./installed.ts";
 
-type Env = Readonly<Record<string, string | undefined>>;
+type Env = Record<string, string | undefined>;
 
-/** DOCKER_HOST wins over contexts, as it does for the docker client; contexts are that client's to resolve. Throws DOCKER_DOWN. */
-export async function findEndpoint(env: Env, os: string): Promise<string> {
+/** The docker client's own, where no context was chosen. */
+const USUAL = "/var/run/docker.sock";
+/** A local socket answers at once, or its process is stuck. */
+const KNOCK_MS = 1000;
+
+/**
+ * DOCKER_HOST wins over contexts, as it does for the docker client; contexts are that client's to resolve. Where none was chosen and nobody
+ * listens at the usual place, the engine that does listen on this machine is taken, and named in `env` as DOCKER_HOST, so that the docker
+ * client and the agent process speak to the same one. Throws DOCKER_DOWN.
+ * @param usual path of the socket that the docker client takes by itself.
+ */
+export async function findEndpoint(env: Env, os: string, usual = USUAL): Promise<string> {
   if (env.DOCKER_HOST) return env.DOCKER_HOST;
   const inspected = await run("docker", ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"], { timeoutMs: 5000 });
   if (inspected.notFound) {
     fail("DOCKER_DOWN", { reason: "The command docker was not found.", start: "Install Docker: https://docs.docker.com/get-docker/" });
   }
-  const endpoint = inspected.stdout.trim();
-  if (inspected.exitCode === 0 && endpoint !== "") return endpoint;
-  const said = inspected.stderr.trim();
+  const endpoint = inspected.exitCode === 0 ? inspected.stdout.trim() : "";
+  // Somebody who has chosen a context means that one.
+  if (endpoint !== "" && endpoint !== `unix://${usual}`) return endpoint;
+  const other = await findListening([usual, ...knownSockets(env, os)]);
+  if (other === usual && endpoint !== "") return endpoint;
+  if (other !== null) return (env.DOCKER_HOST = `unix://${other}`);
+  if (endpoint !== "") return endpoint;
+  throw await unknownEndpoint(inspected.stderr.trim(), env, os);
+}
+
+async function findListening(sockets: readonly string[]): Promise<string | null> {
+  for (const socketPath of sockets) if (await listens(socketPath, KNOCK_MS)) return socketPath;
+  return null;
+}
+
+async function unknownEndpoint(said: string, env: Env, os: string): Promise<AiryError> {
   if (/podman/i.test(said)) {
-    const reason = "The command docker is podman's, which has no contexts: DOCKER_HOST has to name podman's socket.";
-    fail("DOCKER_DOWN", {
-      reason,
-      start: "systemctl --user start podman.socket; export DOCKER_HOST=unix://$XDG_RUNTIME_DIR/podman/podman.sock",
+    return new AiryError("DOCKER_DOWN", {
+      reason: "The command docker is podman's, which has no contexts, and nobody listens at podman's socket.",
+      start: await howToStart("podman", env, os),
     });
   }
-  return fail("DOCKER_DOWN", { reason: said || "docker context inspect gave no answer.", start: startCommand("", os) });
+  return new AiryError("DOCKER_DOWN", { reason: said || "docker context inspect gave no answer.", start: await howToStart("", env, os) });
 }
 
 export type Address = { socketPath: string } | { protocol: "http"; host: string; port: string };
@@ -34,13 +57,4 @@ export function addressOf(endpoint: string, os: string): Address {
   const host = url?.hostname.replace(/^\[|\]$/g, "") ?? "";
   if (url?.protocol === "tcp:" && /^(localhost|127(\.\d+){3}|::1)$/.test(host)) return { protocol: "http", host, port: url.port || "2375" };
   return fail("DOCKER_REMOTE", { endpoint });
-}
-
-export function startCommand(endpoint: string, os: string): string {
-  if (endpoint.includes("colima")) return "colima start";
-  if (endpoint.includes("orbstack")) return "open -a OrbStack";
-  if (endpoint.includes("podman")) return os === "darwin" ? "podman machine start" : "systemctl --user start podman.socket";
-  if (os === "darwin") return "open -a Docker";
-  if (endpoint.includes("/.docker/desktop/")) return "systemctl --user start docker-desktop";
-  return endpoint.includes("/run/user/") ? "systemctl --user start docker" : "sudo systemctl start docker";
 }

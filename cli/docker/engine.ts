@@ -3,7 +3,8 @@ import type Dockerode from "dockerode";
 import { z } from "zod";
 import { AiryError, fail } from "../errors.ts";
 import { joinSignals } from "../io/signals.ts";
-import { addressOf, findEndpoint, startCommand } from "./endpoint.ts";
+import { addressOf, findEndpoint } from "./endpoint.ts";
+import { howToStart } from "./installed.ts";
 
 export interface Engine {
   /** Where it listens, e.g. `unix:///var/run/docker.sock`. */
@@ -26,7 +27,8 @@ export interface Engine {
 }
 
 export interface EngineHost {
-  env: Readonly<Record<string, string | undefined>>;
+  /** DOCKER_HOST is set in it where that is the only way to say which engine was found. */
+  env: Record<string, string | undefined>;
   os: string;
 }
 
@@ -51,7 +53,7 @@ export async function connectEngine({ env, os }: EngineHost): Promise<Engine> {
       return await Promise.race([question(docker, given.signal), rejected(given.signal)]);
     } catch (error) {
       if (isNotFound(error)) return null;
-      throw explain(given.signal.aborted ? given.signal.reason : error, endpoint, os);
+      throw await explain(given.signal.aborted ? given.signal.reason : error, endpoint, { env, os });
     } finally {
       given.release();
     }
@@ -90,14 +92,14 @@ function isNotFound(error: unknown): boolean {
   return z.object({ statusCode: z.literal(404) }).safeParse(error).success;
 }
 
-function explain(error: unknown, endpoint: string, os: string): Error {
+async function explain(error: unknown, endpoint: string, { env, os }: EngineHost): Promise<Error> {
   if (error instanceof AiryError) return error;
   const { code, statusCode } = error as { code?: string; statusCode?: number };
   const message = messageOf(error);
   if (statusCode !== undefined) return new Error(message, { cause: error });
   if (code === "EACCES" || code === "EPERM") return new AiryError("DOCKER_DENIED", { endpoint, reason: message }, { cause: error });
   const reason = `${endpoint}: ${message}`;
-  return new AiryError("DOCKER_DOWN", { endpoint, reason, start: startCommand(endpoint, os) }, { cause: error });
+  return new AiryError("DOCKER_DOWN", { endpoint, reason, start: await howToStart(endpoint, env, os) }, { cause: error });
 }
 
 export interface EngineAt {

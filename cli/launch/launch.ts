@@ -11,8 +11,7 @@ import { tailLines } from "../io/files.ts";
 import type { Io } from "../io/io.ts";
 import { gone } from "../io/process.ts";
 import { joinSignals } from "../io/signals.ts";
-import type { Platform } from "../platform/platform.ts";
-import { AiryError, errorBody, fail, fromErrorBody, withDetails } from "../errors.ts";
+import { AiryError, errorBody, fail, fromErrorBody } from "../errors.ts";
 import { apply } from "../steps/apply.ts";
 import { webhookWell, type AiryEvent, type Emit, type EngineName, type StatusData } from "../events.ts";
 import { plan, stepsFor, type Course, type Step } from "../steps/plan.ts";
@@ -58,6 +57,12 @@ export interface Launched {
   already: boolean;
 }
 
+/** One try with the ports that are left. */
+interface Round extends LaunchInput {
+  /** What to say of a failure after which there is another try; null: it is the end. */
+  passing: (failure: AiryError) => string | null;
+}
+
 /** What a start would do. */
 export interface Planned {
   decision: Decision;
@@ -83,18 +88,30 @@ export async function launch(input: LaunchInput): Promise<Launched> {
   const lost = new Set<number>();
   for (;;) {
     try {
-      return await attempt(input, lost);
+      return await attempt({ ...input, passing: movesOn(input, lost) }, lost);
     } catch (error) {
-      if (!(error instanceof AiryError) || error.code !== "PORT_TAKEN" || lost.size >= PORT_ATTEMPTS) throw error;
-      const { port } = error.details;
-      if (typeof port !== "number" || port === input.asked.port || lost.has(port)) throw error;
+      const port = error instanceof AiryError ? lostPort(error, input, lost) : null;
+      if (port === null) throw error;
       lost.add(port);
-      input.emit({ type: "check", id: "ports", status: "warn", message: `Port ${port} was taken just now; another one is used.` });
     }
   }
 }
 
-async function attempt(input: LaunchInput, lost: ReadonlySet<number>): Promise<Launched> {
+/** The port that somebody else took between looking and listening, where another one will do as well. */
+function lostPort({ code, details: { port } }: AiryError, { asked }: Pick<LaunchInput, "asked">, lost: ReadonlySet<number>): number | null {
+  if (code !== "PORT_TAKEN" || typeof port !== "number" || lost.size >= PORT_ATTEMPTS) return null;
+  return port === asked.port || lost.has(port) ? null : port;
+}
+
+/** What is said of a step that is tried again with another port. */
+function movesOn(input: LaunchInput, lost: ReadonlySet<number>): (failure: AiryError) => string | null {
+  return (failure) => {
+    const port = lostPort(failure, input, lost);
+    return port === null ? null : `port ${port} was taken just now; once more with another one`;
+  };
+}
+
+async function attempt(input: Round, lost: ReadonlySet<number>): Promise<Launched> {
   const { paths, io, emit } = input;
   const agent = await findAgent(paths);
   input.handOver(agent ? "agent" : "launcher");
@@ -114,7 +131,7 @@ async function attempt(input: LaunchInput, lost: ReadonlySet<number>): Promise<L
 }
 
 /** Puts a new agent process in place of the one that runs, if one does. */
-async function begin(input: LaunchInput, decision: Decision, settings: Omit<AgentSettings, "startId">, course: Course): Promise<Launched> {
+async function begin(input: Round, decision: Decision, settings: Omit<AgentSettings, "startId">, course: Course): Promise<Launched> {
   const { paths, io, emit, signal } = input;
   if (course.kind === "replace" && course.takenOver) emit(takenOver(settings));
   const steps = await stepsOf(decision, course, emit);
@@ -135,12 +152,7 @@ async function begin(input: LaunchInput, decision: Decision, settings: Omit<Agen
 }
 
 /** The launcher's part of the plan. Containers are started here; the embedded services start inside the agent process. */
-async function runSteps(
-  input: LaunchInput,
-  decision: Decision,
-  settings: Pick<AgentSettings, "spec">,
-  steps: readonly Step[],
-): Promise<void> {
+async function runSteps(input: Round, decision: Decision, settings: Pick<AgentSettings, "spec">, steps: readonly Step[]): Promise<void> {
   const { paths, io, emit, signal } = input;
   const { platform } = decision;
   await apply(
@@ -156,6 +168,7 @@ async function runSteps(
     },
     emit,
     signal,
+    input,
   );
 }
 
@@ -169,7 +182,7 @@ async function stepsOf(decision: Decision, course: Course, emit: Emit): Promise<
 }
 
 /** The start of another launcher, which may have been killed, is seen to its end. */
-async function awaitStart(input: LaunchInput, decision: Decision, agent: AgentRecord): Promise<Launched> {
+async function awaitStart(input: Round, decision: Decision, agent: AgentRecord): Promise<Launched> {
   announce(await stepsOf(decision, { kind: "await" }, input.emit), input.emit);
   try {
     return await waitReady(input, agent);
@@ -181,7 +194,7 @@ async function awaitStart(input: LaunchInput, decision: Decision, agent: AgentRe
 
 /** Joins the agent process that runs, after its services were mended; or says why it has to be replaced after all. */
 async function join(
-  input: LaunchInput,
+  input: Round,
   decision: Decision,
   settings: Pick<AgentSettings, "spec">,
   agent: AgentRecord,
@@ -246,34 +259,28 @@ function takenOver({ edge }: Pick<AgentSettings, "edge">): Parameters<Emit>[0] {
   return { type: "warning", code, message: `${message} It is taken back now, at ${edge.host}.`, action };
 }
 
-async function waitReady(input: LaunchInput, agent: AgentRecord): Promise<Launched> {
+type StepEvent = Extract<AiryEvent, { type: "step" }>;
+
+function retold(event: StepEvent, passes: string | null): StepEvent {
+  return passes === null ? event : { ...event, state: "skipped", detail: passes };
+}
+
+async function waitReady(input: Round, agent: AgentRecord): Promise<Launched> {
+  let broken: StepEvent | null = null;
   for await (const { seq, ...event } of followEvents(agent, 0, input.signal)) {
-    if (event.type === "failed") {
+    const failure = event.type === "failed" ? fromErrorBody(event.error) : null;
+    // What becomes of a step that failed is known with the next event.
+    if (broken) input.relay(failure ? retold(broken, input.passing(failure)) : broken);
+    broken = event.type === "step" && event.state === "failed" ? event : null;
+    if (failure) {
       await gone(agent.pid, agent.started, 15_000);
-      throw fromErrorBody(event.error);
+      throw failure;
     }
     if (event.type === "stopped") fail("AGENT_EXITED", { service: "agent", reason: "It was told to stop while it was starting." });
     if (event.type === "ready") return { status: event.status, agent: { ...agent, phase: "ready" }, seq, already: false };
-    input.relay(event as AiryEvent);
+    if (!broken) input.relay(event as AiryEvent);
   }
   input.signal.throwIfAborted();
   const log = await tailLines(input.paths.agentLog, 20);
   return fail("AGENT_EXITED", { service: "agent", reason: "Its connection ended before it was ready.", log });
-}
-
-/** Adds the last lines of the service that failed, where the error does not have them yet. Never throws. */
-export async function withLog(error: AiryError, platform: Platform, workspace: string): Promise<AiryError> {
-  const { service, log } = error.details;
-  if (typeof service !== "string" || log !== undefined) return error;
-  const lines: string[] = [];
-  const given = joinSignals([], 3000);
-  try {
-    const options = { service, tail: 20, follow: false, signal: given.signal };
-    for await (const { line } of platform.logs(workspace, options)) lines.push(line);
-  } catch {
-    return error;
-  } finally {
-    given.release();
-  }
-  return withDetails(error, { log: lines.slice(-20) });
 }

@@ -1,5 +1,4 @@
 /** What was asked for, and what the workspace remembers -> what a start comes to. Deciding reads only; `provide` makes what is missing. */
-import { preflight, type PreflightInput } from "../checks/preflight.ts";
 import type { AgentRecord } from "../agent/record.ts";
 import type { AgentSettings } from "../agent/settings.ts";
 import { PUBLIC_URL } from "../config/core.ts";
@@ -15,10 +14,10 @@ import { fail } from "../errors.ts";
 import { loadOrCreateIdentity, type Identity } from "../tunnel/identity.ts";
 import type { EdgeAddress } from "../tunnel/types.ts";
 import { chooseEdge, PLAIN_SERVER_LACKS, readAdmitted, rememberEdge } from "./edge.ts";
-import { chooseEngine } from "./engine.ts";
 import type { Emit } from "../events.ts";
 import { inboxOrigin } from "./inbox.ts";
-import { choosePorts, portWishes } from "./ports.ts";
+import { look } from "./look.ts";
+import { choosePorts } from "./ports.ts";
 import { expectedUrl, SANDBOX_DOMAIN } from "./public-url.ts";
 
 /** The part of `airy up`'s options that decides what runs. */
@@ -117,25 +116,20 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
   const core = edition === "core" ? coreOf({ config, sandbox, app }, io) : null;
   const wanted = { ...stored, edition, profiles: core?.profiles ?? [], sandbox };
   const engineAsked = (asked.engine ?? config.engine ?? "auto") as "auto" | "docker" | "embedded";
-  const { platform, usable } = await chooseEngine(
-    { asked: engineAsked, state: wanted, adopt: asked.adopt, running: agent !== null },
-    io,
-    emit,
-  );
-  const running = agent !== null || (platform.engine === "docker" && (await runs(platform, paths.root)));
-  const portsInput = { asked: asked.port, stored: stored.ports, sandbox, localEdge, running, lost };
-  await check(
-    {
+  const portsInput = { asked: asked.port, stored: stored.ports, sandbox, localEdge, running: agent !== null, lost };
+  const { platform, usable, held } = await look({
+    engine: { asked: engineAsked, state: wanted, adopt: asked.adopt, running: agent !== null },
+    machine: {
       workspace: paths.root,
-      engine: platform.engine,
-      ports: portWishes(portsInput),
       edge: remote,
+      graphUrl: app && config.graphUrl,
       memoryMb: core && estimatedMemory(core.profiles),
     },
-    agent,
+    ports: portsInput,
+    io,
     emit,
-  );
-  const ports = await choosePorts(portsInput, emit);
+  });
+  const ports = await choosePorts({ ...portsInput, held }, emit);
   return {
     platform,
     usable,
@@ -256,23 +250,8 @@ function withUrl(core: CoreSpec, decision: Decision, identity: Identity): CoreSp
   return { ...core, variables: { ...core.variables, [PUBLIC_URL]: expectedUrl(decision, identity) } };
 }
 
-/** All results are shown; the first one that rules the start out is thrown. Where the agent process runs, the checks were made before. */
-async function check(input: PreflightInput, agent: AgentRecord | null, emit: Emit): Promise<void> {
-  // What runs needs no new look at disk and memory; only a port that it does not hold yet can be taken.
-  if (agent && input.ports.length === 0) return;
-  const results = await preflight(agent ? { ...input, edge: null } : input);
-  for (const { error: _, ...event } of results) emit(event);
-  const failed = results.find((result) => result.error);
-  if (failed?.error) throw failed.error;
-}
-
 /** Facebook's part is played by the stand-in; its address is the one on this machine, containers have their own way. */
 function standIn({ sandbox }: Secrets, port: number, graphVersion: string | undefined): PlatformSpec["facebook"] {
   const { appId, appSecret } = sandbox;
   return { appId, appSecret, graphUrl: `http://127.0.0.1:${port}`, ...(graphVersion && { graphVersion }) };
-}
-
-async function runs(platform: Platform, workspace: string): Promise<boolean> {
-  const services = await platform.status(workspace);
-  return services.some((service) => service.state === "running" || service.state === "starting");
 }

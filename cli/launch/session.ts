@@ -12,7 +12,8 @@ import type { AiryEvent, AiryEventBody, Emit, EngineName } from "../events.ts";
 import { appendBounded, tailLines } from "../io/files.ts";
 import { inertJson } from "../io/inert.ts";
 import { loadEngine } from "../platform/engines.ts";
-import { launch, withLog, type Launched } from "./launch.ts";
+import { withLog } from "./last-lines.ts";
+import { launch, type Launched } from "./launch.ts";
 import { createPatience } from "./patience.ts";
 import type { Asked } from "./prepare.ts";
 

@@ -136,6 +136,8 @@ export interface Platform {
    * where that cannot be. Throws AiryError.
    */
   revive?(workspace: string, service: string): Promise<boolean>;
+  /** Ports of this machine that its services hold, where that can be seen without the agent process; read-only. */
+  held?(workspace: string): Promise<Set<number>>;
   /** What is there; a service that should be and is not is missing in it. */
   status(workspace: string): Promise<ServiceStatus[]>;
   /** Yields whenever a service may have changed. Ends with the signal. */

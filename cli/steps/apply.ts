@@ -1,5 +1,5 @@
 /** Runs the steps of a plan one after the other and says how each goes. */
-import { asAiryError } from "../errors.ts";
+import { asAiryError, type AiryError } from "../errors.ts";
 import type { Emit, StepState } from "../events.ts";
 import type { StepId } from "./plan.ts";
 
@@ -9,19 +9,25 @@ export interface Outcome {
   detail?: string;
 }
 
+export interface ApplyOptions {
+  /** Milliseconds of any clock. */
+  now?: () => number;
+  /** What to say of a failure after which the step is tried again; null: it is one. */
+  passing?: (failure: AiryError) => string | null;
+}
+
 export type Runner = () => Promise<Outcome>;
 
 /**
  * Stops at the first failure, which is thrown as an AiryError after its step was marked.
  * @param runners one for each step that may come.
- * @param now milliseconds of any clock.
  */
 export async function apply<I extends StepId>(
   steps: readonly { id: I }[],
   runners: Record<I, Runner>,
   emit: Emit,
   signal: AbortSignal,
-  now: () => number = () => performance.now(),
+  { now = () => performance.now(), passing = () => null }: ApplyOptions = {},
 ): Promise<void> {
   for (const { id } of steps) {
     signal.throwIfAborted();
@@ -32,7 +38,14 @@ export async function apply<I extends StepId>(
       emit({ type: "step", id, state, ...(detail === undefined ? {} : { detail }), ms: Math.round(now() - began) });
     } catch (error) {
       const failure = signal.aborted ? asAiryError(signal.reason) : asAiryError(error);
-      emit({ type: "step", id, state: "failed", detail: failure.message, ms: Math.round(now() - began) });
+      const passes = passing(failure);
+      emit({
+        type: "step",
+        id,
+        state: passes === null ? "failed" : "skipped",
+        detail: passes ?? failure.message,
+        ms: Math.round(now() - began),
+      });
       throw failure;
     }
   }

@@ -12,7 +12,7 @@ import { joinSignals } from "../../io/signals.ts";
 import { readLogs, savedLogs } from "../embedded/logs.ts";
 import type { Change, LogLine, Platform, PlatformSpec, Usable } from "../platform.ts";
 import { composeDown, composeUp, configHashes, requireCompose } from "./cli.ts";
-import { execute, listContainers, observeContainers, type Container } from "./containers.ts";
+import { execute, listContainers, observeContainers, publishedPorts, type Container } from "./containers.ts";
 import { allImages, cautionOf } from "./core/images.ts";
 import { isDone, observeCore, reviveCore, untilCoreReady } from "./core/readiness.ts";
 import { build, imagesOf, isPresent, removeOldImages, type ImageSet, type Package } from "./image.ts";
@@ -140,6 +140,10 @@ class Compose implements Platform {
   async revive(workspace: string, service: string): Promise<boolean> {
     if (!this.#options.core) return false;
     return this.#use(async (engine) => reviveCore(engine, await projectName(workspace), service));
+  }
+
+  async held(workspace: string): Promise<Set<number>> {
+    return this.#use(async (engine) => publishedPorts(engine, await projectName(workspace)));
   }
 
   async restart(workspace: string, service: string): Promise<void> {

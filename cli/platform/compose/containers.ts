@@ -60,6 +60,13 @@ export async function listContainers(engine: Engine, project: string): Promise<C
     .sort((a, b) => order.indexOf(a.service) - order.indexOf(b.service));
 }
 
+/** On this machine, by the project's containers that run. */
+export async function publishedPorts(engine: Engine, project: string): Promise<Set<number>> {
+  const filters = { label: [`com.docker.compose.project=${project}`] };
+  const found = (await engine.ask((docker, abortSignal) => docker.listContainers({ filters, abortSignal }))) ?? [];
+  return new Set(found.flatMap(({ Ports }) => (Ports ?? []).map(({ PublicPort }) => PublicPort).filter((port) => port !== undefined)));
+}
+
 /**
  * The same, and those that the engine has not checked yet, or found unhealthy some time ago, are checked by us: engines before 25 look for
  * the first time after a whole interval, podman without systemd never does, and a container that was paused counts as unhealthy until the

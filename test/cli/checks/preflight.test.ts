@@ -1,4 +1,5 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import http from "node:http";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -110,6 +111,43 @@ test.each([
   await writeFile(path.join(dir, limit), "300000000\n");
   await writeFile(path.join(dir, used), "200000000\n");
   expect(await check("memory", { cgroup: dir })).toMatchObject({ status: "warn", message: expect.stringMatching(/Only 95 MB/) });
+});
+
+test("the clock is compared with the Graph API's", async () => {
+  let ahead = 0;
+  const server = http.createServer((_, res) =>
+    res
+      .setHeader("date", new Date(Date.now() - ahead).toUTCString())
+      .writeHead(400)
+      .end(),
+  );
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  cleanups.push(async () => server.close());
+  const graphUrl = `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`;
+  expect(await check("clock", { graphUrl })).toMatchObject({ status: "ok" });
+  ahead = 10 * 60_000;
+  expect(await check("clock", { graphUrl })).toMatchObject({ status: "warn", message: expect.stringMatching(/is 10 minutes ahead of/) });
+  ahead = -90_000;
+  expect(await check("clock", { graphUrl })).toMatchObject({ message: expect.stringMatching(/(89|90|91) seconds behind/) });
+  expect(await check("clock", { graphUrl: `http://127.0.0.1:${await nextFreePort(0, [])}` })).toMatchObject({
+    status: "warn",
+    message: expect.stringContaining("did not answer"),
+  });
+});
+
+test("all is looked at side by side, and what hangs costs two seconds once", async () => {
+  const hung = await speak(null);
+  const began = performance.now();
+  const results = await preflight({
+    workspace: dir,
+    engine: new Promise((resolve) => setTimeout(resolve, 200, "docker")),
+    ports: new Promise((resolve) => setTimeout(resolve, 200, [])),
+    edge: { host: "127.0.0.1", port: hung },
+    graphUrl: `http://127.0.0.1:${hung}`,
+  });
+  expect(results.filter(({ status }) => status !== "ok").map(({ id }) => id)).toEqual(["edge", "clock"]);
+  // One after the other they would be four seconds and more.
+  expect(performance.now() - began).toBeLessThan(3_900);
 });
 
 test("a local edge is not looked for", async () => {

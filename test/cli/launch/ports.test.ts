@@ -46,6 +46,21 @@ test("what our own running services hold is not taken", async () => {
   expect(portWishes(input)).toEqual([]);
 });
 
+test("of ports that containers of before do not hold all are looked at, each that is taken moves in the same round", async () => {
+  const stored = { ...(await freePorts()), edgeSsh: await takenPort(), edgeHttp: await takenPort() };
+  const events: AiryEventBody[] = [];
+  const input = { asked: undefined, stored, sandbox: true, running: false, held: new Set([stored.platform]), lost: none };
+  expect(portWishes(input).map(({ name }) => name)).toEqual(["local edge (SSH)", "local edge (HTTP)", "stand-in for Facebook"]);
+  const chosen = await choosePorts(input, (event) => events.push(event));
+  expect(chosen).toMatchObject({ platform: stored.platform, facebook: stored.facebook });
+  expect(new Set([chosen.edgeSsh, chosen.edgeHttp, stored.edgeSsh, stored.edgeHttp]).size).toBe(4);
+  const said = events.map((event) => "message" in event && event.message);
+  expect(said[0]).toBe(
+    `The local edge (SSH) uses port ${chosen.edgeSsh}, because ${stored.edgeSsh} is taken by node (pid ${process.pid}).`,
+  );
+  expect(events).toHaveLength(2);
+});
+
 test("a port that turned out to be taken is not tried again, also where our own services seem to hold it", async () => {
   const stored = await freePorts();
   for (const running of [false, true]) {

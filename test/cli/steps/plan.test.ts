@@ -47,7 +47,7 @@ test("steps run in order, and each says what came of it", async () => {
     { platform: run("platform", {}), tunnel: run("tunnel", { state: "skipped", detail: "no need" }) },
     (event) => events.push(event),
     new AbortController().signal,
-    () => clock,
+    { now: () => clock },
   );
   expect(order).toEqual(["platform", "tunnel"]);
   expect(events).toEqual([
@@ -56,6 +56,15 @@ test("steps run in order, and each says what came of it", async () => {
     { type: "step", id: "tunnel", state: "running" },
     { type: "step", id: "tunnel", state: "skipped", detail: "no need", ms: 5 },
   ]);
+});
+
+test("a failure after which there is another try is not called one", async () => {
+  const events: AiryEventBody[] = [];
+  const runners = { platform: () => Promise.reject(new AiryError("PORT_TAKEN", { port: 4200, holder: null })) };
+  const passing = (failure: AiryError): string => `${failure.code}, once more`;
+  const applied = apply([{ id: "platform" }], runners, (event) => events.push(event), new AbortController().signal, { passing });
+  await expect(applied).rejects.toMatchObject({ code: "PORT_TAKEN" });
+  expect(events.at(-1)).toMatchObject({ state: "skipped", detail: "PORT_TAKEN, once more" });
 });
 
 test("the first failure ends it, and an interruption is what it says it is", async () => {

@@ -145,7 +145,9 @@ let library: Promise<Library> | null = null;
  * (src/axios.js). When to come back is decided in schedule.ts.
  */
 function loadLibrary(): Promise<Library> {
-  library ??= import("acme-client").then((loaded) => {
+  library ??= import("acme-client").then((module) => {
+    // It is CommonJS, of which a bundle has nothing but the default export; its types do not name that.
+    const { default: loaded } = module as unknown as { default: Library };
     const { defaults, interceptors } = loaded.axios;
     defaults.timeout = REQUEST_MS;
     interceptors.response.clear();

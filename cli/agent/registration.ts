@@ -1,6 +1,7 @@
 /** Keeps the webhook and the pages registered while the workspace runs: at every `airy up`, when the stand-in was started again, and every 10 minutes. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AiryEventBody, Emit, PageStatus } from "../events.ts";
+import { connectAction } from "../checks/deliveries.ts";
 import { type AiryError, asAiryError, errorBody, type ErrorBody, whyOf } from "../errors.ts";
 import { retry } from "../io/retry.ts";
 import type { CheckedPage } from "../sources/facebook/pages.ts";
@@ -135,7 +136,7 @@ export class Registration {
     if (page.state === "repaired")
       repairs.push(`${called} was not subscribed to the app any more, or lacked fields, and is subscribed again.`);
     const message = `${called} is broken: Facebook says: ${page.message ?? ""}`;
-    const action = `FACEBOOK_USER_TOKEN=... airy webhook connect --page ${page.source_channel_id}`;
+    const action = connectAction(page.source, page.source_channel_id);
     this.#once(page.source_channel_id, page.state === "broken" ? { code: "PAGE_BROKEN", message, action } : null, this.#context.emit);
   }
 

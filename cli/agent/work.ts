@@ -7,6 +7,8 @@ import type { Emit, TunnelStatus, WebhookStatus } from "../events.ts";
 import type { Platform } from "../platform/platform.ts";
 import { AiryError, fail } from "../errors.ts";
 import { probeCallback } from "../sources/facebook/callback.ts";
+import { instagramOf } from "../sources/facebook/accounts.ts";
+import { Graph } from "../sources/facebook/graph.ts";
 import { connectPage, subscribeStandInPage } from "../sources/facebook/connect.ts";
 import type { Source, SourceTarget } from "../sources/source.ts";
 import { isNearby } from "../tunnel/public-url.ts";
@@ -127,7 +129,11 @@ export async function connect(work: WorkContext): Promise<Outcome> {
   const platformUrl = `http://127.0.0.1:${spec.ports.platform}`;
   const { http, signal } = work;
   const apiToken = spec.api?.token;
-  await connectPage({ http, platformUrl, apiToken, pageId: page.id, pageToken: page.token, name: page.name, signal });
+  const given = { http, platformUrl, apiToken, pageId: page.id, pageToken: page.token, name: page.name, signal };
+  await connectPage(given);
+  // Its Instagram account as well: the stand-in has customers there.
+  const instagramId = spec.facebook && (await instagramOf(new Graph({ http, ...spec.facebook }), page, signal));
+  if (instagramId) await connectPage({ ...given, instagramId, name: `${page.name} Instagram account` });
   return { detail: page.name };
 }
 

@@ -56,6 +56,12 @@ export interface Finding {
   action?: string;
 }
 
+/** An account of Instagram comes along with the page that it belongs to. */
+export function connectAction(source: string | null, id: string | null): string {
+  const command = "FACEBOOK_USER_TOKEN=... airy webhook connect";
+  return source === "instagram" ? `${command} (with the page that the account belongs to)` : `${command} --page ${id ?? "ID"}`;
+}
+
 /** Pure. `refused`: what the tunnel saw answered 401 or 403 since its start; null: it is not known. */
 export function explainDeliveries(health: Health, refused: number | null, sandbox: boolean): Finding[] {
   const found: Finding[] = [];
@@ -80,7 +86,7 @@ export function explainDeliveries(health: Health, refused: number | null, sandbo
       code: "PAGE_UNCONNECTED",
       about: id ?? "",
       message: `${deliveries} webhooks wait for ${source ?? "a page"} ${id ?? ""}, which is not connected.`,
-      action: `FACEBOOK_USER_TOKEN=... airy webhook connect --page ${id ?? "ID"}`,
+      action: connectAction(source, id),
     });
   }
   const enforced = (health.kinds.policy_enforcement ?? 0) + (health.kinds["policy-enforcement"] ?? 0);
@@ -98,7 +104,7 @@ export function explainDeliveries(health: Health, refused: number | null, sandbo
       code: "PAGE_BROKEN",
       about: id,
       message: `Facebook refuses the token of ${source} ${name ?? id}: ${reason}`,
-      action: `FACEBOOK_USER_TOKEN=... airy webhook connect --page ${id}`,
+      action: connectAction(source, id),
     });
   }
   if (health.deliveries === 0 && found.length === 0 && !sandbox) {

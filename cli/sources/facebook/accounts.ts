@@ -30,6 +30,16 @@ const accounts = z.object({
   paging: z.object({ next: z.string().optional(), cursors: z.object({ after: z.string().optional() }).optional() }).optional(),
 });
 
+const linked = z.object({ instagram_business_account: z.object({ id: z.coerce.string() }).nullish().catch(null) });
+
+/** The Instagram account that belongs to a page; null where none does. Throws what the Graph API says. */
+export async function instagramOf(graph: Graph, page: { id: string; token: string }, signal?: AbortSignal): Promise<string | null> {
+  const token = { kind: "page" as const, value: page.token };
+  const params = { fields: "instagram_business_account" };
+  const found = await graph.call({ method: "GET", path: `/${encodeURIComponent(page.id)}`, params, token, signal }, linked);
+  return found.instagram_business_account?.id ?? null;
+}
+
 /** Throws USER_PERMISSIONS, FB_TOKEN_DEAD, and what else the Graph API may say. */
 export async function listPages(graph: Graph, userToken: string, signal?: AbortSignal): Promise<OwnPage[]> {
   const token = { kind: "user" as const, value: await exchange(graph, userToken, signal) };

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { signatureHeaders } from "../../compose/facebook/contract.ts";
 import { fail } from "../errors.ts";
 import { createHttpClient } from "../io/http.ts";
+import { indentJson } from "../io/json-text.ts";
 import { Masker } from "../report/mask.ts";
 import { firstBytes, networkCode } from "../sources/facebook/answers.ts";
 import type { Exchange, Kept } from "../tunnel/captures.ts";
@@ -11,6 +12,8 @@ import type { Exchange, Kept } from "../tunnel/captures.ts";
 export interface ShownMessage {
   headers: [name: string, value: string][];
   body: string;
+  /** A body of JSON on several lines; null where it is none. */
+  indented: string | null;
   encoding: "text" | "base64";
   /** Bytes of the body that were not kept. */
   cut: number;
@@ -60,7 +63,8 @@ export function createInspector(given: { target: string; appSecret: string | nul
       name,
       SECRET_HEADERS.test(name) ? "********" : masker.mask(value),
     ]);
-    return { headers: pairs, body: isText ? masker.mask(text) : body.toString("base64"), encoding: isText ? "text" : "base64", cut };
+    if (!isText) return { headers: pairs, body: body.toString("base64"), indented: null, encoding: "base64", cut };
+    return { headers: pairs, body: masker.mask(text), indented: indentJson(masker.mask(text)), encoding: "text", cut };
   }
 
   return {

@@ -47,17 +47,9 @@ function requestLine({ id, at, method, path, status, durationMs }: RequestRecord
   return `${id.padStart(5)}  ${at.slice(11, 19)}  ${String(status || "none").padEnd(4)} ${method.padEnd(5)} ${path}  ${durationMs} ms`;
 }
 
-function messageText(title: string, { headers, body, encoding, cut }: ShownMessage): string {
+function messageText(title: string, { headers, body, indented, encoding, cut }: ShownMessage): string {
   const lines = [title, ...headers.map(([name, value]) => `  ${name}: ${value}`)];
-  if (body !== "") lines.push("", encoding === "base64" ? `(base64) ${body}` : pretty(body));
+  if (body !== "") lines.push("", encoding === "base64" ? `(base64) ${body}` : (indented ?? body));
   if (cut > 0) lines.push(`(${cut} bytes more were not kept)`);
   return lines.join("\n");
-}
-
-function pretty(body: string): string {
-  try {
-    return JSON.stringify(JSON.parse(body), null, 2);
-  } catch {
-    return body;
-  }
 }

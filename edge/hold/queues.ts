@@ -1,6 +1,6 @@
 /** Which entries are held, in memory: the queue and the dead letters of every tunnel, and what they take from the quotas. */
 import { EdgeError } from "../errors.ts";
-import { networkOf } from "../network.ts";
+import { networkOf } from "../peers/network.ts";
 import type { EntryRecord } from "./entry.ts";
 
 export interface Held {

@@ -1,19 +1,21 @@
-/** The edge's own answers: a status, a header with the code, and a body that says what it means. */
+/** The edge's own answers: a status, a header with the code, and a body that says what it means (page.ts). */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { answers, type AnswerCode } from "../errors.ts";
+import type { AnswerCode } from "../errors.ts";
+import { pageOf } from "./page.ts";
 
 /** For a client to take in the last words; a connection that is cut while it still sends may lose them (RFC 9112 section 9.6). */
 const LINGER_MS = 1_000;
 /** For the rest of a body that nobody wants. */
 const REST_MS = 30_000;
 
-export function answer(response: ServerResponse, code: AnswerCode): void {
+/** @param id of the request. */
+export function answer(response: ServerResponse, code: AnswerCode, id: string): void {
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
-  const { status, body, headers } = render(code);
+  const { status, body, headers } = pageOf(code, response.req.headers.accept ?? "", id);
   response.writeHead(status, headers);
   response.end(body);
 }
@@ -24,7 +26,7 @@ export function answerRaw(socket: Duplex, code: AnswerCode): void {
     socket.destroy();
     return;
   }
-  const { status, body, headers } = render(code);
+  const { status, body, headers } = pageOf(code, "", null);
   const lines = Object.entries({ ...headers, Connection: "close" }).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${status} ${code}\r\n${lines.join("")}\r\n${body}`);
   destroySoon(socket);
@@ -44,18 +46,4 @@ export function discardRest(request: IncomingMessage): void {
   const timer = setTimeout(() => request.destroy(), REST_MS);
   timer.unref();
   for (const event of ["end", "close"]) request.once(event, () => clearTimeout(timer));
-}
-
-function render(code: AnswerCode): { status: number; body: string; headers: Record<string, string | number> } {
-  const entry: { status: number; text: string; retryAfter?: number } = answers[code];
-  const body = `${entry.text}\n(${code})\n`;
-  const headers: Record<string, string | number> = {
-    "Content-Type": "text/plain; charset=utf-8",
-    "Content-Length": Buffer.byteLength(body),
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Airy-Error": code,
-  };
-  if (entry.retryAfter !== undefined) headers["Retry-After"] = entry.retryAfter;
-  return { status: entry.status, body, headers };
 }

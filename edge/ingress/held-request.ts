@@ -16,6 +16,7 @@ import { answer } from "./answer.ts";
 import type { BodyBudget, Reservation } from "./bodies.ts";
 import { responseHeaders } from "./headers.ts";
 import { Outflow } from "./outflow.ts";
+import type { TunnelUse } from "./usage.ts";
 import { next, type WebhookAction, type WebhookEvent, type WebhookState } from "./webhook.ts";
 
 /** From the head of the request to the last byte of its body; whoever takes longer is told to send it again. */
@@ -32,6 +33,9 @@ export interface HeldRequestOptions {
   name: string;
   /** Of the sender. */
   address: string;
+  /** For {@link answer}. */
+  id: string;
+  use: TunnelUse;
   bodies: BodyBudget;
   /**
    * The body turned out to be too large to be held: it goes on as an ordinary request. `release` gives back the memory of what was
@@ -89,6 +93,7 @@ export class HeldRequest implements StreamHandler {
     }
     this.#chunks.push(chunk);
     this.#size += chunk.length;
+    this.#options.use.bytes += chunk.length;
     if (this.#size > MAX_BODY_BYTES) this.#on("tooLarge");
   };
 
@@ -105,7 +110,7 @@ export class HeldRequest implements StreamHandler {
       this.#exchange?.consumed(chunk.length);
       return;
     }
-    this.#outflow ??= new Outflow(this.#response, (bytes) => this.#exchange?.consumed(bytes));
+    this.#outflow ??= new Outflow(this.#response, this.#options.use, (bytes) => this.#exchange?.consumed(bytes));
     this.#outflow.write(chunk);
   }
 
@@ -138,7 +143,7 @@ export class HeldRequest implements StreamHandler {
     decide: (one) => one.#decide(),
     ask: (one) => one.#ask(),
     store: (one) => void one.#store(),
-    refuse: (one) => answer(one.#response, one.#refusal),
+    refuse: (one) => answer(one.#response, one.#refusal, one.#options.id),
     acknowledge: (one) => {
       one.#response.writeHead(200, { "Content-Type": "text/plain", "Content-Length": 0, "Airy-Delivery": one.#id });
       one.#response.end();
@@ -147,7 +152,9 @@ export class HeldRequest implements StreamHandler {
     },
     pass: (one) => {
       one.#freeBody();
-      if (one.#answer) one.#response.writeHead(one.#answer.status, one.#answer.reason, responseHeaders(one.#answer.headers));
+      if (!one.#answer) return;
+      const { status, reason, headers } = one.#answer;
+      one.#response.writeHead(status, reason, responseHeaders(headers, one.#options.id));
     },
     finish: (one) => one.#response.end(),
     breakOff: (one) => one.#response.destroy(),

@@ -8,6 +8,8 @@ import { isRepeatable } from "../wire/http.ts";
 import { answer, discardRest } from "./answer.ts";
 import { responseHeaders } from "./headers.ts";
 import { Outflow } from "./outflow.ts";
+import type { Receiving, SlowBodies } from "./slow-bodies.ts";
+import type { Place } from "./usage.ts";
 
 /** Up to here copying a body costs less than writing it apart from its head. */
 const SMALL = 4096;
@@ -18,11 +20,16 @@ export interface ProxyOptions {
    */
   wait: (lost: Tunnel | null, done: (tunnel: Tunnel | null) => void) => () => void;
   onDone: (status: number) => void;
+  /** For {@link answer}. */
+  id: string;
+  /** Left when the request is over. */
+  place: Place;
+  bodies: SlowBodies;
   /** Of the body: what has been read of it already. The request is paused. */
   early?: { chunks: readonly Buffer[]; release: () => void };
 }
 
-export class ProxiedRequest implements StreamHandler {
+export class ProxiedRequest implements StreamHandler, Receiving {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #head: RequestHead;
@@ -34,6 +41,8 @@ export class ProxiedRequest implements StreamHandler {
   #cancelWait: (() => void) | null = null;
   /** Of the request. */
   #bodyStarted = false;
+  #received = 0;
+  #waits = false;
   /** Of the answer: kept back for a moment, with a small first piece of its body. Until they leave, a failure can still be told. */
   #answerHead: ResponseHead | null = null;
   #first: Buffer | null = null;
@@ -54,16 +63,42 @@ export class ProxiedRequest implements StreamHandler {
     this.#bodyStarted = true;
     const { early } = this.#options;
     let room = true;
-    for (const chunk of early?.chunks ?? []) room = this.#exchange.write(chunk);
+    for (const chunk of early?.chunks ?? []) room = this.#take(chunk);
     early?.release();
     const request = this.#request;
     request.on("data", (chunk: Buffer) => {
-      if (this.#exchange && !this.#exchange.write(chunk)) request.pause();
+      if (this.#take(chunk)) return;
+      this.#waits = true;
+      request.pause();
     });
-    request.on("end", () => this.#exchange?.end());
+    request.on("end", () => {
+      this.#options.bodies.delete(this);
+      this.#exchange?.end();
+    });
+    this.#waits = !room;
     // A request that was paused elsewhere does not flow again by itself.
     if (room) request.resume();
     else request.pause();
+    this.#options.bodies.add(this);
+  }
+
+  /** A piece of the request's body; false: there is no room for more. */
+  #take(chunk: Buffer): boolean {
+    this.#received += chunk.length;
+    this.#options.place.use.bytes += chunk.length;
+    return this.#exchange?.write(chunk) ?? true;
+  }
+
+  get received(): number {
+    return this.#received;
+  }
+
+  get excused(): boolean {
+    return this.#waits || this.#response.headersSent;
+  }
+
+  tooSlow(): void {
+    this.abort("BODY_TOO_SLOW");
   }
 
   /**
@@ -101,7 +136,7 @@ export class ProxiedRequest implements StreamHandler {
     const head = this.#answerHead;
     this.#answerHead = null;
     if (!head) return false;
-    this.#response.writeHead(head.status, head.reason, responseHeaders(head.headers));
+    this.#response.writeHead(head.status, head.reason, responseHeaders(head.headers, this.#options.id));
     return true;
   }
 
@@ -109,12 +144,13 @@ export class ProxiedRequest implements StreamHandler {
     if (this.#done) return;
     if (this.#answerHead && !this.#first && chunk.length <= SMALL) {
       this.#first = chunk;
+      this.#options.place.use.bytes += chunk.length;
       this.#exchange?.consumed(chunk.length);
       return;
     }
     if (this.#first) this.#release();
     else this.#writeHead();
-    this.#outflow ??= new Outflow(this.#response, (bytes) => this.#exchange?.consumed(bytes));
+    this.#outflow ??= new Outflow(this.#response, this.#options.place.use, (bytes) => this.#exchange?.consumed(bytes));
     this.#outflow.write(chunk);
   }
 
@@ -151,6 +187,7 @@ export class ProxiedRequest implements StreamHandler {
   }
 
   onDrain(): void {
+    this.#waits = false;
     this.#request.resume();
   }
 
@@ -165,7 +202,7 @@ export class ProxiedRequest implements StreamHandler {
   #fail(code: AnswerCode): void {
     if (this.#done) return;
     this.#finish();
-    answer(this.#response, code);
+    answer(this.#response, code, this.#options.id);
     discardRest(this.#request);
   }
 
@@ -179,6 +216,8 @@ export class ProxiedRequest implements StreamHandler {
     this.#done = true;
     this.#cancelWait?.();
     this.#options.early?.release();
+    this.#options.bodies.delete(this);
+    this.#options.place.leave();
     this.#options.onDone(this.#response.statusCode);
   }
 }

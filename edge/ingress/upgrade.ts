@@ -7,22 +7,30 @@ import { answerRaw, destroySoon } from "./answer.ts";
 import { responseHeaders } from "./headers.ts";
 import { Outflow } from "./outflow.ts";
 import { failureOf } from "./proxy.ts";
+import type { Place } from "./usage.ts";
 
 export class UpgradedConnection implements StreamHandler {
   readonly #socket: Duplex;
   readonly #first: Buffer;
   readonly #head: RequestHead;
+  readonly #id: string;
+  readonly #place: Place;
   readonly #outflow: Outflow;
   #exchange: Exchange | null = null;
   #started = false;
   #over = false;
 
-  /** @param first bytes that came right behind the request's head. */
-  constructor(socket: Duplex, first: Buffer, head: RequestHead) {
+  /**
+   * @param first bytes that came right behind the request's head.
+   * @param place left when the connection closes.
+   */
+  constructor(socket: Duplex, first: Buffer, { head, id, place }: { head: RequestHead; id: string; place: Place }) {
     this.#socket = socket;
     this.#first = first;
     this.#head = head;
-    this.#outflow = new Outflow(socket, (bytes) => this.#exchange?.consumed(bytes));
+    this.#id = id;
+    this.#place = place;
+    this.#outflow = new Outflow(socket, place.use, (bytes) => this.#exchange?.consumed(bytes));
   }
 
   forward(tunnel: Tunnel): void {
@@ -32,17 +40,21 @@ export class UpgradedConnection implements StreamHandler {
     this.#exchange = exchange;
     if (this.#first.length > 0) exchange.write(this.#first);
     socket.on("data", (chunk: Buffer) => {
+      this.#place.use.bytes += chunk.length;
       if (!exchange.write(chunk)) socket.pause();
     });
     socket.on("end", () => exchange.end());
     socket.on("error", () => this.#abort());
-    socket.on("close", () => this.#abort());
+    socket.on("close", () => {
+      this.#place.leave();
+      this.#abort();
+    });
   }
 
   onHead(head: ResponseHead): void {
     if (this.#over) return;
     this.#started = true;
-    const headers = responseHeaders(head.headers);
+    const headers = responseHeaders(head.headers, this.#id);
     if (head.status === 101) headers.push("Connection", "Upgrade", "Upgrade", upgradeOf(head.headers));
     else headers.push("Connection", "close");
     let text = `HTTP/1.1 ${head.status} ${head.reason}\r\n`;

@@ -33,7 +33,7 @@ export class ClientConnection {
     this.#connection = connection;
     this.#client = client;
     this.#purpose = setTimeout(() => connection.end(), PURPOSE_GRACE_MS);
-    this.#forward = new ForwardSession({ options, connection, key: client.key, served: (tunnel) => this.#served(tunnel) });
+    this.#forward = new ForwardSession({ options, connection, client, served: (tunnel) => this.#served(tunnel) });
   }
 
   serve(): void {
@@ -91,7 +91,7 @@ export class ClientConnection {
       readHello: (payload) => Hello.parse(JSON.parse(payload.toString("utf8"))),
       refusalText: (code) => refusals[code],
       welcome: async (hello) => {
-        const named = await options.nameFor({ key: this.#client.key, name: hello.name, ephemeral: hello.ephemeral });
+        const named = await options.nameFor({ ...this.#client, name: hello.name, ephemeral: hello.ephemeral });
         if ("refused" in named) return named;
         const holdHours = await options.prepare(named.name, hello);
         const welcome: Welcome = { identifier: named.name, url: options.urlOf(named.name), holdHours };

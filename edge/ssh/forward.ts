@@ -2,6 +2,7 @@
 import http from "node:http";
 import type { Duplex } from "node:stream";
 import type { RequestHead } from "../wire/frames.ts";
+import { addressOf } from "../peers/trust.ts";
 import { ChannelDuplex } from "../transport/duplex.ts";
 import type { SshConnection } from "../transport/connection.ts";
 import type { StreamHandler } from "../transport/stream.ts";
@@ -39,7 +40,7 @@ export class ForwardTunnel implements Tunnel {
   constructor(options: ForwardTunnelOptions) {
     this.name = options.name;
     this.client = options.client;
-    this.instance = `${options.connection.socket.remoteAddress}:${options.connection.socket.remotePort}`;
+    this.instance = `${addressOf(options.connection.socket)}:${options.connection.socket.remotePort}`;
     this.#options = options;
     this.#agent = new ChannelAgent(options);
   }

@@ -1,21 +1,15 @@
 /** What the SSH server is given, and asks of the rest of the edge. */
 import type { RefusalCode } from "../errors.ts";
+import type { LimitName, Limits } from "../limits.ts";
+import type { Trust } from "../peers/trust.ts";
 import type { Call, Hello } from "../wire/messages.ts";
 import type { Client } from "../tunnels/registry.ts";
 import type { Tunnel } from "../tunnels/tunnel.ts";
 
-export interface SshLimits {
-  /** Connections that have not proven a key yet: in all, where the oldest makes room, and from one network (/24 or /48). */
-  unauthenticated: number;
-  unauthenticatedPerNetwork: number;
-  /** Connections of one key. */
-  connectionsPerKey: number;
-}
-
-export const DEFAULT_SSH_LIMITS: SshLimits = { unauthenticated: 1024, unauthenticatedPerNetwork: 256, connectionsPerKey: 20 };
-
 export interface NameRequest {
   key: Buffer;
+  /** Of the client. */
+  address: string;
   /** null: the name that follows from the key. */
   name: string | null;
   ephemeral: boolean;
@@ -26,7 +20,10 @@ export interface SshServerOptions {
   port: number;
   /** OpenSSH format. */
   hostKey: string;
-  limits: SshLimits;
+  limits: () => Limits;
+  trust: () => Trust;
+  /** Something has exceeded that limit. */
+  onRefused: (limit: LimitName) => void;
   allowed: (client: Client) => boolean;
   /** Finds or claims the name; durable before it answers. */
   nameFor: (request: NameRequest) => Promise<{ name: string } | { refused: RefusalCode }>;

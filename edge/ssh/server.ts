@@ -2,11 +2,15 @@
 import net from "node:net";
 import ssh2, { type Connection } from "ssh2";
 import { EdgeError, refusals } from "../errors.ts";
-import { plainAddress } from "../network.ts";
+import type { LimitName } from "../limits.ts";
+import { Places } from "../peers/counts.ts";
+import { networkOf } from "../peers/network.ts";
+import { Pending } from "../peers/pending.ts";
+import { unwrapProxied } from "../peers/proxy-protocol.ts";
+import { addressOf } from "../peers/trust.ts";
 import { SshConnection } from "../transport/connection.ts";
 import { authenticate } from "./auth.ts";
 import { ClientConnection } from "./client.ts";
-import { Logins } from "./logins.ts";
 import { honourRightGuess } from "./first-guess.ts";
 import type { SshServerOptions } from "./options.ts";
 
@@ -23,6 +27,11 @@ const ALGORITHMS: ssh2.Algorithms = {
   hmac: ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256"],
   compress: ["none"],
 };
+
+/** From the first byte to a proven key. */
+const LOGIN_GRACE_MS = 10_000;
+/** A client whose key would do gets this long to prove it: somebody may be typing a passphrase. */
+const TYPING_GRACE_MS = 60_000;
 
 export interface RunningSshServer {
   port: number;
@@ -45,15 +54,19 @@ export async function startSshServer(options: SshServerOptions): Promise<Running
 
 class SshServer implements RunningSshServer {
   readonly #options: SshServerOptions;
-  readonly #logins: Logins;
-  readonly #connectionsOf = new Map<string, number>();
+  readonly #logins: Pending;
+  readonly #perKey = new Places();
+  readonly #perNetwork = new Places();
   readonly #sockets = new Set<net.Socket>();
   readonly #listener: net.Server;
   readonly #server: ssh2.Server;
 
   constructor(options: SshServerOptions) {
     this.#options = options;
-    this.#logins = new Logins(options.limits);
+    this.#logins = new Pending(() => {
+      const limits = options.limits();
+      return { total: limits["ssh-logins"], perNetwork: limits["ssh-logins-per-network"], graceMs: LOGIN_GRACE_MS };
+    });
     this.#server = new ssh2.Server(
       {
         hostKeys: [options.hostKey],
@@ -64,7 +77,9 @@ class SshServer implements RunningSshServer {
       },
       (client) => this.#onClient(client),
     );
-    this.#listener = net.createServer({ noDelay: true }, (socket) => this.accept(socket));
+    this.#listener = net.createServer({ noDelay: true }, (socket) => {
+      unwrapProxied(socket, options.trust(), (unwrapped) => this.accept(unwrapped));
+    });
   }
 
   get port(): number {
@@ -83,7 +98,9 @@ class SshServer implements RunningSshServer {
   }
 
   accept(socket: net.Socket): void {
-    if (!this.#logins.begin(socket)) {
+    const refused = this.#enter(socket);
+    if (refused) {
+      this.#options.onRefused(refused);
       socket.on("error", () => {});
       socket.destroy();
       return;
@@ -91,6 +108,18 @@ class SshServer implements RunningSshServer {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
     this.#server.injectSocket(socket);
+  }
+
+  /** The limit that a new connection exceeds; null: it has its places. */
+  #enter(socket: net.Socket): LimitName | null {
+    const network = networkOf(addressOf(socket));
+    if (!this.#perNetwork.take(network, this.#options.limits()["ssh-connections-per-network"])) return "ssh-connections-per-network";
+    if (!this.#logins.begin(socket)) {
+      this.#perNetwork.give(network);
+      return "ssh-logins";
+    }
+    socket.once("close", () => this.#perNetwork.give(network));
+    return null;
   }
 
   unauthenticated(): number {
@@ -110,11 +139,11 @@ class SshServer implements RunningSshServer {
     honourRightGuess(client, KEX, HOST_KEY);
     const connection = new SshConnection(client, true);
     const { socket } = connection;
-    const address = plainAddress(socket.remoteAddress);
+    const address = addressOf(socket);
     let key: Buffer | null = null;
     authenticate(client, {
       allowed: (offered) => this.#options.allowed({ key: offered, address }),
-      onOffer: () => this.#logins.offered(socket),
+      onOffer: () => this.#logins.extend(socket, TYPING_GRACE_MS),
       onKey: (proven) => {
         key = proven;
       },
@@ -129,18 +158,13 @@ class SshServer implements RunningSshServer {
   /** Counts a connection of this key; one too many is told to go. */
   #admit(connection: SshConnection, key: Buffer): boolean {
     const id = key.toString("base64");
-    const count = this.#connectionsOf.get(id) ?? 0;
-    if (count >= this.#options.limits.connectionsPerKey) {
-      this.#options.log(`refused a connection: ${refusals.TOO_MANY_TUNNELS}`);
+    if (!this.#perKey.take(id, this.#options.limits()["ssh-connections-per-key"])) {
+      this.#options.onRefused("ssh-connections-per-key");
+      this.#options.log(`refused a connection: ${refusals.TOO_MANY_CONNECTIONS}`);
       connection.end();
       return false;
     }
-    this.#connectionsOf.set(id, count + 1);
-    connection.onClose(() => {
-      const left = (this.#connectionsOf.get(id) ?? 1) - 1;
-      if (left > 0) this.#connectionsOf.set(id, left);
-      else this.#connectionsOf.delete(id);
-    });
+    connection.onClose(() => this.#perKey.give(id));
     return true;
   }
 }

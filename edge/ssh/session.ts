@@ -4,6 +4,7 @@ import { refusals, type RefusalCode } from "../errors.ts";
 import { SSH2_WINDOW, type SshConnection } from "../transport/connection.ts";
 import { ForwardTunnel } from "./forward.ts";
 import type { SshServerOptions } from "./options.ts";
+import type { Client } from "../tunnels/registry.ts";
 import type { Tunnel } from "../tunnels/tunnel.ts";
 
 /** Forwards that one connection may ask for, one after the other: each leaves something behind until the connection ends. */
@@ -22,7 +23,7 @@ const LEAVE_MS = 1_000;
 interface ForwardSessionOptions {
   options: Pick<SshServerOptions, "nameFor" | "urlOf" | "announce" | "onTunnelClosed">;
   connection: SshConnection;
-  key: Buffer;
+  client: Client;
   served: (tunnel: Tunnel) => void;
 }
 
@@ -50,8 +51,8 @@ export class ForwardSession {
     // Reserved before anything is awaited, so that two requests in one packet cannot both succeed.
     const bound = { address: info.bindAddr, port: info.bindPort || 80 };
     this.#bound = bound;
-    const { options, connection, key, served } = this.#context;
-    const named = await options.nameFor({ key, name: null, ephemeral: false }).catch(() => ({ refused: "EDGE_FAILED" }) as const);
+    const { options, connection, client, served } = this.#context;
+    const named = await options.nameFor({ ...client, name: null, ephemeral: false }).catch(() => ({ refused: "EDGE_FAILED" }) as const);
     if ("refused" in named || connection.closed) {
       this.#refused = "refused" in named ? named.refused : null;
       this.#bound = null;

@@ -5,15 +5,16 @@
 import net from "node:net";
 import tls from "node:tls";
 import { EdgeError } from "../errors.ts";
-import { networkOf } from "../network.ts";
+import { Pending } from "../peers/pending.ts";
+import { unwrapProxied } from "../peers/proxy-protocol.ts";
+import { addressOf, announce, type Trust } from "../peers/trust.ts";
 import { ACME_ALPN } from "./acme/challenges.ts";
 import { TLS_OPTIONS, type Certificate, type Certificates } from "./certificate.ts";
 
 /** From the connection to the end of the TLS handshake, or to a first line that says SSH. */
 const HANDSHAKE_MS = 10_000;
-/** Connections that have not come that far: in all, where the oldest makes room, and from one network (/24 or /48). */
-const MAX_PENDING = 2_048;
-const MAX_PENDING_PER_NETWORK = 512;
+/** Connections that have not come that far: in all, and from one network. */
+const PENDING = { total: 2_048, perNetwork: 512, graceMs: HANDSHAKE_MS };
 /** First bytes of a TLS record that is a handshake (RFC 8446 section 5.1), and of SSH's greeting (RFC 4253 section 4.2). */
 const TLS_HANDSHAKE = 0x16;
 const SSH_GREETING = Buffer.from("SSH-");
@@ -22,6 +23,9 @@ export interface FrontOptions {
   host: string;
   port: number;
   certificates: Certificates;
+  trust: () => Trust;
+  /** Whether a connection that begins TLS may stay. */
+  enter: (socket: net.Socket) => boolean;
   /** A connection whose handshake is over, for `h2` or HTTP/1.1 as it says itself. */
   onSecure: (socket: tls.TLSSocket) => void;
   onSsh: (socket: net.Socket) => void;
@@ -48,15 +52,15 @@ class Front implements RunningFront {
   readonly #listener: net.Server;
   readonly #tls: tls.Server;
   readonly #challenged: tls.Server;
-  /** Oldest first. */
-  readonly #pending = new Map<net.Socket, { network: string; deadline: NodeJS.Timeout }>();
-  readonly #perNetwork = new Map<string, number>();
+  readonly #pending = new Pending(() => PENDING);
   #fallback: Certificate | null = null;
   #failed = 0;
 
   constructor(options: FrontOptions) {
     this.#options = options;
-    this.#listener = net.createServer({ noDelay: true }, (socket) => this.#onSocket(socket));
+    this.#listener = net.createServer({ noDelay: true }, (socket) => {
+      unwrapProxied(socket, options.trust(), (unwrapped) => this.#onSocket(unwrapped));
+    });
     this.#tls = tls.createServer({
       ALPNProtocols: ["h2", "http/1.1"],
       handshakeTimeout: HANDSHAKE_MS,
@@ -81,7 +85,9 @@ class Front implements RunningFront {
     });
     this.#tls.on("secureConnection", (socket) => {
       socket.on("error", () => socket.destroy());
-      this.#end(rawOf(socket));
+      const raw = rawOf(socket);
+      this.#pending.end(raw);
+      announce(socket, addressOf(raw));
       this.#options.onSecure(socket);
     });
   }
@@ -111,14 +117,14 @@ class Front implements RunningFront {
 
   close(): void {
     this.#listener.close();
-    for (const socket of this.#pending.keys()) socket.destroy();
+    this.#pending.close();
   }
 
   // ------------------------------------------------------------------ until it is decided
 
   #onSocket(socket: net.Socket): void {
     socket.on("error", () => socket.destroy());
-    if (!this.#begin(socket)) {
+    if (!this.#pending.begin(socket)) {
       socket.destroy();
       return;
     }
@@ -132,11 +138,9 @@ class Front implements RunningFront {
       if (socket.destroyed || (!isTls && seen.length < SSH_GREETING.length)) return;
       socket.off("readable", look);
       socket.unshift(seen);
-      // Node tells what a client offers only after the certificate was chosen. An authority's hello comes in one piece.
-      if (isTls && seen.includes(ACME_ALPN)) this.#challenged.emit("connection", socket);
-      else if (isTls) this.#secure(socket);
+      if (isTls) this.#onHello(socket, seen);
       else {
-        this.#end(socket);
+        this.#pending.end(socket);
         this.#options.onSsh(socket);
       }
     };
@@ -147,30 +151,14 @@ class Front implements RunningFront {
     });
   }
 
-  /** A place is taken before anything is awaited. False: its network has too many. */
-  #begin(socket: net.Socket): boolean {
-    const network = networkOf(socket.remoteAddress ?? "");
-    const count = this.#perNetwork.get(network) ?? 0;
-    if (count >= MAX_PENDING_PER_NETWORK) return false;
-    this.#perNetwork.set(network, count + 1);
-    const [oldest] = this.#pending.keys();
-    this.#pending.set(socket, { network, deadline: setTimeout(() => socket.destroy(), HANDSHAKE_MS) });
-    socket.once("close", () => this.#end(socket));
-    if (this.#pending.size > MAX_PENDING) oldest?.destroy();
-    return true;
-  }
-
-  #end(socket: net.Socket): void {
-    const entry = this.#pending.get(socket);
-    if (!entry) return;
-    this.#pending.delete(socket);
-    clearTimeout(entry.deadline);
-    const left = (this.#perNetwork.get(entry.network) ?? 1) - 1;
-    if (left > 0) this.#perNetwork.set(entry.network, left);
-    else this.#perNetwork.delete(entry.network);
-  }
-
   // ------------------------------------------------------------------ TLS
+
+  #onHello(socket: net.Socket, hello: Buffer): void {
+    if (!this.#options.enter(socket)) socket.destroy();
+    // Node tells what a client offers only after the certificate was chosen. An authority's hello comes in one piece.
+    else if (hello.includes(ACME_ALPN)) this.#challenged.emit("connection", socket);
+    else this.#secure(socket);
+  }
 
   #secure(socket: net.Socket): void {
     const fallback = this.#options.certificates.fallback();

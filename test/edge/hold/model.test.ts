@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { randomFrom } from "../../support/random.ts";
 import { everything } from "./everything.ts";
 import { ENTRY_OVERHEAD } from "../../../edge/hold/entry.ts";
-import { networkOf } from "../../../edge/network.ts";
+import { networkOf } from "../../../edge/peers/network.ts";
 import { openHoldStore, type HoldStoreOptions } from "../../../edge/hold/store.ts";
 
 const QUOTA = 1_200_000;

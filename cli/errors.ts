@@ -80,6 +80,16 @@ interface ProbeDetails extends Unanswered {
   edgeCode?: string | null;
 }
 
+/** What is typed next, by the code with which an edge has refused. */
+const refusedAdvice: Readonly<Record<string, readonly string[]>> = {
+  VERSION_TOO_OLD: ["git pull (in the folder of airy; it builds itself anew)", "airy version"],
+  VERSION_TOO_NEW: ["airy version (for the edge's operator)"],
+  NAME_RESERVED: ["airy-proxy PORT --name ANOTHER", "airy-proxy PORT (the name that follows from the key)"],
+  NAME_INVALID: ["airy-proxy PORT --name ANOTHER", "airy-proxy PORT (the name that follows from the key)"],
+  TOO_MANY_NAMES: ["airy-proxy PORT --name NAME (one that this key has)", "airy-proxy PORT --ephemeral"],
+  TOO_MANY_CLAIMS: ["airy-proxy PORT --identity FILE (a key that has a name there)", "airy-proxy PORT --ephemeral"],
+};
+
 export const catalogue = {
   // --- usage (2): the command line itself ------------------------------------------------------------------------------------------
   /** `instead`: what to type for a word that other programs have. */
@@ -617,7 +627,7 @@ export const catalogue = {
     retryable: false,
     what: (d) => `The edge ${d.edge} refuses the tunnel (${d.code}).`,
     why: (d) => `${d.reason}`,
-    actions: () => ["airy version", "airy up --edge HOST[:PORT]"],
+    actions: (d) => [...(refusedAdvice[d.code] ?? ["airy doctor"]), "airy-proxy PORT --edge HOST[:PORT] (another edge)"],
   }),
   FORWARD_REFUSED: entry<{ edge: string; port: number; reason: string }>({
     category: "tunnel",

@@ -6,7 +6,7 @@ import { envName, exitCodes, type CommandSpec, type OptionSpec } from "../cli/co
 import { instead, synonyms } from "../cli/commands/near.ts";
 import { commands, streams } from "../cli/commands/table.ts";
 import { catalogue, type Details, type ErrorCode } from "../cli/errors.ts";
-import { answers, failures, refusals } from "../edge/errors.ts";
+import { answers, failures, refusals, type Answer } from "../edge/errors.ts";
 
 const made = "<!-- Made by `npm run docs`; a test holds it equal to the program. -->";
 
@@ -113,12 +113,10 @@ export function errorsDocument(): string {
     ]),
     "## What an edge answers",
     "",
-    "To whoever sends a request to a public address, with the code in the header `Airy-Error`.",
+    "To whoever sends a request to a public address: with the code in the header `Airy-Error`, as a page for browsers and as JSON (`code`,",
+    "`status`, `message`, `why`, `do`, `requestId`) for everything else. No page ever stands in front of an answer of the tunnel itself.",
     "",
-    "| code | status | text |",
-    "|---|---|---|",
-    ...Object.entries(answers).map(([code, { status, text }]) => `| ${code} | ${status} | ${cell(text)} |`),
-    "",
+    ...Object.entries(answers).flatMap(([code, entry]) => answerSection(code, entry)),
     "To whoever connects by SSH; `airy` shows it in EDGE_REFUSED, `ssh` as a line on the terminal.",
     "",
     "| code | text |",
@@ -131,6 +129,18 @@ export function errorsDocument(): string {
     "|---|---|",
     ...Object.entries(failures).map(([code, text]) => `| ${code} | ${cell(text)} |`),
   );
+}
+
+function answerSection(code: string, { status, what, why, do: advice, retryAfter }: Answer): string[] {
+  return [
+    `### ${code}`,
+    "",
+    `- status: ${status}${retryAfter === undefined ? "" : `, Retry-After ${retryAfter} s`}`,
+    ...wrapped(`- what: ${cell(what)}`),
+    ...wrapped(`- why: ${cell(why)}`),
+    ...Object.entries(advice).flatMap(([who, text]) => wrapped(`- do (${who}): ${cell(text)}`)),
+    "",
+  ];
 }
 
 function errorSection(code: ErrorCode): string[] {

@@ -26,6 +26,8 @@ export interface EdgeConfig {
   access?: AccessConfig;
   /** Port in the URLs that clients are told (443: https, whoever has the certificate); null: the listener's own. */
   publicPort: number | null;
+  /** Proxies, as addresses or networks, of which it is believed from where a connection or request comes. */
+  trust?: readonly string[];
   /** Default: those of limits.ts. */
   limits?: Limits;
   log: (line: string) => void;

@@ -190,7 +190,8 @@ export const answers = {
     why: "No network may take all of the edge's connections.",
     do: {
       visitor: "Close some of them and try again.",
-      operator: "The limits are `connections-per-network` and `new-connections-per-second`; behind a proxy the edge has to know its address (`--trust`).",
+      operator:
+        "The limits are `connections-per-network` and `new-connections-per-second`; behind a proxy the edge has to know its address (`--trust`).",
     },
     retryAfter: 1,
   },

@@ -1,24 +1,23 @@
 /** The public side of the tunnel: an SSH server for clients and an HTTP ingress for everybody else. `startEdge` is the one way in. */
-import { randomBytes } from "node:crypto";
-import { accessSync, constants } from "node:fs";
 import { makeProbeKey, startProbe, type ProbeKey } from "./admin/probe.ts";
 import { orderNames, startControl, type NamesOrder } from "./admin/control.ts";
 import { startAdmin, type RunningAdmin } from "./admin/server.ts";
 import { checkConfig, checkData, type ConfigCheck } from "./check.ts";
 import { parseDomain, type EdgeConfig } from "./config.ts";
-import { EdgeError, type RefusalCode } from "./errors.ts";
+import { EdgeError } from "./errors.ts";
 import { openHold, type Hold } from "./hold/hold.ts";
-import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { DEFAULT_LIMITS, Refusals, type Limits } from "./limits.ts";
 import { startIngress, type RunningIngress } from "./ingress/server.ts";
 import { openClaims } from "./names/claims.ts";
-import { identifierOf } from "./names/identifier.ts";
 import type { Names } from "./names/names.ts";
+import { Naming } from "./naming.ts";
+import { Door } from "./peers/door.ts";
+import { Trust } from "./peers/trust.ts";
 import { configOf, readSettings, SETTING_NAMES, type Settings, type SettingsLayer } from "./settings.ts";
 import { openAccess, type Access } from "./ssh/access.ts";
 import { loadHostKey, type HostKey } from "./ssh/host-key.ts";
-import { DEFAULT_SSH_LIMITS, type NameRequest } from "./ssh/options.ts";
 import { startSshServer, type RunningSshServer } from "./ssh/server.ts";
-import { makeFolder } from "./store/folder.ts";
+import { makeWritableFolder } from "./store/folder.ts";
 import { lockFolder } from "./store/lock.ts";
 import { LocalPresence } from "./tunnels/presence.ts";
 import { WAIT_MS } from "./tls/acme/certificates.ts";
@@ -77,6 +76,7 @@ class Edge implements RunningEdge {
   #hostKey!: HostKey;
   #access!: Access;
   #names!: Names;
+  #naming!: Naming;
   #hold!: Hold;
   #registry!: TunnelRegistry;
   #ingress!: RunningIngress;
@@ -84,12 +84,21 @@ class Edge implements RunningEdge {
   #certificates: Certificates | null = null;
   #front: RunningFront | null = null;
   #admin: RunningAdmin | null = null;
+  readonly #refusals = new Refusals();
+  readonly #trust: Trust;
+  readonly #door: Door;
   #limits: Limits;
   #stopping = false;
 
   constructor(config: EdgeConfig) {
     this.#config = config;
     this.#limits = config.limits ?? DEFAULT_LIMITS;
+    this.#trust = new Trust(config.trust ?? []);
+    this.#door = new Door(
+      () => this.#limits,
+      () => this.#trust,
+      (limit) => this.#refusals.add(limit),
+    );
     this.#domain = parseDomain(config.domain);
     this.#probeKey = config.admin ? makeProbeKey() : null;
   }
@@ -148,6 +157,7 @@ class Edge implements RunningEdge {
       if (this.#limits[name as keyof Limits] !== value) this.#config.log(`limit: ${name} ${value}`);
     }
     this.#limits = limits;
+    this.#ingress.reload();
     this.#access.reload();
     this.#certificates?.reload();
   }
@@ -172,13 +182,20 @@ class Edge implements RunningEdge {
 
   async #openData(): Promise<void> {
     const { dataDir, hostKey, access, log } = this.#config;
-    prepareDataDir(dataDir);
+    makeWritableFolder(dataDir);
     const lock = await lockFolder(dataDir);
     this.#undo.push(() => lock.release());
     this.#hostKey = await loadHostKey(hostKey, dataDir);
     this.#access = openAccess(access ?? { authorizedKeys: null, deniedKeys: null }, log);
     this.#names = openClaims(dataDir, undefined, (name) => this.#hold.purge(name));
     this.#undo.push(() => this.#names.close());
+    this.#naming = new Naming({
+      names: this.#names,
+      limits: () => this.#limits,
+      onRefused: (limit) => this.#refusals.add(limit),
+      // So that the first URL that is told is https already.
+      prepare: async (name) => void (await this.#certificates?.ready(`${name}.${this.#domain}`, WAIT_MS)),
+    });
     this.#hold = await openHold({ dataDir, presence: this.#presence, stopping: () => this.#stopping, log });
     this.#undo.push(() => this.#hold.close());
     const forgetting = setInterval(() => void this.#forget(), FORGET_EVERY_MS);
@@ -208,7 +225,10 @@ class Edge implements RunningEdge {
       names: this.#names,
       hold: this.#hold,
       gapMs: GAP_MS,
+      door: this.#door,
+      trust: () => this.#trust,
       limits: () => this.#limits,
+      refusals: this.#refusals,
       secureUrlOf: (host) => (this.#config.redirect ? this.#secureUrlOf(host) : null),
       challengeAnswer: (host, target) => this.#certificates?.challengeAnswer(host, target) ?? null,
       log: this.#config.log,
@@ -231,6 +251,8 @@ class Edge implements RunningEdge {
     const front = await startFront({
       ...https,
       certificates: this.#certificates,
+      trust: () => this.#trust,
+      enter: (socket) => this.#door.enter(socket),
       onSecure: (socket) => this.#ingress.accept(socket),
       onSsh: (socket) => (this.#ssh ? this.#ssh.accept(socket) : socket.destroy()),
       log,
@@ -251,9 +273,11 @@ class Edge implements RunningEdge {
     this.#ssh = await startSshServer({
       ...this.#config.ssh,
       hostKey: this.#hostKey.privateKey,
-      limits: DEFAULT_SSH_LIMITS,
+      limits: () => this.#limits,
+      trust: () => this.#trust,
+      onRefused: (limit) => this.#refusals.add(limit),
       allowed: (client) => this.#allows(client),
-      nameFor: (request) => this.#nameFor(request),
+      nameFor: async (request) => (this.#stopping ? { refused: "EDGE_STOPPING" } : this.#naming.nameFor(request)),
       urlOf: (name) => this.#urlOf(name),
       prepare: (name, hello) => this.#prepare(name, hello),
       announce: (tunnel) => this.#presence.announce(tunnel),
@@ -283,6 +307,7 @@ class Edge implements RunningEdge {
       ssh: this.#ssh,
       front: this.#front,
       certificates: this.#certificates,
+      refusals: this.#refusals,
       hold: this.#hold,
       probe,
       stopping: () => this.#stopping,
@@ -299,12 +324,9 @@ class Edge implements RunningEdge {
 
   #urlOf(name: string): string {
     const host = `${name}.${this.#domain}`;
-    const secure = this.#secureUrlOf(host);
-    if (secure !== null) return secure;
     const port = this.#config.publicPort ?? this.httpPort;
-    // The port of somebody else's TLS in front of this edge.
-    if (port === 443) return `https://${host}`;
-    return `http://${host}${port === 80 ? "" : `:${port}`}`;
+    // 443 is the port of somebody else's TLS in front of this edge.
+    return this.#secureUrlOf(host) ?? (port === 443 ? `https://${host}` : `http://${host}${port === 80 ? "" : `:${port}`}`);
   }
 
   /** Without a path; null: there is no certificate for this host. */
@@ -313,17 +335,6 @@ class Edge implements RunningEdge {
     if (!this.#front || !this.#certificates?.serves(name)) return null;
     const port = this.#config.publicPort ?? this.#front.port;
     return `https://${name}${port === 443 ? "" : `:${port}`}`;
-  }
-
-  async #nameFor({ key, name, ephemeral }: NameRequest): Promise<{ name: string } | { refused: RefusalCode }> {
-    if (this.#stopping) return { refused: "EDGE_STOPPING" };
-    // Never written down, so it is forgotten with the connection.
-    if (ephemeral) return { name: identifierOf(randomBytes(32)) };
-    const claim = await this.#names.claim(key, name);
-    if (!claim.ok) return { refused: claim.reason };
-    // So that the first URL that is told is https already.
-    await this.#certificates?.ready(`${claim.name}.${this.#domain}`, WAIT_MS);
-    return { name: claim.name };
   }
 
   async #prepare(name: string, hello: Hello): Promise<number> {
@@ -336,15 +347,5 @@ class Edge implements RunningEdge {
   async #call({ name }: Tunnel, { method }: Call): Promise<unknown> {
     if (method === "dead.list") return this.#hold.deadOf(name);
     return method === "dead.replay" ? this.#hold.replay(name) : this.#hold.purge(name);
-  }
-}
-
-/** The folder itself, and whether it can be written. */
-function prepareDataDir(dataDir: string): void {
-  try {
-    makeFolder(dataDir);
-    accessSync(dataDir, constants.W_OK);
-  } catch (cause) {
-    throw new EdgeError("EDGE_DATA", (cause as Error).message, { cause });
   }
 }

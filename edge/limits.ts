@@ -13,16 +13,22 @@ export const Limits = z.strictObject({
   "requests-in-flight-per-network": limit(500, "of those, requests that come from one network (429 SENDER_BUSY)"),
   "requests-per-second": limit(50_000, "requests per second of one tunnel, in bursts of up to two seconds' worth (429 RATE_LIMITED)"),
   "megabytes-per-day": limit(1_000_000, "MB of bodies and WebSockets of one tunnel per day (UTC), both ways together (429 BYTES_USED_UP)"),
-  "buffered-megabytes": limit(96, "MB of one tunnel's answers that wait for slow readers, before it gets no more requests (503 TUNNEL_BUSY)"),
+  "buffered-megabytes": limit(
+    96,
+    "MB of one tunnel's answers that wait for slow readers, before it gets no more requests (503 TUNNEL_BUSY)",
+  ),
   "body-bytes-per-second": limit(64, "what a request's body has to bring, on average over 30 s (408 BODY_TOO_SLOW)"),
   "header-seconds": limit(10, "for the head of a request to arrive (408 REQUEST_TIMEOUT)"),
   "connections-per-network": limit(2_000, "HTTP connections of one network (429 TOO_MANY_CONNECTIONS)"),
-  "new-connections-per-second": limit(20_000, "new HTTP connections of one network, in bursts of up to two seconds' worth (429 TOO_MANY_CONNECTIONS)"),
+  "new-connections-per-second": limit(
+    20_000,
+    "new HTTP connections of one network, in bursts of up to two seconds' worth (429 TOO_MANY_CONNECTIONS)",
+  ),
   "ssh-connections-per-key": limit(20, "SSH connections of one key"),
   "ssh-connections-per-network": limit(20_000, "SSH connections of one network"),
   "ssh-logins": limit(1_024, "SSH connections that have not proven a key yet, in all"),
   "ssh-logins-per-network": limit(256, "of those, the ones that come from one network"),
-  "tunnels-per-key": limit(20, "names that one key has tunnels for at the same time (TOO_MANY_TUNNELS)"),
+  "tunnels-per-key": limit(10, "names that one key has tunnels for at the same time (TOO_MANY_TUNNELS)"),
   "claims-per-hour": limit(1_000, "new names that clients of one network may claim in an hour (TOO_MANY_CLAIMS)"),
   "certificate-orders-per-hour": limit(20, "certificates that are ordered in an hour; a quarter is kept for renewals"),
   "first-certificates-per-week": limit(45, "certificates that are ordered in a week for names that had none"),
@@ -30,7 +36,7 @@ export const Limits = z.strictObject({
 export type Limits = z.output<typeof Limits>;
 export type LimitName = keyof Limits;
 
-export const LIMIT_NAMES = Object.keys(Limits.shape) as LimitName[];
+const LIMIT_NAMES = Object.keys(Limits.shape) as LimitName[];
 
 export const DEFAULT_LIMITS: Limits = Limits.parse({});
 

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { faultInDomain, type EdgeConfig } from "./config.ts";
 import { EdgeError } from "./errors.ts";
 import { Limits } from "./limits.ts";
+import { faultInCidr } from "./peers/trust.ts";
 
 /** `[host:]port`, `:port` meaning every address. */
 const ADDRESS = /^(?:(\[[0-9a-f:.]+\]|[A-Za-z0-9.-]*):)?([0-9]{1,5})$/i;
@@ -17,6 +18,10 @@ const Address = z.preprocess(
   z.string().refine((text) => Number(ADDRESS.exec(text)?.[2] ?? Infinity) <= 65_535, "is not [host:]port"),
 );
 const File = z.string().min(1);
+const Network = z.string().check((context) => {
+  const fault = faultInCidr(context.value);
+  if (fault) context.issues.push({ code: "custom", input: context.value, message: `${JSON.stringify(context.value)} ${fault}` });
+});
 
 const Fields = z.strictObject({
   /** Names are `<identifier>.<domain>`. */
@@ -48,6 +53,8 @@ const Fields = z.strictObject({
   "denied-keys": File.optional(),
   /** Port in the URLs that clients are told. */
   "public-port": z.int().min(1).max(65_535).optional(),
+  /** Proxies in front, whose word on where a connection or request comes from is believed. */
+  trust: z.preprocess((value) => (typeof value === "string" ? [value] : value), z.array(Network)).default([]),
   limits: Limits.prefault({}),
 });
 
@@ -116,6 +123,7 @@ export function configOf(settings: Settings): Omit<EdgeConfig, "log"> {
     hostKey: null,
     access: { authorizedKeys: settings["authorized-keys"] ?? null, deniedKeys: settings["denied-keys"] ?? null },
     publicPort: settings["public-port"] ?? null,
+    trust: settings.trust,
     limits: settings.limits,
   };
 }

@@ -39,6 +39,7 @@ function given(options: Options<"edge">, env: Io["env"]): Record<string, unknown
   for (const option of commands.edge.options) {
     if (!SETTING_NAMES.includes(option.name)) continue;
     const value = options[camel(option.name) as keyof typeof options];
+    if (Array.isArray(value) && value.length === 0) continue;
     // A flag that is off was only said when its variable says so.
     values[option.name] = value === false && env[envName(option)] === undefined ? undefined : value;
   }

@@ -493,6 +493,12 @@ export const commands = {
         description: "folder for claims, host key, certificates and held webhooks (default: airy-edge)",
       },
       {
+        name: "trust",
+        kind: "list",
+        value: "CIDR",
+        description: "proxies in front, whose X-Forwarded-For, Forwarded and PROXY protocol are believed; may be given several times",
+      },
+      {
         name: "limit",
         kind: "list",
         value: "NAME=NUMBER",

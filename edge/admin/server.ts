@@ -3,6 +3,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { EdgeError } from "../errors.ts";
 import type { Hold } from "../hold/hold.ts";
+import type { Refusals } from "../limits.ts";
 import type { RunningIngress } from "../ingress/server.ts";
 import type { Presence } from "../tunnels/presence.ts";
 import type { Probe } from "./probe.ts";
@@ -18,6 +19,7 @@ export interface AdminOptions {
   ssh: RunningSshServer;
   front: RunningFront | null;
   certificates: Certificates | null;
+  refusals: Refusals;
   hold: Hold;
   probe: Probe;
   stopping: () => boolean;
@@ -86,7 +88,13 @@ function tlsRows(front: RunningFront | null, certificates: Certificates | null):
   return rows;
 }
 
-async function metrics({ presence, ingress, ssh, front, certificates, hold }: AdminOptions): Promise<string> {
+function limited(refusals: Refusals): string {
+  const name = "airy_edge_limited_total";
+  const values = [...refusals.entries()].map(([limit, count]) => `${name}{limit="${limit}"} ${count}\n`);
+  return `# HELP ${name} What a limit has refused.\n# TYPE ${name} counter\n${values.join("")}`;
+}
+
+async function metrics({ presence, ingress, ssh, front, certificates, hold, refusals }: AdminOptions): Promise<string> {
   const held = await hold.counts();
   const rows: Row[] = [
     ["airy_edge_tunnels", "gauge", "Tunnels that are open, the edge's own probe included.", presence.size],
@@ -102,5 +110,8 @@ async function metrics({ presence, ingress, ssh, front, certificates, hold }: Ad
     ...tlsRows(front, certificates),
     ["process_resident_memory_bytes", "gauge", "Resident memory.", process.memoryUsage.rss()],
   ];
-  return rows.map(([name, type, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`).join("");
+  return (
+    rows.map(([name, type, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`).join("") +
+    limited(refusals)
+  );
 }

@@ -55,9 +55,11 @@ export function createH2Server(onRequest: OnRequest): H2Server {
   });
   server.on("sessionError", () => {});
   // What the code behind uses of the two is the same in both kinds: see the classes below for what had to be mended.
-  server.on("request", (request: Http2ServerRequest, response: Http2ServerResponse) =>
-    onRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse),
-  );
+  for (const event of ["request", "checkContinue", "checkExpectation"]) {
+    server.on(event, (request: Http2ServerRequest, response: Http2ServerResponse) =>
+      onRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse),
+    );
+  }
   return {
     accept: (socket) => server.emit("connection", socket),
     stopAccepting: () => {

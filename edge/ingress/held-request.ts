@@ -35,7 +35,7 @@ export interface HeldRequestOptions {
   address: string;
   /** For {@link answer}. */
   id: string;
-  use: TunnelUse;
+  use: Pick<TunnelUse, "bytes" | "buffered">;
   bodies: BodyBudget;
   /**
    * The body turned out to be too large to be held: it goes on as an ordinary request. `release` gives back the memory of what was

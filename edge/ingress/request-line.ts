@@ -29,11 +29,11 @@ export function hasPlainRequestLine({ socket, method, url, httpVersion }: Incomi
   const first = begun.get(socket);
   if (!first) return true;
   const line = `${method} ${url} HTTP/${httpVersion}\r\n`;
-  if (first.latin1Slice(0, line.length) === line) return true;
+  if (first.toString("latin1", 0, line.length) === line) return true;
   // Behind another request, or behind empty lines (RFC 9112 section 2.2).
   if (first.indexOf(line, 0, "latin1") >= 0) return true;
   // It goes on in what was read next.
-  const text = first.latin1Slice(Math.max(0, first.length - line.length));
+  const text = first.toString("latin1", Math.max(0, first.length - line.length));
   for (let length = Math.min(line.length - 1, text.length); length > 0; length--) {
     if (text.endsWith(line.slice(0, length))) return goesOn(socket, line, length);
   }
@@ -44,5 +44,6 @@ export function hasPlainRequestLine({ socket, method, url, httpVersion }: Incomi
 function goesOn(socket: Read, line: string, length: number): boolean {
   const current = socket.parser?.getCurrentBuffer().toString("latin1");
   if (current === undefined || current.startsWith(line.slice(length))) return true;
-  return !current.startsWith(" ") && !/^[^\r]*(?:RTSP|ICE)\/[0-9.]+\r\n/.test(current);
+  const beforeTarget = length <= line.indexOf(" ") + 1;
+  return !(beforeTarget && current.startsWith(" ")) && !/^[^\r]*(?:RTSP|ICE)\/[0-9.]+\r\n/.test(current);
 }

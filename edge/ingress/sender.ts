@@ -79,7 +79,12 @@ function chainOf(fields: Fields): string[] {
   const texts = given.length > 0 ? given : fields.list("forwarded").map((element) => parameterOf(element, "for") ?? "");
   const chain: string[] = [];
   for (const text of texts.toReversed()) {
-    const address = plainAddress(text.replace(/^"(.*)"$/, "$1").replace(/^\[(.*)\](?::\d+)?$/, "$1").replace(/^([\d.]+):\d+$/, "$1"));
+    const address = plainAddress(
+      text
+        .replace(/^"(.*)"$/, "$1")
+        .replace(/^\[(.*)\](?::\d+)?$/, "$1")
+        .replace(/^([\d.]+):\d+$/, "$1"),
+    );
     if (isIP(address) === 0) break;
     chain.unshift(address);
   }
@@ -94,7 +99,11 @@ function forwardedParameter(fields: Fields, name: string): string | null {
 function parameterOf(element: string, name: string): string | null {
   for (const pair of element.split(";")) {
     const [key = "", ...value] = pair.split("=");
-    if (key.trim().toLowerCase() === name) return value.join("=").trim().replace(/^"(.*)"$/, "$1");
+    if (key.trim().toLowerCase() === name)
+      return value
+        .join("=")
+        .trim()
+        .replace(/^"(.*)"$/, "$1");
   }
   return null;
 }

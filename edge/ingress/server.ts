@@ -12,7 +12,7 @@ import { unwrapProxied } from "../peers/proxy-protocol.ts";
 import type { Trust } from "../peers/trust.ts";
 import type { Presence } from "../tunnels/presence.ts";
 import type { Tunnel } from "../tunnels/tunnel.ts";
-import { answer, answerRaw, discardRest } from "./answer.ts";
+import { answer, discardRest } from "./answer.ts";
 import { BodyBudget } from "./bodies.ts";
 import { Connections } from "./connections.ts";
 import { examine, type Examined } from "./examine.ts";
@@ -29,8 +29,6 @@ import { Usage, type Place } from "./usage.ts";
 
 /** Bodies of held requests in memory, of all tunnels together. */
 const BODY_BYTES = 64 * 1024 * 1024;
-/** Connections that are told why they may not stay; more of them at a time are just closed. */
-const MAX_TOLD = 256;
 
 export interface IngressOptions {
   host: string;
@@ -57,6 +55,8 @@ export interface RunningIngress {
   accept(socket: TLSSocket): void;
   counters: { requests: number; refused: number };
   inFlight(): number;
+  /** Limits have changed. */
+  reload(): void;
   /** Stops accepting; requests in flight go on. */
   stopAccepting(): void;
   close(): void;
@@ -88,7 +88,6 @@ class Ingress implements RunningIngress {
   /** Node's own listener: reads requests from a connection. */
   readonly #read: (socket: Duplex) => void;
   readonly #h2: H2Server;
-  #told = 0;
   #inFlight = 0;
   #stopping = false;
 
@@ -134,6 +133,17 @@ class Ingress implements RunningIngress {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  async listen(): Promise<void> {
+    const { host, port, log } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", (error: NodeJS.ErrnoException) => {
+        reject(new EdgeError("EDGE_ADDRESS", `http ${host}:${port}: ${error.code}`));
+      });
+      this.#server.listen(port, host, () => resolve());
+    });
+    this.#server.on("error", (error) => log(`http listener: ${error.message}`));
+  }
+
   accept(socket: TLSSocket): void {
     if (socket.alpnProtocol === "h2") this.#h2.accept(socket);
     else this.#serve(socket);
@@ -141,6 +151,10 @@ class Ingress implements RunningIngress {
 
   inFlight(): number {
     return this.#inFlight;
+  }
+
+  reload(): void {
+    this.#server.headersTimeout = this.#options.limits()["header-seconds"] * 1_000;
   }
 
   stopAccepting(): void {
@@ -160,22 +174,8 @@ class Ingress implements RunningIngress {
   // ------------------------------------------------------------------ connections
 
   #onSocket(socket: Socket): void {
-    const exceeded = this.#options.door.enter(socket);
-    if (!exceeded) {
-      this.#serve(socket);
-      return;
-    }
-    this.#options.refusals.add(exceeded);
-    socket.on("error", () => socket.destroy());
-    if (this.#told >= MAX_TOLD) {
-      socket.destroy();
-      return;
-    }
-    this.#told += 1;
-    socket.once("close", () => {
-      this.#told -= 1;
-    });
-    answerRaw(socket, "TOO_MANY_CONNECTIONS");
+    if (this.#options.door.enter(socket)) this.#serve(socket);
+    else this.#unusual.turnAway(socket);
   }
 
   #serve(socket: Duplex): void {

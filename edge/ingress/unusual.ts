@@ -7,6 +7,9 @@ import { answerRaw } from "./answer.ts";
 import type { Connections } from "./connections.ts";
 import { hasPlainRequestLine } from "./request-line.ts";
 
+/** Connections that are told why they may not stay; more of them at a time are just closed. */
+const MAX_TOLD = 256;
+
 export interface UnusualOptions {
   connections: Connections;
   /** Reads requests from a connection, as from one that has just come. */
@@ -19,6 +22,7 @@ export interface UnusualOptions {
 
 export class Unusual {
   readonly #options: UnusualOptions;
+  #told = 0;
 
   constructor(options: UnusualOptions) {
     this.#options = options;
@@ -81,6 +85,20 @@ export class Unusual {
       socket.pause();
       response.once("finish", () => socket.destroySoon());
     }
+  }
+
+  /** A network has too many connections. */
+  turnAway(socket: Duplex): void {
+    socket.on("error", () => socket.destroy());
+    if (this.#told >= MAX_TOLD) {
+      socket.destroy();
+      return;
+    }
+    this.#told += 1;
+    socket.once("close", () => {
+      this.#told -= 1;
+    });
+    this.refuse(socket, "TOO_MANY_CONNECTIONS");
   }
 
   refuse(socket: Duplex, code: AnswerCode): void {

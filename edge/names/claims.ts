@@ -97,7 +97,7 @@ export class Claims implements Names {
    * Claims a name for the key, or finds it claimed already, and marks it as in use. `wanted` null: the name derived from the key, made
    * longer where it belongs to another key; once claimed it stays the same. Resolves when the claim is on disk.
    */
-  async claim(keyBlob: Uint8Array, wanted: string | null): Promise<ClaimAnswer> {
+  async claim(keyBlob: Uint8Array, wanted: string | null, mayClaim: () => boolean = () => true): Promise<ClaimAnswer> {
     const fingerprint = fingerprintOf(keyBlob);
     const fault = wanted === null ? null : faultInName(wanted);
     if (fault) return { ok: false, reason: fault };
@@ -106,6 +106,7 @@ export class Claims implements Names {
       return { ok: false, reason: this.#isKept(name) ? "NAME_RESERVED" : "NAME_TAKEN" };
     const own = (this.#pending.get(name) ?? this.#claims.get(name))?.fingerprint === fingerprint;
     if (!own && (this.#perKey.get(fingerprint) ?? 0) >= NAMES_PER_KEY) return { ok: false, reason: "TOO_MANY_NAMES" };
+    if (!own && !mayClaim()) return { ok: false, reason: "TOO_MANY_CLAIMS" };
     try {
       await this.#take(name, fingerprint);
       return { ok: true, name };

@@ -2,7 +2,7 @@
 
 export type ClaimAnswer =
   | { ok: true; name: string }
-  | { ok: false; reason: "NAME_INVALID" | "NAME_RESERVED" | "NAME_TAKEN" | "TOO_MANY_NAMES" | "EDGE_FAILED" };
+  | { ok: false; reason: "NAME_INVALID" | "NAME_RESERVED" | "NAME_TAKEN" | "TOO_MANY_NAMES" | "TOO_MANY_CLAIMS" | "EDGE_FAILED" };
 
 /** A name as the operator sees it; times are milliseconds since 1970. */
 export interface NameEntry {
@@ -18,8 +18,11 @@ export type NameChange = { ok: true } | { ok: false; reason: string };
 
 /** An edge of several processes would ask a place that they share; what is known here is answered at once. */
 export interface Names {
-  /** Claims a name for the key, or finds it claimed already; `wanted` null: the one that follows from the key. Durable when it resolves. */
-  claim(keyBlob: Uint8Array, wanted: string | null): Promise<ClaimAnswer>;
+  /**
+   * Claims a name for the key, or finds it claimed already; `wanted` null: the one that follows from the key. Durable when it resolves.
+   * @param mayClaim asked before anything is awaited, and only for a name that the key does not have yet.
+   */
+  claim(keyBlob: Uint8Array, wanted: string | null, mayClaim?: () => boolean): Promise<ClaimAnswer>;
   /** Whether the name is claimed by anybody. */
   isKnown(name: string): boolean | Promise<boolean>;
   /** The name is in use now. */

@@ -1,6 +1,6 @@
 /** How many connections one network has, and how fast it opens them. */
 import type { Duplex } from "node:stream";
-import type { Limits } from "../limits.ts";
+import type { LimitName, Limits } from "../limits.ts";
 import { Places, Rates } from "./counts.ts";
 import { networkOf } from "./network.ts";
 import { addressOf, type Trust } from "./trust.ts";
@@ -8,16 +8,24 @@ import { addressOf, type Trust } from "./trust.ts";
 export class Door {
   readonly #limits: () => Limits;
   readonly #trust: () => Trust;
+  readonly #onRefused: (limit: LimitName) => void;
   readonly #places = new Places();
   readonly #rates = new Rates(1_000, 2);
 
-  constructor(limits: () => Limits, trust: () => Trust) {
+  constructor(limits: () => Limits, trust: () => Trust, onRefused: (limit: LimitName) => void) {
     this.#limits = limits;
     this.#trust = trust;
+    this.#onRefused = onRefused;
   }
 
-  /** Null: it may stay, until it closes. Else the limit that it exceeds. */
-  enter(socket: Duplex): "connections-per-network" | "new-connections-per-second" | null {
+  /** Whether a connection may stay, until it closes. */
+  enter(socket: Duplex): boolean {
+    const exceeded = this.#exceeds(socket);
+    if (exceeded) this.#onRefused(exceeded);
+    return exceeded === null;
+  }
+
+  #exceeds(socket: Duplex): LimitName | null {
     const address = addressOf(socket);
     // A trusted proxy has one connection for many senders, who are counted by request.
     if (this.#trust().has(address)) return null;

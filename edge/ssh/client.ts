@@ -93,6 +93,7 @@ export class ClientConnection {
       welcome: async (hello) => {
         const named = await options.nameFor({ ...this.#client, name: hello.name, ephemeral: hello.ephemeral });
         if ("refused" in named) return named;
+        this.#connection.onClose(named.leave);
         const holdHours = await options.prepare(named.name, hello);
         const welcome: Welcome = { identifier: named.name, url: options.urlOf(named.name), holdHours };
         return { welcome };

@@ -25,8 +25,8 @@ export interface SshServerOptions {
   /** Something has exceeded that limit. */
   onRefused: (limit: LimitName) => void;
   allowed: (client: Client) => boolean;
-  /** Finds or claims the name; durable before it answers. */
-  nameFor: (request: NameRequest) => Promise<{ name: string } | { refused: RefusalCode }>;
+  /** Finds or claims the name; durable before it answers. `leave` gives its place among the key's tunnels back. */
+  nameFor: (request: NameRequest) => Promise<{ name: string; leave: () => void } | { refused: RefusalCode }>;
   urlOf: (name: string) => string;
   /** Sets up what the client asked for under its name, before it is welcomed; resolves with how long webhooks are held, hours. */
   prepare: (name: string, hello: Hello) => Promise<number>;

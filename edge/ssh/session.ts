@@ -53,6 +53,7 @@ export class ForwardSession {
     this.#bound = bound;
     const { options, connection, client, served } = this.#context;
     const named = await options.nameFor({ ...client, name: null, ephemeral: false }).catch(() => ({ refused: "EDGE_FAILED" }) as const);
+    if ("leave" in named) connection.onClose(named.leave);
     if ("refused" in named || connection.closed) {
       this.#refused = "refused" in named ? named.refused : null;
       this.#bound = null;

@@ -312,6 +312,8 @@ export class Edge {
     void new HeldRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse, head, {
       name: "n",
       address: "192.0.2.1",
+      id: "id",
+      use: { bytes: 0, buffered: 0 },
       bodies: this.bodies,
       hold: {
         store: this.#store,

@@ -62,12 +62,13 @@ describe("Host", () => {
 });
 
 describe("request headers", () => {
-  const peer = { address: "192.0.2.7", proto: "http", host: "shop.tunnel.test" } as const;
+  const peer = { address: "192.0.2.7", proto: "http", host: "shop.tunnel.test", chain: "192.0.2.7", proxied: false } as const;
   const ours = ["X-Forwarded-For", "192.0.2.7", "X-Forwarded-Proto", "http", "X-Forwarded-Host", "shop.tunnel.test"];
+  ours.push("Forwarded", "for=192.0.2.7;host=shop.tunnel.test;proto=http", "X-Request-Id", "id");
 
   it("keep order, case and repetition", () => {
     const raw = ["hOST", "shop.tunnel.test", "X-B", "2", "x-a", "1", "X-B", "3"];
-    expect(requestHeaders(raw, peer, null)).toEqual([...raw, ...ours]);
+    expect(requestHeaders(raw, peer, "id", null)).toEqual([...raw, ...ours]);
   });
 
   it.each([
@@ -87,10 +88,11 @@ describe("request headers", () => {
     "X_Forwarded_For",
     "X-Forwarded_Proto",
     "X_Real_IP",
+    "X-Request-Id",
     "Airy-Delivery",
     "AIRY_DELIVERY",
   ])("%s is not passed on", (name) => {
-    expect(requestHeaders(["Host", "shop.tunnel.test", name, "x"], peer, null)).toEqual(["Host", "shop.tunnel.test", ...ours]);
+    expect(requestHeaders(["Host", "shop.tunnel.test", name, "x"], peer, "id", null)).toEqual(["Host", "shop.tunnel.test", ...ours]);
   });
 
   it("what Connection lists is not passed on, but for what frames or routes the request", () => {
@@ -106,12 +108,12 @@ describe("request headers", () => {
       "connection",
       "X-Other",
     ];
-    expect(requestHeaders([...raw, "X-Other", "1"], peer, null)).toEqual(["Host", "h", "Content-Length", "3", ...ours]);
+    expect(requestHeaders([...raw, "X-Other", "1"], peer, "id", null)).toEqual(["Host", "h", "Content-Length", "3", ...ours]);
   });
 
   it("an upgrade is said again", () => {
     const raw = ["Host", "h", "Connection", "keep-alive, Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Key", "k"];
-    expect(requestHeaders(raw, peer, "websocket")).toEqual([
+    expect(requestHeaders(raw, peer, "id", "websocket")).toEqual([
       "Host",
       "h",
       "Sec-WebSocket-Key",
@@ -128,13 +130,15 @@ describe("request headers", () => {
 describe("response headers", () => {
   it("lose what is for one hop only, and nothing else", () => {
     const raw = ["Set-Cookie", "a=1", "Connection", "X-Hop", "X-Hop", "1", "set-cookie", "b=2", "Keep-Alive", "timeout=5"];
-    expect(responseHeaders([...raw, "Transfer-Encoding", "chunked", "Upgrade", "h2c", "X-Forwarded-For", "kept"])).toEqual([
+    expect(responseHeaders([...raw, "Transfer-Encoding", "chunked", "Upgrade", "h2c", "X-Forwarded-For", "kept"], "id")).toEqual([
       "Set-Cookie",
       "a=1",
       "set-cookie",
       "b=2",
       "X-Forwarded-For",
       "kept",
+      "X-Request-Id",
+      "id",
     ]);
   });
 });

@@ -79,6 +79,8 @@ describe.each(bothClients(() => edge))("through %s", (_name, open) => {
       "X-Forwarded-For: 127.0.0.1",
       "X-Forwarded-Proto: http",
       `X-Forwarded-Host: ${host}`,
+      expect.stringMatching(/^Forwarded: for=127\.0\.0\.1;host="?[\w.:]+"?;proto=http$/),
+      expect.stringMatching(/^X-Request-Id: [0-9a-f]{16}$/),
     ]);
     expect(pairs.filter((pair) => /^host:/i.test(pair)).map((pair) => pair.toLowerCase())).toEqual([`host: ${host}`]);
     await close();

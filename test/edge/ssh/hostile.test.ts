@@ -8,6 +8,8 @@ import { startSshServer } from "../../../edge/ssh/server.ts";
 import { SUBSYSTEM } from "../../../edge/wire/frames.ts";
 import { newKey, until } from "../../support/edge.ts";
 import { login } from "../../support/ssh.ts";
+import { DEFAULT_LIMITS } from "../../../edge/limits.ts";
+import { Trust } from "../../../edge/peers/trust.ts";
 
 async function serve(change: Partial<SshServerOptions> = {}) {
   const opened: string[] = [];
@@ -15,9 +17,11 @@ async function serve(change: Partial<SshServerOptions> = {}) {
     host: "127.0.0.1",
     port: 0,
     hostKey: newKey().private,
-    limits: { unauthenticated: 100, unauthenticatedPerNetwork: 100, connectionsPerKey: 20 },
+    limits: () => DEFAULT_LIMITS,
+    trust: () => new Trust([]),
+    onRefused: () => {},
     allowed: () => true,
-    nameFor: async () => ({ name: "somebody" }),
+    nameFor: async () => ({ name: "somebody", leave: () => {} }),
     urlOf: (name) => `http://${name}`,
     prepare: async () => 0,
     announce: async () => {},
@@ -33,7 +37,7 @@ async function serve(change: Partial<SshServerOptions> = {}) {
 const closeOf = (client: Client) => new Promise<void>((resolve) => client.on("close", () => resolve()));
 
 it("when all places are taken by connections that do not log in, the oldest of them makes room", async () => {
-  const server = await serve({ limits: { unauthenticated: 5, unauthenticatedPerNetwork: 100, connectionsPerKey: 20 } });
+  const server = await serve({ limits: () => ({ ...DEFAULT_LIMITS, "ssh-logins": 5 }) });
   const closed: number[] = [];
   const silent: net.Socket[] = [];
   for (let i = 0; i < 5; i++) {

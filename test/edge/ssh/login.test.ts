@@ -4,7 +4,7 @@ import net from "node:net";
 import ssh2, { type AuthHandlerMiddleware, type Client } from "ssh2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { identifierOf } from "../../../edge/names/identifier.ts";
-import { DEFAULT_SSH_LIMITS } from "../../../edge/ssh/options.ts";
+import { DEFAULT_LIMITS } from "../../../edge/limits.ts";
 import { ask, DOMAIN, newKey, openEdge, openTunnel, startOrigin, until, type Origin, type TestEdge } from "../../support/edge.ts";
 import { openBareAgent, openWelcomedAgent } from "../../support/ssh-agent.ts";
 import { established } from "../../support/ssh-pair.ts";
@@ -134,7 +134,7 @@ describe("deadlines and limits", () => {
   }, 20_000);
 
   it("one address has only so many connections that have not logged in, and they come back", async () => {
-    const { unauthenticatedPerNetwork: limit } = DEFAULT_SSH_LIMITS;
+    const limit = DEFAULT_LIMITS["ssh-logins-per-network"];
     const sockets = Array.from({ length: limit + 20 }, () => net.connect(edge.sshPort, "127.0.0.1"));
     let closed = 0;
     for (const socket of sockets) {
@@ -153,7 +153,7 @@ describe("deadlines and limits", () => {
   it("one key has only so many connections", async () => {
     const key = newKey();
     const clients: Client[] = [];
-    for (let i = 0; i < DEFAULT_SSH_LIMITS.connectionsPerKey; i++) clients.push(await login(edge.sshPort, key.private));
+    for (let i = 0; i < DEFAULT_LIMITS["ssh-connections-per-key"]; i++) clients.push(await login(edge.sshPort, key.private));
     const more = await login(edge.sshPort, key.private).catch(() => null);
     if (more) await closeOf(more);
     clients[0]!.end();

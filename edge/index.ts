@@ -94,11 +94,7 @@ class Edge implements RunningEdge {
     this.#config = config;
     this.#limits = config.limits ?? DEFAULT_LIMITS;
     this.#trust = new Trust(config.trust ?? []);
-    this.#door = new Door(
-      () => this.#limits,
-      () => this.#trust,
-      (limit) => this.#refusals.add(limit),
-    );
+    this.#door = new Door(() => this.#limits, this.#trust, this.#refusals.add);
     this.#domain = parseDomain(config.domain);
     this.#probeKey = config.admin ? makeProbeKey() : null;
   }
@@ -192,7 +188,7 @@ class Edge implements RunningEdge {
     this.#naming = new Naming({
       names: this.#names,
       limits: () => this.#limits,
-      onRefused: (limit) => this.#refusals.add(limit),
+      onRefused: this.#refusals.add,
       // So that the first URL that is told is https already.
       prepare: async (name) => void (await this.#certificates?.ready(`${name}.${this.#domain}`, WAIT_MS)),
     });
@@ -226,7 +222,7 @@ class Edge implements RunningEdge {
       hold: this.#hold,
       gapMs: GAP_MS,
       door: this.#door,
-      trust: () => this.#trust,
+      trust: this.#trust,
       limits: () => this.#limits,
       refusals: this.#refusals,
       secureUrlOf: (host) => (this.#config.redirect ? this.#secureUrlOf(host) : null),
@@ -251,7 +247,7 @@ class Edge implements RunningEdge {
     const front = await startFront({
       ...https,
       certificates: this.#certificates,
-      trust: () => this.#trust,
+      trust: this.#trust,
       enter: (socket) => this.#door.enter(socket),
       onSecure: (socket) => this.#ingress.accept(socket),
       onSsh: (socket) => (this.#ssh ? this.#ssh.accept(socket) : socket.destroy()),
@@ -274,8 +270,8 @@ class Edge implements RunningEdge {
       ...this.#config.ssh,
       hostKey: this.#hostKey.privateKey,
       limits: () => this.#limits,
-      trust: () => this.#trust,
-      onRefused: (limit) => this.#refusals.add(limit),
+      trust: this.#trust,
+      onRefused: this.#refusals.add,
       allowed: (client) => this.#allows(client),
       nameFor: async (request) => (this.#stopping ? { refused: "EDGE_STOPPING" } : this.#naming.nameFor(request)),
       urlOf: (name) => this.#urlOf(name),

@@ -44,9 +44,10 @@ export const DEFAULT_LIMITS: Limits = Limits.parse({});
 export class Refusals {
   readonly #counts = new Map<LimitName, number>(LIMIT_NAMES.map((name) => [name, 0]));
 
-  add(limit: LimitName): void {
+  /** To be handed on. */
+  readonly add = (limit: LimitName): void => {
     this.#counts.set(limit, (this.#counts.get(limit) ?? 0) + 1);
-  }
+  };
 
   entries(): Iterable<[LimitName, number]> {
     return this.#counts;

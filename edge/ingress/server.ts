@@ -38,7 +38,7 @@ export interface IngressOptions {
   names: Pick<Names, "isKnown">;
   hold: Hold;
   door: Door;
-  trust: () => Trust;
+  trust: Trust;
   limits: () => Limits;
   refusals: Refusals;
   /** How long a request waits for a tunnel that is between two connections. */
@@ -110,7 +110,7 @@ class Ingress implements RunningIngress {
     const [read] = this.#server.listeners("connection") as ((socket: Duplex) => void)[];
     this.#read = (socket) => read?.call(this.#server, socket);
     this.#server.removeAllListeners("connection");
-    this.#server.on("connection", (socket) => unwrapProxied(socket, options.trust(), (unwrapped) => this.#onSocket(unwrapped)));
+    this.#server.on("connection", (socket) => unwrapProxied(socket, options.trust, (unwrapped) => this.#onSocket(unwrapped)));
     const onRequest = (request: IncomingMessage, response: ServerResponse) => this.#onRequest(request, response);
     // With these, Node neither says "100 Continue" before anybody has looked at the request, nor answers itself what it does not expect.
     for (const event of ["request", "checkContinue", "checkExpectation"]) this.#server.on(event, onRequest);
@@ -203,7 +203,7 @@ class Ingress implements RunningIngress {
     if (this.#stopping) response.setHeader("Connection", "close");
     const { domain, hold, trust } = this.#options;
     if (answerChallenge(request, response, this.#options.challengeAnswer)) return;
-    const examined = examine(request, { domain, trust: trust(), upgrade: null, id });
+    const examined = examine(request, { domain, trust, upgrade: null, id });
     if ("error" in examined) {
       this.#refuse(request, response, id, examined.error);
       return;
@@ -306,7 +306,7 @@ class Ingress implements RunningIngress {
     this.counters.requests += 1;
     const { domain, presence, names, trust } = this.#options;
     const id = requestIdOf(request);
-    const examined = examine(request, { domain, trust: trust(), upgrade: request.headers.upgrade ?? "", id });
+    const examined = examine(request, { domain, trust, upgrade: request.headers.upgrade ?? "", id });
     if ("error" in examined) {
       this.#unusual.refuse(socket, examined.error);
       return;

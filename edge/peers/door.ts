@@ -7,12 +7,12 @@ import { addressOf, type Trust } from "./trust.ts";
 
 export class Door {
   readonly #limits: () => Limits;
-  readonly #trust: () => Trust;
+  readonly #trust: Trust;
   readonly #onRefused: (limit: LimitName) => void;
   readonly #places = new Places();
   readonly #rates = new Rates(1_000, 2);
 
-  constructor(limits: () => Limits, trust: () => Trust, onRefused: (limit: LimitName) => void) {
+  constructor(limits: () => Limits, trust: Trust, onRefused: (limit: LimitName) => void) {
     this.#limits = limits;
     this.#trust = trust;
     this.#onRefused = onRefused;
@@ -28,7 +28,7 @@ export class Door {
   #exceeds(socket: Duplex): LimitName | null {
     const address = addressOf(socket);
     // A trusted proxy has one connection for many senders, who are counted by request.
-    if (this.#trust().has(address)) return null;
+    if (this.#trust.has(address)) return null;
     const limits = this.#limits();
     const network = networkOf(address);
     if (!this.#rates.take(network, limits["new-connections-per-second"])) return "new-connections-per-second";

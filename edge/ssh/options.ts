@@ -21,7 +21,7 @@ export interface SshServerOptions {
   /** OpenSSH format. */
   hostKey: string;
   limits: () => Limits;
-  trust: () => Trust;
+  trust: Trust;
   /** Something has exceeded that limit. */
   onRefused: (limit: LimitName) => void;
   allowed: (client: Client) => boolean;

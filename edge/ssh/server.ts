@@ -78,7 +78,7 @@ class SshServer implements RunningSshServer {
       (client) => this.#onClient(client),
     );
     this.#listener = net.createServer({ noDelay: true }, (socket) => {
-      unwrapProxied(socket, options.trust(), (unwrapped) => this.accept(unwrapped));
+      unwrapProxied(socket, options.trust, (unwrapped) => this.accept(unwrapped));
     });
   }
 

@@ -23,7 +23,7 @@ export interface FrontOptions {
   host: string;
   port: number;
   certificates: Certificates;
-  trust: () => Trust;
+  trust: Trust;
   /** Whether a connection that begins TLS may stay. */
   enter: (socket: net.Socket) => boolean;
   /** A connection whose handshake is over, for `h2` or HTTP/1.1 as it says itself. */
@@ -59,7 +59,7 @@ class Front implements RunningFront {
   constructor(options: FrontOptions) {
     this.#options = options;
     this.#listener = net.createServer({ noDelay: true }, (socket) => {
-      unwrapProxied(socket, options.trust(), (unwrapped) => this.#onSocket(unwrapped));
+      unwrapProxied(socket, options.trust, (unwrapped) => this.#onSocket(unwrapped));
     });
     this.#tls = tls.createServer({
       ALPNProtocols: ["h2", "http/1.1"],

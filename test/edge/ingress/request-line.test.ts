@@ -73,7 +73,7 @@ it("what is as it should be passes: pipelined, behind empty lines, byte by byte,
   const two = `POST /a HTTP/1.1\r\n${HOST()}Content-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\n${HOST()}\r\n${last}`;
   expect(answersIn(await rawAsk(edge.httpPort, two))).toEqual(["200", "200", "200"]);
   expect(answersIn(await inPieces([...`GET /slow HTTP/1.1\r\n${HOST()}${END}`]))).toEqual(["200"]);
-  expect(answersIn(await inPieces([...[`GET /${"x".repeat(9_000)}`, "y".repeat(9_000), ` HTTP/1.1\r\n${HOST()}${END}`]]))).toEqual(["200"]);
+  expect(answersIn(await inPieces([`GET /${"x".repeat(9_000)}`, "y".repeat(9_000), ` HTTP/1.1\r\n${HOST()}${END}`]))).toEqual(["200"]);
   expect(answersIn(await rawAsk(edge.httpPort, `GET /old HTTP/1.0\r\n${HOST()}\r\n`))).toEqual(["200"]);
 });
 

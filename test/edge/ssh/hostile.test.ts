@@ -18,7 +18,7 @@ async function serve(change: Partial<SshServerOptions> = {}) {
     port: 0,
     hostKey: newKey().private,
     limits: () => DEFAULT_LIMITS,
-    trust: () => new Trust([]),
+    trust: new Trust([]),
     onRefused: () => {},
     allowed: () => true,
     nameFor: async () => ({ name: "somebody", leave: () => {} }),

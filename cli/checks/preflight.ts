@@ -57,8 +57,8 @@ const memoryMb: Record<EngineName, number> = { embedded: 500, docker: 800 };
 export async function preflight(input: PreflightInput): Promise<CheckResult[]> {
   const { workspace, edge, graphUrl } = input;
   const memory = async (): Promise<CheckResult> => {
-    const needed = input.memoryMb ?? memoryMb[await input.engine];
-    return capped("memory", checkMemory(needed, input.cgroup));
+    const engine = await input.engine;
+    return capped("memory", checkMemory(engine, input));
   };
   const ports = async (): Promise<CheckResult[]> =>
     Promise.all((await input.ports).map((wish) => capped(`port-${wish.name.replaceAll(/\W+/g, "-")}`, checkPort(wish))));
@@ -102,10 +102,12 @@ async function checkDisk(workspace: string): Promise<CheckResult> {
   );
 }
 
-async function checkMemory(needed: number, cgroup?: string): Promise<CheckResult> {
+async function checkMemory(engine: EngineName, { memoryMb: core, cgroup }: PreflightInput): Promise<CheckResult> {
+  const needed = core ?? memoryMb[engine];
   const available = Math.floor((await availableMemory(cgroup)) / MB);
   if (available >= needed) return ok("memory", `${amount(available)} of memory are available`);
-  return warn("memory", `Only ${amount(available)} of memory are available; ${amount(needed)} are advisable.`);
+  const wanted = core ? `Airy Core is estimated to need ${amount(needed)}` : `${amount(needed)} are advisable`;
+  return warn("memory", `Only ${amount(available)} of memory are available; ${wanted}.`);
 }
 
 function checkCrypto(): CheckResult {

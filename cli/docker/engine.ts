@@ -15,6 +15,8 @@ export interface Engine {
   version: string;
   /** Of the machine that the engine runs on, e.g. `x86_64`, `aarch64`; empty where it does not say. */
   architecture: string;
+  /** That its machine has, in MB; on a Mac that of its virtual machine. null where it does not say. */
+  memoryMb: number | null;
   /** The engine runs as an ordinary user, who is root in its containers. */
   rootless: boolean;
   /** Users in containers are others outside (dockerd --userns-remap). */
@@ -36,6 +38,7 @@ const infoSchema = z.object({
   ID: z.string().optional(),
   ServerVersion: z.string(),
   Architecture: z.string().default(""),
+  MemTotal: z.number().optional(),
   SecurityOptions: z.array(z.string()).nullish(),
 });
 /** https://docs.docker.com/reference/api/engine/version/v1.41/#tag/System/operation/SystemVersion; podman names itself there. */
@@ -62,7 +65,7 @@ export async function connectEngine({ env, os }: EngineHost): Promise<Engine> {
     ask((d) => d.info(), { timeoutMs: 5000 }),
     ask((d) => d.version(), { timeoutMs: 5000 }).catch(() => null),
   ]);
-  const { ID, ServerVersion, Architecture, SecurityOptions } = infoSchema.parse(info);
+  const { ID, ServerVersion, Architecture, MemTotal, SecurityOptions } = infoSchema.parse(info);
   const podman = versionSchema.safeParse(version).data?.Components?.some(({ Name }) => /podman/i.test(Name)) ?? false;
   const has = (option: string): boolean => (SecurityOptions ?? []).some((one) => one.startsWith(`name=${option}`));
   return {
@@ -71,6 +74,7 @@ export async function connectEngine({ env, os }: EngineHost): Promise<Engine> {
     kind: podman ? "podman" : "docker",
     version: ServerVersion,
     architecture: Architecture,
+    memoryMb: MemTotal === undefined ? null : Math.floor(MemTotal / 1024 / 1024),
     rootless: has("rootless"),
     userns: has("userns"),
     ask,

@@ -57,6 +57,6 @@ export async function requireUsable(engine: Platform, emit: Emit, because: strin
   const facts = await engine.facts();
   if (!facts.usable) throw facts.error;
   emit({ type: "check", id: "engine", status: "ok", message: `engine ${engine.engine} (${because}): ${facts.detail}` });
-  if (facts.caution) emit({ type: "check", id: "architecture", status: "warn", ...facts.caution });
+  for (const caution of facts.cautions) emit({ type: "check", status: "warn", ...caution });
   return facts;
 }

@@ -95,6 +95,13 @@ export function platformOptions(spec: PlatformSpec) {
   };
 }
 
+export interface Caution {
+  /** What was looked at. */
+  id: string;
+  message: string;
+  action: string;
+}
+
 export interface Usable {
   usable: true;
   detail: string;
@@ -102,8 +109,8 @@ export interface Usable {
   lacks: string[];
   /** Which engine it is, where there can be several. */
   at: EngineAt | null;
-  /** It works, but not as the user may expect. */
-  caution?: { message: string; action: string };
+  /** It works, but perhaps not as the user expects. */
+  cautions: Caution[];
 }
 
 export interface Change {

@@ -12,13 +12,14 @@ import { joinSignals } from "../../io/signals.ts";
 import { readLogs, savedLogs } from "../embedded/logs.ts";
 import type { Change, LogLine, Platform, PlatformSpec, Usable } from "../platform.ts";
 import { composeDown, composeUp, configHashes, requireCompose } from "./cli.ts";
-import { execute, listContainers, observeContainers, publishedPorts, type Container } from "./containers.ts";
-import { allImages, cautionOf } from "./core/images.ts";
+import { listContainers, observeContainers, publishedPorts, type Container } from "./containers.ts";
+import { allImages, cautionsOf } from "./core/images.ts";
 import { isDone, observeCore, reviveCore, untilCoreReady } from "./core/readiness.ts";
 import { build, imagesOf, isPresent, removeOldImages, type ImageSet, type Package } from "./image.ts";
 import { followLogs, keepLogs, projectLogs } from "./logs.ts";
 import { dockerDir, projectName, readPassword, writeProject, type Project } from "./project.ts";
 import { absent, findNeeds, lacking, type CoreParts, type Needs } from "./needs.ts";
+import { mend, removeUnwanted, renewPassword } from "./mend.ts";
 import { pull } from "./pull.ts";
 import { createReporter, isFine, watchChanges, watchUntilHealthy } from "./watch.ts";
 
@@ -63,9 +64,9 @@ class Compose implements Platform {
         const [version, images] = await Promise.all([requireCompose(), this.#images()]);
         const detail = `${engine.kind} ${engine.version}, compose ${version}`;
         const at = { id: engine.id, endpoint: engine.endpoint };
-        const caution = this.#options.core ? cautionOf(engine.architecture) : null;
+        const { core } = this.#options;
         const lacks = await lacking(engine, await this.#needs(engine, images));
-        return { usable: true, detail, lacks, at, ...(caution && { caution }) } satisfies Usable;
+        return { usable: true, detail, lacks, at, cautions: core ? cautionsOf(engine, core.profiles) : [] } satisfies Usable;
       });
     } catch (error) {
       if (!(error instanceof AiryError)) throw error;
@@ -90,6 +91,7 @@ class Compose implements Platform {
       const provide = (): Promise<void> => this.#provideImages(engine, spec.workspace, images, emit, signal);
       await provide();
       await mend(engine, project, expected);
+      await removeUnwanted(engine, project, expected, emit);
       const begin = async (): Promise<void> => {
         // The data outlived the secrets: its server, which trusts who asks from inside, is told the new password.
         const forgotten = !spec.core && known !== spec.secrets.databasePassword;
@@ -270,40 +272,6 @@ async function isUpToDate(engine: Engine, project: Project, expected: ReadonlyMa
 /** Of Airy's, asked from outside: it runs and is not ready. */
 function isWanting({ status }: Container): boolean {
   return status.health === "unhealthy" || status.health === "starting";
-}
-
-/** Compose leaves a container alone whose configuration is right, however it fares. */
-async function mend(engine: Engine, project: Project, expected: ReadonlyMap<string, string>): Promise<void> {
-  const containers = await observeContainers(engine, project.name);
-  await Promise.all(
-    containers.filter(({ service, configHash }) => expected.get(service) === configHash).map((one) => mendOne(engine, one)),
-  );
-}
-
-async function mendOne(engine: Engine, { id, paused, status }: Container): Promise<void> {
-  if (paused) await engine.ask((docker, abortSignal) => docker.getContainer(id).unpause({ abortSignal }));
-  else if (status.health === "unhealthy") {
-    await engine.ask((docker, abortSignal) => docker.getContainer(id).restart({ abortSignal }), { timeoutMs: 60_000 });
-  }
-}
-
-/** Without a password in anybody's arguments: the server's own program reads it from the file that the container has anyway. */
-async function renewPassword(engine: Engine, project: Project, signal: AbortSignal): Promise<void> {
-  // Made anew: the running one sees the password's file as it was when it was mounted.
-  await composeUp(project, signal, ["--force-recreate", "postgres"]);
-  const sql = "printf '%s\\n' '\\set password `cat /run/secrets/database-password`' \"alter role airy password :'password';\"";
-  for (;;) {
-    signal.throwIfAborted();
-    const postgres = (await observeContainers(engine, project.name)).find(({ service }) => service === "postgres");
-    if (postgres?.status.health === "healthy") {
-      const { exitCode, output } = await execute(engine, postgres.id, ["sh", "-c", `${sql} | psql -qU airy -d airy -v ON_ERROR_STOP=1`]);
-      if (exitCode === 0) return;
-      const reason = `Its password could not be set anew: ${output.replaceAll(/[^\x20-\x7e]+/g, " ").trim()}`;
-      fail("SERVICE_UNHEALTHY", { service: "postgres", reason });
-    }
-    if (postgres?.exitCode !== null && postgres !== undefined) return; // told by whoever starts the services
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
 }
 
 /** The files are readable by their owner alone. Where the engine runs as that user, the user is root in the containers. */

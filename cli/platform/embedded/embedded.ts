@@ -54,7 +54,7 @@ export function createEmbedded({ host, pid, webDir }: EmbeddedOptions): Platform
 
     async facts() {
       try {
-        return { usable: true, detail: `Postgres ${await ownVersion(host)} of airy's own`, lacks: [], at: null };
+        return { usable: true, detail: `Postgres ${await ownVersion(host)} of airy's own`, lacks: [], at: null, cautions: [] };
       } catch (error) {
         const missing = asAiryError(error);
         return { usable: false, reason: whyOf(missing), error: missing };

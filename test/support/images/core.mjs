@@ -145,6 +145,8 @@ async function spring(handle) {
   const server = http.createServer(async (request, response) => {
     if (request.url === "/actuator/health") return response.writeHead(up ? 200 : 503).end(JSON.stringify({ status: up ? "UP" : "DOWN" }));
     if (request.url.startsWith("/actuator")) return response.writeHead(200).end("secrets");
+    if (!signedIn(request))
+      return response.writeHead(403, { "content-type": "application/json" }).end('{"status":403,"error":"Forbidden"}');
     if (!originAllowed(request)) return response.writeHead(403).end("Invalid CORS request");
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
@@ -180,6 +182,12 @@ function originAllowed({ headers }) {
   return origin === own || (env.allowedOrigins ?? "").split(",").some((one) => one === "*" || one === origin);
 }
 
+/** The login is on where both are there; webhooks, login and health are open then, too. */
+function signedIn({ headers, url }) {
+  if (!env.systemToken || !env.jwtSecret || /^\/(login|logout|oauth|facebook|whatsapp|twilio|viber)\b/.test(url)) return true;
+  return (headers.authorization ?? "").replace(/^Bearer /, "") === env.systemToken;
+}
+
 function upgrade(request, socket) {
   const accept = createHash("sha1").update(`${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
   socket.on("error", () => {});
@@ -196,6 +204,25 @@ function facebookConnector({ request, url, body }) {
   const wanted = `sha1=${createHash("sha1").update(body).update(env.FACEBOOK_APP_SECRET).digest("hex")}`;
   if (version.startsWith("0.5") && request.headers["x-hub-signature"] !== wanted) return { status: 403 };
   return ask({ produce: "source.facebook.events", value: body.toString() }).then(({ error }) => ({ status: error ? 500 : 200 }));
+}
+
+/** HMAC is right here from 0.54 on. */
+function whatsapp({ request, url, body }) {
+  if (url.pathname !== "/whatsapp") return null;
+  if (request.method === "GET") {
+    if (url.searchParams.get("hub.verify_token") !== env.webhookSecret) return { status: 403 };
+    return { text: url.searchParams.get("hub.challenge") };
+  }
+  const wanted = `sha1=${createHmac("sha1", env.appSecret).update(body).digest("hex")}`;
+  if (request.headers["x-hub-signature"] !== wanted) return { status: 403 };
+  return ask({ produce: "source.whatsapp.events", value: body.toString() }).then(({ error }) => ({ status: error ? 500 : 200 }));
+}
+
+/** conversation_started wants its welcome in the answer. */
+function viber({ url, body }) {
+  if (url.pathname !== "/viber") return null;
+  const { event, user } = JSON.parse(body.toString() || "{}");
+  return event === "conversation_started" ? { json: { type: "text", text: `Welcome, ${user.name}` } } : { status: 200 };
 }
 
 /** https://www.twilio.com/docs/usage/security: HMAC-SHA1 over the full URL and the sorted parameters. */
@@ -223,9 +250,10 @@ function admin() {
     services = Object.fromEntries(named);
   };
   setInterval(look, 1000);
-  return ({ request, url }) => ({
-    json: url.pathname === "/client.config" ? { services } : { path: url.pathname, host: request.headers.host },
-  });
+  const metadata = { name: "Page", page_token: "page-token-canary" };
+  const channels = [{ id: "1", source: "facebook", source_channel_id: "1001", connected: true, metadata }];
+  const known = { "/client.config": () => ({ services }), "/channels.list": () => ({ data: channels }) };
+  return ({ request, url }) => ({ json: known[url.pathname]?.() ?? { path: url.pathname, host: request.headers.host } });
 }
 
 async function communication({ request, url, body }) {
@@ -261,13 +289,13 @@ const roles = {
   "sources/facebook-events-router": () => (need("FACEBOOK_APP_ID"), spring()),
   "sources/twilio-connector": () => (need("TWILIO_AUTH_TOKEN", "TWILIO_ACCOUNT_SID"), spring(twilio)),
   "sources/twilio-events-router": () => (need("TWILIO_AUTH_TOKEN", "TWILIO_ACCOUNT_SID"), spring()),
-  "sources/viber-connector": () => (need("authToken", "ngrok"), console.log(`set_webhook ${env.ngrok}/viber`), spring(plain)),
+  "sources/viber-connector": () => (need("authToken", "ngrok"), console.log(`set_webhook ${env.ngrok}/viber`), spring(viber)),
   "sources/chat-plugin": () => {
     need("jwtSecret");
     if (Buffer.from(env.jwtSecret, "base64").length < 32) die("WeakKeyException");
     return spring(plain);
   },
-  "sources/whatsapp-connector": () => (need("appId", "appSecret", "webhookSecret", "REQUESTED_CPU", "LIMIT_CPU"), spring(plain)),
+  "sources/whatsapp-connector": () => (need("appId", "appSecret", "webhookSecret", "REQUESTED_CPU", "LIMIT_CPU"), spring(whatsapp)),
   "webhook/publisher": () => (need("BEANSTALK_HOSTNAME", "BEANSTALK_PORT"), spring()),
   "webhook/consumer": () => (need("BEANSTALK_HOSTNAME", "BEANSTALK_PORT"), spring()),
   "schickling/beanstalkd": () => lineServer(11300, () => ({})),

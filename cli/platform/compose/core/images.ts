@@ -2,7 +2,10 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { profileNames, type Profile } from "../../../config/core.ts";
+import type { Engine } from "../../../docker/engine.ts";
 import type { Io } from "../../../io/io.ts";
+import type { Caution } from "../../platform.ts";
+import { estimatedMemory } from "./profiles.ts";
 
 const REGISTRY = "ghcr.io/airyhq/";
 
@@ -29,13 +32,26 @@ function mirrored(reference: string, env: Io["env"]): string {
   return mirror && reference.startsWith(REGISTRY) ? `${mirror}/${reference.slice(REGISTRY.length)}` : reference;
 }
 
-/** Airy's images are published for amd64 alone; null where the engine is that, or does not say. */
-export function cautionOf(architecture: string): { message: string; action: string } | null {
-  if (architecture === "" || /^(x86_64|amd64)$/.test(architecture)) return null;
-  return {
-    message: `Airy's images are for amd64, and this engine runs on ${architecture}: they are emulated, which is several times slower.`,
-    action: "Docker Desktop, colima and OrbStack can; on Linux the package qemu-user-static has to be there, else: exec format error",
-  };
+/** Of an engine on which Airy's images, which are published for amd64 alone, run slowly or not at all. */
+export function cautionsOf({ architecture, memoryMb }: Pick<Engine, "architecture" | "memoryMb">, profiles: readonly Profile[]): Caution[] {
+  const found: Caution[] = [];
+  if (architecture !== "" && !/^(x86_64|amd64)$/.test(architecture)) {
+    found.push({
+      id: "architecture",
+      message: `Airy's images are for amd64, and this engine runs on ${architecture}: they are emulated, which is several times slower.`,
+      action: "Docker Desktop, colima and OrbStack can; on Linux the package qemu-user-static has to be there, else: exec format error",
+    });
+  }
+  const needed = estimatedMemory(profiles);
+  if (memoryMb !== null && memoryMb < needed) {
+    const gigabytes = (mb: number): string => `${(mb / 1024).toFixed(1)} GB`;
+    found.push({
+      id: "engine-memory",
+      message: `The docker engine has ${gigabytes(memoryMb)} of memory altogether; Airy Core is estimated to need ${gigabytes(needed)}.`,
+      action: "give it more (Docker Desktop: Settings -> Resources), or airy up --edition basic",
+    });
+  }
+  return found;
 }
 
 /**

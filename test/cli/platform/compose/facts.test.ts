@@ -35,7 +35,11 @@ async function startEngine(has: RegExp | null = null, Architecture?: string): Pr
     const info = req.url === "/info";
     const known = info || has?.test(decodeURIComponent(req.url ?? ""));
     res.writeHead(known ? 200 : 404, { "content-type": "application/json" });
-    res.end(JSON.stringify(info ? { ServerVersion: "20.10.24", Architecture } : known ? { Id: "sha256:1" } : { message: "no such image" }));
+    res.end(
+      JSON.stringify(
+        info ? { ServerVersion: "20.10.24", Architecture, MemTotal: 3e9 } : known ? { Id: "sha256:1" } : { message: "no such image" },
+      ),
+    );
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return { endpoint: `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
@@ -122,17 +126,17 @@ describe("Airy Core", () => {
   });
 
   test.each([
-    ["aarch64", true],
-    ["x86_64", false],
-    [undefined, false],
-  ])("on %s: it is said that it is emulated: %s", async (architecture, emulated) => {
+    ["aarch64", ["architecture", "engine-memory"]],
+    ["x86_64", ["engine-memory"]],
+    [undefined, ["engine-memory"]],
+  ])("on %s with 3 GB, what is said before a start: %s", async (architecture, said) => {
     const engine = await startEngine(/images/, architecture);
     installDocker({ endpoint: engine.endpoint });
     const facts = await createDocker({}, core).facts();
     const basic = await createDocker({ AIRY_POSTGRES_IMAGE: "postgres", AIRY_IMAGE: "airy" }).facts();
     engine.close();
     expect(facts).toMatchObject({ usable: true });
-    expect("caution" in facts).toBe(emulated);
-    expect("caution" in basic).toBe(false);
+    expect(facts.usable && facts.cautions.map(({ id }) => id)).toEqual(said);
+    expect(basic).toMatchObject({ usable: true, cautions: [] });
   });
 });

@@ -1,9 +1,14 @@
 /** The stand-in against clients and receivers that others wrote for Meta's own API: none of them knows of it. */
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import http from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { MessengerClient } from "messaging-api-messenger";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { freePorts } from "../../cli/platform/compose/spec.ts";
 import { type Receiver, platformLike, startReceiver } from "./receiver.ts";
 import { type Json, type StandIn, app, appToken, page, startStandIn } from "./stand-in.ts";
 
@@ -189,3 +194,110 @@ test("botly: takes the handshake and every kind of event, answers through the st
     await new Promise((resolve) => listening.close(resolve));
   }
 });
+
+test("fb: registers, reads back, takes away, sends and looks up, with its proof; its address is fixed, so that its way out is turned", async () => {
+  const https = require("node:https");
+  const original = https.request;
+  const asked: string[] = [];
+  https.request = (options: { host: string; hostname?: string }, answered: unknown) => {
+    asked.push(options.hostname ?? options.host);
+    const { hostname, port } = new URL(standIn.url);
+    return http.request({ ...options, protocol: "http:", host: hostname, hostname, port, agent: undefined } as never, answered as never);
+  };
+  try {
+    const { Facebook } = require("fb");
+    const client = (accessToken: string) => {
+      const facebook = new Facebook({ version: "v25.0", appId: app.id, appSecret: app.secret, accessToken, Promise });
+      return (target: string, method: string, params: Json = {}): Promise<Json> => facebook.api(target, method, params) as Promise<Json>;
+    };
+    const asApp = client(appToken);
+    const registration = {
+      object: "page",
+      callback_url: `${receiver.url}/hook`,
+      verify_token: "right-token",
+      fields: ["messages", "standby"],
+    };
+    expect(await asApp(`${app.id}/subscriptions`, "post", registration)).toEqual({ success: true });
+    expect((await asApp(`${app.id}/subscriptions`, "get")).data).toMatchObject([
+      { object: "page", active: true, fields: [{ name: "messages", version: "v25.0" }, { name: "standby" }] },
+    ]);
+    await expect(asApp(`${app.id}/subscriptions`, "post", { ...registration, verify_token: "wrong" })).rejects.toMatchObject({
+      response: { error: { code: 2200 } },
+    });
+    const asPage = client(page.token);
+    expect(await asPage("me/subscribed_apps", "post", { subscribed_fields: "messages, message_echoes" })).toEqual({ success: true });
+    await write("hello");
+    expect(await asPage("me/messages", "post", { recipient: { id: ADA }, message: { text: "fb answers" } })).toMatchObject({
+      recipient_id: ADA,
+    });
+    expect(await asPage(ADA, "get", { fields: "first_name" })).toMatchObject({ first_name: "Ada" });
+    expect(await asApp(`${app.id}/subscriptions`, "delete", { object: "page", fields: "standby" })).toEqual({ success: true });
+    expect((await asApp(`${app.id}/subscriptions`, "get")).data[0].fields).toHaveLength(1);
+    expect(new Set(asked)).toEqual(new Set(["graph.facebook.com"]));
+  } finally {
+    https.request = original;
+  }
+});
+
+// 540 packages, a download of ngrok among them: too much for every run. AIRY_TEST_BOTTENDER is a folder whose node_modules has it.
+const bottenderDir = process.env["AIRY_TEST_BOTTENDER"];
+
+test.skipIf(!bottenderDir)(
+  "bottender: takes handshake and events, answers with typing and text, refuses a forgery",
+  { timeout: 120_000 },
+  async () => {
+    const dir = await mkdtemp(path.join(tmpdir(), "airy-bottender-"));
+    const [port] = await freePorts(1);
+    const origin = standIn.url;
+    const messenger = {
+      enabled: true,
+      path: "/hook",
+      pageId: page.id,
+      accessToken: page.token,
+      appId: app.id,
+      appSecret: app.secret,
+      origin,
+    };
+    const channels = { messenger: { ...messenger, verifyToken: "bottender-token", fields: ["messages"] } };
+    await writeFile(path.join(dir, "package.json"), "{}");
+    await writeFile(
+      path.join(dir, "bottender.config.js"),
+      `module.exports = ${JSON.stringify({ channels, session: { driver: "memory" } })};`,
+    );
+    await writeFile(
+      path.join(dir, "index.js"),
+      `module.exports = async (context) => {
+      if (!context.event.isText || context.event.isEcho) return;
+      await context.typingOn();
+      await context.sendText("bottender answers " + context.event.text + ", " + (await context.getUserProfile()).firstName);
+    };`,
+    );
+    await symlink(path.join(bottenderDir ?? "", "node_modules"), path.join(dir, "node_modules"));
+    const bot = spawn(process.execPath, ["node_modules/bottender/bin/cli.js", "start", "--port", String(port)], {
+      cwd: dir,
+      stdio: "ignore",
+    });
+    try {
+      const url = `http://127.0.0.1:${port}/hook`;
+      await expect
+        .poll(
+          () =>
+            fetch(url).then(
+              ({ status }) => status,
+              () => 0,
+            ),
+          { timeout: 60_000 },
+        )
+        .toBeGreaterThan(0);
+      await standIn.subscribe(url, "bottender-token");
+      expect((await write("hello")).json.status).toBe(200);
+      const replies = async () => (await standIn.command("GET", "/sandbox/replies")).json as unknown as Json[];
+      await expect.poll(replies, { timeout: 30_000 }).toMatchObject([{ recipientId: ADA, text: "bottender answers hello, Ada" }]);
+      const headers = { "content-type": "application/json", "x-hub-signature": "sha1=00" };
+      expect((await fetch(url, { method: "POST", headers, body: "{}" })).status).toBe(400);
+    } finally {
+      bot.kill();
+      await rm(dir, { recursive: true });
+    }
+  },
+);

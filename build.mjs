@@ -96,7 +96,7 @@ await build({
     __AIRY_COMMIT__: JSON.stringify(commit()),
     __AIRY_BUILD__: JSON.stringify(buildId()),
   },
-  loader: { ".html": "text", ".yaml": "text", ".conf": "text" },
+  loader: { ".html": "text", ".yaml": "text", ".conf": "text", ".txt": "text" },
   plugins: [nativeAddons, onlyWhatIsUsed],
   logLevel: "warning",
 });

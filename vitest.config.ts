@@ -8,7 +8,7 @@ export default defineConfig({
       // As esbuild's text loader does in build.mjs.
       name: "text",
       enforce: "pre",
-      transform: (code, id) => (/\.(yaml|html|conf)$/.test(id) ? `export default ${JSON.stringify(code)};` : undefined),
+      transform: (code, id) => (/\.(yaml|html|conf|txt)$/.test(id) ? `export default ${JSON.stringify(code)};` : undefined),
     },
   ],
   test: {

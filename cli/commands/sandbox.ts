@@ -12,6 +12,7 @@ import { makePrivateDir, readText, writeAtomic } from "../io/files.ts";
 import { createHttpClient } from "../io/http.ts";
 import { startTime } from "../io/process.ts";
 import { parseJson } from "../sources/facebook/answers.ts";
+import redirect from "../../templates/redirect.cjs.txt";
 import { ALONE_DIR, type Running, readRunning, runningFile } from "../sources/facebook/stand-in.ts";
 import type { Options } from "./table.ts";
 
@@ -56,7 +57,18 @@ export async function runSandbox(options: Options<"sandbox">, ctx: Context): Pro
 
   const { commandToken, ...shown } = credentials;
   const graphUrl = `http://127.0.0.1:${standIn.port}`;
-  const data = { graphUrl, chatUrl: `${graphUrl}/chat#token=${commandToken}`, ...shown, userToken: standIn.userToken, data: dir };
+  const hook = path.join(dir, "redirect.cjs");
+  await writeAtomic(hook, redirect.replace("{{url}}", graphUrl));
+  // Node splits at spaces, and takes quotes (nodejs.org/api/cli.html#node_optionsoptions).
+  const nodeOptions = `--require=${/[\s"\\]/.test(hook) ? JSON.stringify(hook) : hook}`;
+  const data = {
+    nodeOptions,
+    graphUrl,
+    chatUrl: `${graphUrl}/chat#token=${commandToken}`,
+    ...shown,
+    userToken: standIn.userToken,
+    data: dir,
+  };
   out.item({ type: "listening", ...data });
   for (const line of describe(data)) out.line(line);
   await new Promise<void>((resolve) => {
@@ -103,6 +115,7 @@ function describe(data: Record<string, string>): string[] {
     ["page token", data["pageToken"]],
     ["user token", data["userToken"]],
     ["data", data["data"]],
+    ["for Node", `NODE_OPTIONS='${data["nodeOptions"] ?? ""}' turns graph.facebook.com to this stand-in`],
   ];
   return [
     "A stand-in for Facebook; nothing here leaves this machine.",

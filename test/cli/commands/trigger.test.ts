@@ -80,6 +80,38 @@ test("airy sandbox tells what a client needs, and keeps it to its user", async (
 });
 
 test(
+  "the environment line turns client libraries that know only Facebook's address, without a change in them",
+  async () => {
+    expect(listening.nodeOptions).toBe(`--require=${path.join(dir, "airy-sandbox", "redirect.cjs")}`);
+    const program = `
+      const { appId, appSecret, pageToken } = JSON.parse(process.argv[1]);
+      const [{ MessengerClient }, { FacebookAdsApi, Application }, { Facebook }] =
+        ["messaging-api-messenger", "facebook-nodejs-business-sdk", "fb"].map(require);
+      const client = new MessengerClient({ accessToken: pageToken, appId, appSecret });
+      const sdk = new Application(appId, {}, undefined, new FacebookAdsApi(appId + "|" + appSecret, "en_US", false));
+      const fb = new Facebook({ version: "v25.0", appId, appSecret, accessToken: pageToken, Promise });
+      const own = fetch("https://graph.facebook.com/v26.0/me", { headers: { authorization: "Bearer " + pageToken } });
+      Promise.all([
+        client.getPageInfo(),
+        sdk.getSubscriptions([]),
+        fb.api("me", "get", {}),
+        own.then((answer) => answer.json()),
+        fetch("http://127.0.0.1:" + new URL(process.argv[2]).port + "/health").then((answer) => answer.json()),
+      ]).then(([page, rows, me, fetched, health]) =>
+        console.log(JSON.stringify([page.id, rows.map((row) => row._data.object), me.id, fetched.id, health.status])));`;
+    const env = { PATH: process.env["PATH"], NODE_OPTIONS: listening.nodeOptions, NODE_NO_WARNINGS: "1" };
+    const root = path.resolve(import.meta.dirname, "../../..");
+    const given = [JSON.stringify(listening), listening.graphUrl];
+    const child = spawn(process.execPath, ["-e", program, ...given], { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] });
+    let stdout = "";
+    child.stdout.on("data", (chunk: Buffer) => (stdout += String(chunk)));
+    await new Promise((resolve) => child.once("close", resolve));
+    expect(JSON.parse(stdout)).toEqual([listening.pageId, ["page"], listening.pageId, listening.pageId, "ok"]);
+  },
+  minute,
+);
+
+test(
   "each word is what a customer does, with the customers one names",
   async () => {
     const before = bodies().length;

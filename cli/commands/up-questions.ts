@@ -12,7 +12,6 @@ import { parseEdge } from "../launch/edge.ts";
 import { createFacebookSource } from "../sources/facebook/registrar.ts";
 import { type Asker, canAsk, createAsker } from "../tui/ask.ts";
 import { fingerprintOf } from "../../edge/names/identifier.ts";
-import { hostKeyOf } from "../tunnel/fingerprint.ts";
 import { pinKey } from "../tunnel/host-keys.ts";
 import type { Options } from "./table.ts";
 
@@ -105,6 +104,7 @@ export async function askAfter(
 async function confirmEdge(failure: AiryError, asker: Asker, ctx: Context, paths: WorkspacePaths): Promise<boolean> {
   const named = String(failure.details["edge"]);
   const edge = parseEdge(named, "up");
+  const { hostKeyOf } = await import("../tunnel/fingerprint.ts");
   const key = await hostKeyOf(edge, ctx.signal, HOST_KEY_MS);
   // What cannot be shown cannot be consented to.
   if (key === null) return false;

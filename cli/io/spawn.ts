@@ -1,7 +1,6 @@
 /** The only file that starts other programs. Never through a shell: arguments reach the program as they are. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync } from "node:fs";
-import { execa } from "execa";
 import { openAppend } from "./files.ts";
 
 export interface RunOptions {
@@ -30,6 +29,8 @@ export interface RunResult {
 
 /** Runs a program to its end. Never rejects: a failure is in the result. */
 export async function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  // Not before a program is run: the first frame of `airy up` need not wait for it.
+  const { execa } = await import("execa");
   const child = execa(file, args, {
     cwd: options.cwd,
     env: options.env,

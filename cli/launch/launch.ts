@@ -117,6 +117,8 @@ async function attempt(input: Round, lost: ReadonlySet<number>): Promise<Launche
   input.handOver(agent ? "agent" : "launcher");
   const decision = await decide({ asked: input.asked, config: input.config, paths, agent, lost, io, emit });
   input.chosen(decision.platform.engine);
+  // Shown before the keys are read, for which ssh2 is loaded.
+  if (!agent) announce(await stepsOf(decision, { kind: "start" }, emit), emit);
   const settings = settingsOf(paths.root, decision, await provide(paths, decision.localEdge));
   for (const secret of secretsOf(settings)) input.hide(secret);
   const found = await findCourse({ agent, build: input.build.id, config: settingsHash(settings) });
@@ -137,7 +139,7 @@ async function begin(input: Round, decision: Decision, settings: Omit<AgentSetti
   const steps = await stepsOf(decision, course, emit);
   signal.throwIfAborted();
   await writeState(paths, stateOf(decision));
-  announce(steps, emit);
+  if (course.kind !== "start") announce(steps, emit);
   await runSteps(input, decision, settings, steps);
   input.handOver("agent");
   try {

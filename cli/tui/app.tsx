@@ -4,7 +4,11 @@
  */
 import type { AiryEvent } from "../events.ts";
 import type { Deck } from "./deck.ts";
-import type { Environment } from "./terminal.ts";
+import { Painter } from "./painter.ts";
+import { isUtf8, type Environment } from "./terminal.ts";
+
+/** There until Ink is loaded. */
+const FIRST_LINE = " airy up: starting";
 
 export interface DashboardOptions {
   /** Everything that happened and happens; the iterator's `return` is called when the interface ends first. */
@@ -43,6 +47,13 @@ export type DashboardResult = "quit" | "stop" | "interrupted" | "failed" | "stop
 export async function runDashboard(options: DashboardOptions): Promise<DashboardResult> {
   // Ink's chalk refuses NO_COLOR by convention of its own and reads FORCE_COLOR once, while it is loaded.
   if (options.env["NO_COLOR"]) options.env["FORCE_COLOR"] = "0";
-  const { show } = await import("./run.tsx");
-  return show(options);
+  const painter = new Painter(options.stdout, isUtf8(options.env));
+  painter.enter();
+  if (options.mode === "start") painter.paint(FIRST_LINE);
+  try {
+    const { show } = await import("./run.tsx");
+    return await show(options, painter);
+  } finally {
+    painter.leave();
+  }
 }

@@ -7,7 +7,7 @@ import { copySequence } from "./clipboard.ts";
 import { App } from "./components/app.tsx";
 import { StartRecord, UrlRecord } from "./components/record.tsx";
 import { FrameContext, frameOf } from "./frame.ts";
-import { inkStdout, Painter } from "./painter.ts";
+import { inkStdout, type Painter } from "./painter.ts";
 import { Store } from "./store.ts";
 import { isUtf8 } from "./terminal.ts";
 import { toAscii } from "./text.ts";
@@ -15,9 +15,9 @@ import { toAscii } from "./text.ts";
 /** Logs that broke off, or are not there yet, are asked for again after this long. */
 const logsAgainMs = 1000;
 
-export async function show(options: DashboardOptions): Promise<DashboardResult> {
+/** @param painter on its screen already; left when this has ended. */
+export async function show(options: DashboardOptions, painter: Painter): Promise<DashboardResult> {
   const utf8 = isUtf8(options.env);
-  const painter = new Painter(options.stdout, utf8);
   const store = new Store(options.mode, () => painter.size);
   const over = new AbortController();
   let settle: (outcome: DashboardResult) => void = () => {};
@@ -42,7 +42,6 @@ export async function show(options: DashboardOptions): Promise<DashboardResult> 
 
   // Ink does this too, but only after its first frame: a Ctrl-C typed at once would be a signal rather than a key.
   options.stdin.setRawMode(true);
-  painter.enter();
   const instance = render(
     <App
       store={store}

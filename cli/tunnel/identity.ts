@@ -3,9 +3,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import ssh2 from "ssh2";
 import { IDENTIFIER_LENGTH, identifierOf, LONGEST_IDENTIFIER, publicKeyBlob } from "../../edge/names/identifier.ts";
-import { generateKey } from "../../edge/names/key.ts";
 import { AiryError, fail } from "../errors.ts";
 import { keepsModes, NO_MODES, takeName, writeAtomic } from "../io/files.ts";
 
@@ -18,6 +16,10 @@ export interface Identity {
   identifier: string;
 }
 
+/** Much to load: not before it is needed, so that the first frame of `airy up` does not wait for it. */
+const loadSsh = async () => (await import("ssh2")).default;
+const makeKey = async () => (await import("../../edge/names/key.ts")).generateKey("airy");
+
 /** Reads the key file, or makes an ed25519 key there (mode 0600, folder 0700). Throws IDENTITY_UNREADABLE, WORKSPACE_UNSUITABLE. */
 export async function loadOrCreateIdentity(file: string): Promise<Identity> {
   return identityOf(file, (await read(file)) ?? (await create(file)));
@@ -25,20 +27,22 @@ export async function loadOrCreateIdentity(file: string): Promise<Identity> {
 
 /** The key file where there is one, else a key for the moment, which is kept nowhere. Throws IDENTITY_UNREADABLE. */
 export async function loadOrMakeIdentity(file: string): Promise<Identity> {
-  return identityOf(file, (await read(file)) ?? generateKey("airy").privateKey);
+  return identityOf(file, (await read(file)) ?? (await makeKey()).privateKey);
 }
 
 /** The keys in ~/.ssh that `ssh` would try, without those that ask for a passphrase: an agent has these. */
 export async function usersKeys(env: Readonly<Record<string, string | undefined>>): Promise<string[]> {
   const files = ["id_ed25519", "id_ecdsa", "id_rsa"].map((name) => path.join(env.HOME || os.homedir(), ".ssh", name));
   const texts = await Promise.all(files.map((file) => readFile(file, "utf8").catch(() => "")));
+  const ssh2 = await loadSsh();
   return texts.filter((text) => {
     const key = text === "" ? new Error("none") : ssh2.utils.parseKey(text);
     return !(key instanceof Error) && key.isPrivateKey();
   });
 }
 
-function identityOf(file: string, privateKey: string): Identity {
+async function identityOf(file: string, privateKey: string): Promise<Identity> {
+  const ssh2 = await loadSsh();
   const key = ssh2.utils.parseKey(privateKey);
   if (key instanceof Error || !key.isPrivateKey()) {
     return fail("IDENTITY_UNREADABLE", { file, reason: key instanceof Error ? key.message : "it holds no private key" });
@@ -77,7 +81,7 @@ async function read(file: string): Promise<string | null> {
 
 /** Two processes may do this at the same time: the one that takes the name first wins, and both use its key. */
 async function create(file: string): Promise<string> {
-  const { privateKey: pem, publicKey: line } = generateKey("airy");
+  const { privateKey: pem, publicKey: line } = await makeKey();
   const temporary = `${file}.${randomUUID()}.new`;
   try {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });

@@ -49,6 +49,15 @@ const nativeAddons = {
   },
 };
 
+/** graphile-worker looks for settings of its own from the current folder upward, and would run a file that it finds there. */
+const noSettingsOfOthers = {
+  name: "no-settings-of-others",
+  setup(b) {
+    b.onResolve({ filter: /^cosmiconfig$/ }, ({ path }) => ({ path, namespace: "no-settings" }));
+    b.onLoad({ filter: /.*/, namespace: "no-settings" }, () => ({ contents: "export const cosmiconfigSync = () => ({ search: () => null });" }));
+  },
+};
+
 /** What is loaded costs memory in processes that run for months: of two packages only what is used comes along. */
 const onlyWhatIsUsed = {
   name: "only-what-is-used",
@@ -97,7 +106,7 @@ await build({
     __AIRY_BUILD__: JSON.stringify(buildId()),
   },
   loader: { ".html": "text", ".yaml": "text", ".conf": "text", ".txt": "text" },
-  plugins: [nativeAddons, onlyWhatIsUsed],
+  plugins: [nativeAddons, noSettingsOfOthers, onlyWhatIsUsed],
   logLevel: "warning",
 });
 

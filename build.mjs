@@ -54,7 +54,9 @@ const noSettingsOfOthers = {
   name: "no-settings-of-others",
   setup(b) {
     b.onResolve({ filter: /^cosmiconfig$/ }, ({ path }) => ({ path, namespace: "no-settings" }));
-    b.onLoad({ filter: /.*/, namespace: "no-settings" }, () => ({ contents: "export const cosmiconfigSync = () => ({ search: () => null });" }));
+    b.onLoad({ filter: /.*/, namespace: "no-settings" }, () => ({
+      contents: "export const cosmiconfigSync = () => ({ search: () => null });",
+    }));
   },
 };
 

@@ -1,18 +1,15 @@
 /**
- * What the basic platform does: webhooks taken, lists with 100,000 conversations, events told, deliveries read again, memory, start.
- * `npm run bench:platform [-- --quick] [-- --json]`; `AIRY_BENCH_DATABASE=postgres://...` takes another server's empty database.
+ * What the basic platform does, with each engine: webhooks taken, lists with 100,000 conversations, events told, deliveries read again,
+ * memory, start, size of the image. `npm run bench:platform [-- --quick] [-- --json] [-- --engine embedded|docker]`; the docker engine is
+ * left out where there is none. `AIRY_BENCH_DATABASE=postgres://...` takes another server's empty database in place of the embedded one.
  */
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import http from "node:http";
-import os from "node:os";
-import path from "node:path";
 import { Client } from "pg";
 import { WebSocket } from "ws";
 import { metaJson, signatureHeaders } from "../../compose/facebook/contract.ts";
 import { airyId } from "../../compose/basic/src/ids.ts";
-import { startPostgres } from "../support/postgres.ts";
+import { dockerStage, embeddedStage, hasDocker, type Stage } from "./platform-stage.ts";
 
 const quick = process.argv.includes("--quick");
 const asJson = process.argv.includes("--json");
@@ -20,9 +17,8 @@ const size = quick
   ? { batches: 40, single: 1_500, seconds: 4, conversations: 100_000, messages: 1_000_000, deliveries: 5_000, lists: 40 }
   : { batches: 200, single: 10_000, seconds: 20, conversations: 100_000, messages: 1_000_000, deliveries: 50_000, lists: 200 };
 
-const app = { appId: "1234567890123456", appSecret: "bench_secret", verifyToken: "bench_verify" };
-const page = "1001";
-const channel = airyId("facebook", page);
+let stage: Stage;
+let channel: string;
 
 interface Row {
   case: string;
@@ -32,9 +28,9 @@ interface Row {
 }
 const rows: Row[] = [];
 function report(name: string, value: number, unit: string, target: string): void {
-  const row = { case: name, value: Math.round(value * 10) / 10, unit, target };
+  const row = { case: `${stage.engine}: ${name}`, value: Math.round(value * 10) / 10, unit, target };
   rows.push(row);
-  if (!asJson) console.log(`${name.padEnd(52)} ${String(row.value).padStart(10)} ${unit.padEnd(12)} target ${target}`);
+  if (!asJson) console.log(`${row.case.padEnd(62)} ${String(row.value).padStart(10)} ${unit.padEnd(12)} target ${target}`);
 }
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
@@ -72,16 +68,16 @@ function delivery(messages: number): Buffer {
     const text = `message ${made}, as long as people write in one go`;
     return {
       sender: { id: String(20_000 + (made % 1_000)) },
-      recipient: { id: page },
+      recipient: { id: stage.page },
       timestamp: 1_760_000_000_000 + made,
       message: { mid: `m_${process.pid}_${made}`, text },
     };
   });
-  return metaJson({ object: "page", entry: [{ id: page, time: 1, messaging }] });
+  return metaJson({ object: "page", entry: [{ id: stage.page, time: 1, messaging }] });
 }
 async function deliver(port: number, body: Buffer): Promise<number> {
   const began = performance.now();
-  const { status, text } = await post(port, "/facebook", body, { ...signatureHeaders(app.appSecret, body) });
+  const { status, text } = await post(port, "/facebook", body, { ...signatureHeaders(stage.app.appSecret, body) });
   if (status !== 200) throw new Error(`the webhook answered ${status} ${text}`);
   return performance.now() - began;
 }
@@ -101,46 +97,6 @@ async function lanes(count: number, width: number, work: () => Promise<unknown>)
 }
 const percentile = (values: number[], p: number) =>
   values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * p))] ?? 0;
-
-/** The service as a process of its own, so that its memory is its own. */
-async function startService(databaseUrl: string): Promise<{ port: number; pid: number; seconds: number; stop: () => Promise<void> }> {
-  const began = performance.now();
-  const script = path.join(import.meta.dirname, "platform-service.ts");
-  const built = path.join(os.tmpdir(), `airy-bench-platform-${process.pid}.mjs`);
-  const { build } = await import("esbuild");
-  await build({
-    entryPoints: [script],
-    outfile: built,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    external: ["pg-native"],
-    logLevel: "error",
-    banner: {
-      js: 'import { createRequire as __r } from "node:module"; const require = __r(import.meta.url); const __dirname = import.meta.dirname; const __filename = import.meta.filename;',
-    },
-  });
-  const builtAfter = performance.now() - began;
-  const child = spawn(process.execPath, [built], {
-    stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, BENCH: JSON.stringify({ databaseUrl, facebook: { ...app, graphUrl: "http://127.0.0.1:9" } }) },
-  });
-  const port = await new Promise<number>((resolve, reject) => {
-    child.stdout.on("data", (chunk: Buffer) => {
-      const found = /listening (\d+)/.exec(chunk.toString());
-      if (found) resolve(Number(found[1]));
-    });
-    child.once("exit", (code) => reject(new Error(`the service ended with ${code}`)));
-  });
-  const seconds = (performance.now() - began - builtAfter) / 1_000;
-  return {
-    port,
-    pid: child.pid ?? 0,
-    seconds,
-    stop: () => new Promise((resolve) => (child.removeAllListeners("exit"), child.once("exit", () => resolve()), child.kill("SIGTERM"))),
-  };
-}
 
 async function fill(databaseUrl: string): Promise<void> {
   const client = new Client({ connectionString: databaseUrl });
@@ -231,51 +187,61 @@ async function measureReprocess(port: number, databaseUrl: string): Promise<void
   report("reprocess", deliveries / ((performance.now() - began) / 1_000), "deliveries/s", ">= 5000");
 }
 
-async function main(): Promise<void> {
-  const postgres = process.env.AIRY_BENCH_DATABASE ? null : await startPostgres();
-  const databaseUrl = process.env.AIRY_BENCH_DATABASE ?? (await postgres!.createDatabase());
-  let service = await startService(databaseUrl);
-  try {
-    const client = new Client({ connectionString: databaseUrl });
-    client.on("error", () => {});
-    await client.connect();
-    await client.query("insert into channel (id, source, source_channel_id, connected, metadata) values ($1, 'facebook', $2, true, '{}')", [
-      channel,
-      page,
-    ]);
-    await lanes(50, 4, () => deliver(service.port, delivery(10)));
+async function measure(): Promise<void> {
+  const client = new Client({ connectionString: stage.databaseUrl });
+  client.on("error", () => {});
+  await client.connect();
+  channel = airyId("facebook", stage.page);
+  await client.query(
+    "insert into channel (id, source, source_channel_id, connected, metadata) values ($1, 'facebook', $2, true, '{}') on conflict do nothing",
+    [channel, stage.page],
+  );
+  await lanes(50, 4, () => deliver(stage.port, delivery(10)));
+  await measureIngest();
+  await measureEvents(stage.port);
+  await measureReprocess(stage.port, stage.databaseUrl);
+  await fill(stage.databaseUrl);
+  report("start, with that data", await stage.restart(), "s", "<= 2");
+  await measureLists(stage.port);
+  await lanes(200, 4, () => deliver(stage.port, delivery(10)));
+  report("memory of the service after that (RSS)", stage.memory(), "MB", "<= 150");
+  if (stage.imageSize !== null) report("size of the image", stage.imageSize, "MB", "<= 250");
+  await client.end();
+}
 
-    const batches = await lanes(size.batches, 4, () => deliver(service.port, delivery(100)));
-    report("webhook ingest, 100 messages a delivery, 4 lanes", (size.batches * 100) / batches, "messages/s", ">= 2000");
-    const single = await lanes(size.single, 16, () => deliver(service.port, delivery(1)));
-    report("webhook ingest, one message a delivery, 16 lanes", size.single / single, "messages/s", ">= 800");
-    const times: number[] = [];
-    const open: Promise<unknown>[] = [];
-    const began = performance.now();
-    for (let index = 0; index < size.seconds * 200; index += 1) {
-      const early = began + index * 5 - performance.now();
-      if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
-      open.push(deliver(service.port, delivery(1)).then((time) => times.push(time)));
-    }
-    await Promise.all(open);
-    report("webhook at 200/s", percentile(times, 0.99), "ms (p99)", "<= 50");
-    await measureEvents(service.port);
-    await measureReprocess(service.port, databaseUrl);
-
-    await fill(databaseUrl);
-    await service.stop();
-    service = await startService(databaseUrl);
-    report("start, with that data", service.seconds, "s", "<= 2");
-    await measureLists(service.port);
-    await lanes(200, 4, () => deliver(service.port, delivery(10)));
-    const rss = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${service.pid}/status`, "utf8"))?.[1];
-    report("memory of the service after that (RSS)", Number(rss ?? 0) / 1_024, "MB", "<= 150");
-    await client.end();
-  } finally {
-    await service.stop();
-    agent.destroy();
-    await postgres?.close();
+async function measureIngest(): Promise<void> {
+  const batches = await lanes(size.batches, 4, () => deliver(stage.port, delivery(100)));
+  report("webhook ingest, 100 messages a delivery, 4 lanes", (size.batches * 100) / batches, "messages/s", ">= 2000");
+  const single = await lanes(size.single, 16, () => deliver(stage.port, delivery(1)));
+  report("webhook ingest, one message a delivery, 16 lanes", size.single / single, "messages/s", ">= 800");
+  const times: number[] = [];
+  const open: Promise<unknown>[] = [];
+  const began = performance.now();
+  for (let index = 0; index < size.seconds * 200; index += 1) {
+    const early = began + index * 5 - performance.now();
+    if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
+    open.push(deliver(stage.port, delivery(1)).then((time) => times.push(time)));
   }
+  await Promise.all(open);
+  report("webhook at 200/s", percentile(times, 0.99), "ms (p99)", "<= 50");
+}
+
+async function main(): Promise<void> {
+  const at = process.argv.indexOf("--engine");
+  const asked = at < 0 ? ["embedded", "docker"] : [process.argv[at + 1]];
+  for (const engine of asked) {
+    if (engine === "docker" && at < 0 && !hasDocker()) {
+      console.error("docker is left out: no engine with Compose, or the base images that the environment names are not there");
+      continue;
+    }
+    stage = engine === "docker" ? await dockerStage() : await embeddedStage();
+    try {
+      await measure();
+    } finally {
+      await stage.close();
+    }
+  }
+  agent.destroy();
   if (asJson) console.log(JSON.stringify({ rows }));
 }
 

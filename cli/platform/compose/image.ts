@@ -1,7 +1,7 @@
 /** Images: which ones are used, whether they are here or can be had, and how ours is made. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { cp, mkdir, readFile, readdir, rm } from "node:fs/promises";
+import { chmod, cp, mkdir, readFile, readdir, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { z } from "zod";
@@ -93,6 +93,17 @@ async function stageContext(pack: Package, dir: string): Promise<void> {
   const folders = createRequire(path.join(pack.distDir, "_.js")).resolve.paths("ssh2") ?? [];
   const compiled = folders.map((folder) => path.join(folder, addon)).find((file) => existsSync(file));
   if (compiled) await cp(compiled, path.join(dir, "node_modules", addon));
+  await openToAll(dir);
+}
+
+/** Whatever the umask of the build was: a service runs as any user. In the image it would double the layer. */
+async function openToAll(dir: string): Promise<void> {
+  await chmod(dir, 0o755);
+  for (const entry of await readdir(dir, { withFileTypes: true })) {
+    const file = path.join(dir, entry.name);
+    if (entry.isDirectory()) await openToAll(file);
+    else await chmod(file, 0o644);
+  }
 }
 
 const listed = z.array(z.object({ Id: z.string() }));

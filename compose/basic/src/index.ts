@@ -35,6 +35,7 @@ import { createEvents } from "./live/events.ts";
 import { createLiveSockets } from "./live/websocket.ts";
 import { createMedia } from "./media/media.ts";
 import { mediaRoutes } from "./media/routes.ts";
+import { uploadRoutes } from "./media/uploads.ts";
 import { reprocess } from "./maintenance/reprocess.ts";
 import type { Reprocessing } from "./maintenance/reprocess.ts";
 import { startRetention } from "./maintenance/retention.ts";
@@ -160,6 +161,7 @@ export async function startPlatform(config: PlatformConfig): Promise<RunningPlat
       outboundRoutes(endpoint, database, vault);
       maintenanceRoutes(app, { ...reprocessing, vault, signal: stopped.signal });
       mediaRoutes(app, media);
+      uploadRoutes(app, database);
     };
 
     await inbound.resume();

@@ -38,7 +38,7 @@ export async function startGraphServer(appId: string): Promise<GraphServer> {
         path: (request.url ?? "").replace(/\?.*/, ""),
         query: new URLSearchParams((request.url ?? "").replace(/^[^?]*/, "")),
         authorization: request.headers.authorization,
-        body: text === "" ? null : JSON.parse(text),
+        body: text.startsWith("{") ? (JSON.parse(text) as unknown) : text === "" ? null : text,
       };
       graph.calls.push(call);
       for (const waiter of waiting.splice(0)) {

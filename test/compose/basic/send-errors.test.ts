@@ -22,7 +22,7 @@ afterAll(async () => {
   await receiver.close();
 });
 
-const send = (by = graph) => by.send(page.token, ADA, { text: "hi" }, new AbortController().signal);
+const send = (by = graph) => by.send(page.token, ADA, { message: { text: "hi" }, tag: null, file: null }, new AbortController().signal);
 const failed = (work: Promise<unknown>): Promise<GraphFailure> =>
   work.then(
     () => expect.unreachable("it did not fail"),

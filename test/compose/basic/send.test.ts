@@ -162,6 +162,50 @@ test("after a crash the ones never attempted are sent, the ones in doubt fail", 
   expect(sent.map((call) => (call.body as Json).message.text)).toEqual(["never attempted"]);
 });
 
+test("after the 24 hours a person may answer, where Facebook allows it", async () => {
+  const error = { error: { message: "(#10) outside the allowed window", type: "OAuthException", code: 10, error_subcode: 2018278 } };
+  platform.graph.onSend = () => ({ status: 400, body: error });
+  const { json } = await reply("late");
+  await settled();
+  platform.graph.onSend = () => ({ status: 200, body: { recipient_id: "2002", message_id: "m_sent" } });
+  expect((await platform.call("/messages.resend", { message_id: json.id, tag: "PROMOTION" })).status).toBe(400);
+  expect((await platform.call("/messages.resend", { message_id: json.id, tag: "HUMAN_AGENT" })).status).toBe(200);
+  expect((await settled())[0]).toMatchObject({ delivery_state: "delivered", metadata: { source: { id: "m_sent" } } });
+  const kinds = platform.graph.calls.filter((call) => call.path.endsWith("/me/messages")).map((call) => call.body as Json);
+  expect(kinds.map((body) => [body.messaging_type, body.tag])).toEqual([
+    ["RESPONSE", undefined],
+    ["MESSAGE_TAG", "HUMAN_AGENT"],
+  ]);
+});
+
+const unknown = "00000000-0000-4000-8000-000000000000";
+
+test("a message to nobody yet fails after half a minute, which is told, and is there when the customer writes", async () => {
+  const early = airyId(channelId, "7007");
+  expect((await platform.call("/messages.send", { conversation_id: unknown, message: { text: "never" } })).status).toBe(202);
+  const kept = await platform.call("/messages.send", { conversation_id: early, message: { text: "too early" } });
+  expect([kept.status, kept.json.delivery_state, kept.json.metadata]).toEqual([202, "pending", {}]);
+  await platform.sql("update early_message set sent_at = now() - interval '29 seconds' where conversation_id = $1", [early]);
+  await eventually(() => expect(platform.logs.join("\n")).toContain(`message ${kept.json.id} failed: no customer wrote`));
+  expect(platform.logs.join("\n")).not.toContain(unknown);
+  await platform.deliver(delivery([textEvent("m_late", "here I am", { from: "7007" })]));
+  const { json } = await platform.call("/messages.list", { conversation_id: early });
+  const failed = (json.data as Json[]).find((message) => message.id === kept.json.id);
+  expect(failed).toMatchObject({ delivery_state: "failed", metadata: { error: expect.stringContaining("had not written") } });
+  expect(platform.graph.calls.filter((call) => call.path.endsWith("/me/messages"))).toEqual([]);
+});
+
+test("a message that was faster than the customer's first one is sent once that is there, also after a restart", async () => {
+  const early = airyId(channelId, "7008");
+  await platform.call("/messages.send", { conversation_id: early, message: { text: "fast" } });
+  await platform.restart();
+  await platform.deliver(delivery([textEvent("m_first", "hi", { from: "7008" })]));
+  await eventually(async () => {
+    const { json } = await platform.call("/messages.list", { conversation_id: early });
+    expect((json.data as Json[]).map((message) => [message.content.text, message.delivery_state])).toContainEqual(["fast", "delivered"]);
+  });
+});
+
 test("nothing is sent for a channel that is not connected any more", async () => {
   await platform.sql("update channel set connected = false");
   const answer = await reply("hi");

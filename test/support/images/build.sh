@@ -13,7 +13,10 @@ base=airy-test/debian:$VERSION_CODENAME-$(recipe "$here/build.sh")
 if ! present "$base"; then
   mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN)' 'Created-By: Packages' | awk '$2 == "Debian" && $1 !~ /security/ { print $1; exit }')
   # When its pipe breaks mmdebstrap sends HUP to its whole process group: it gets one of its own.
-  setsid mmdebstrap --quiet --variant=minbase --include=ca-certificates,libstdc++6 "$VERSION_CODENAME" - "$mirror" </dev/null |
+  # Without documentation and translations, as the official slim images are.
+  setsid mmdebstrap --quiet --variant=minbase --include=ca-certificates,libstdc++6 \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' "$VERSION_CODENAME" - "$mirror" </dev/null |
     docker import - "$base" >&2
 fi
 

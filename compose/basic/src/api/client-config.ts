@@ -21,6 +21,7 @@ const services: Record<string, string> = {
   "api-contacts": "api-contacts",
   "api-websocket": "api-websocket",
   "frontend-inbox": "frontend-inbox",
+  "media-resolver": "media-resolver",
   "sources-facebook-connector": "sources-facebook",
   "sources-facebook-events-router": "sources-facebook",
   "webhook-consumer": "integration-webhook",

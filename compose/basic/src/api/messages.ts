@@ -32,11 +32,14 @@ const listBody = z.object({
   page_size: pageSize,
 });
 const content = z.unknown().refine((value) => value !== undefined && value !== null, "is needed");
+/** Not of Airy Core: a person answers, up to 7 days after the customer's last message. Meta gives apps the permission for it one by one. */
+const tag = z.literal("HUMAN_AGENT").nullish();
 const sendBody = z.union([
-  z.object({ conversation_id: uuid.toLowerCase(), message: content }),
-  z.object({ source_recipient_id: z.string().min(1), channel_id: uuid.toLowerCase(), message: content }),
+  z.object({ conversation_id: uuid.toLowerCase(), message: content, tag }),
+  z.object({ source_recipient_id: z.string().min(1), channel_id: uuid.toLowerCase(), message: content, tag }),
 ]);
 const oneBody = z.object({ message_id: uuid });
+const resendBody = oneBody.extend({ tag });
 const suggestBody = oneBody.extend({ suggestions: z.record(z.string().max(200), z.object({ content: z.unknown().optional() })) });
 
 const countMessages = { name: "message_count", text: "select count(*)::int as total from message where conversation_id = $1" };
@@ -74,8 +77,8 @@ const insertConversation = {
 const insertPending = {
   name: "insert_pending",
   text: `with m as (
-      insert into message (id, conversation_id, channel_id, sent_at, queued_at, from_contact, sender_id, delivery_state, content)
-      select $1, c.id, c.channel_id, $3, $3, false, $4, 'pending', $5::json from conversation c where c.id = $2
+      insert into message (id, conversation_id, channel_id, sent_at, queued_at, from_contact, sender_id, delivery_state, content, tag)
+      select $1, c.id, c.channel_id, $3, $3, false, $4, 'pending', $5::json, $6 from conversation c where c.id = $2
       returning *
     ), c as (
       update conversation c set last_message_at = greatest(c.last_message_at, m.sent_at) from m where c.id = m.conversation_id
@@ -84,7 +87,7 @@ const insertPending = {
 };
 const requeue = {
   name: "requeue_message",
-  text: `update message m set delivery_state = 'pending', attempted_at = null, claim = null, queued_at = now(),
+  text: `update message m set delivery_state = 'pending', attempted_at = null, claim = null, queued_at = now(), tag = $2,
       metadata = m.metadata - 'error' - 'source'
     from channel ch where m.id = $1 and m.delivery_state = 'failed' and ch.id = m.channel_id returning ${messageColumns}`,
 };
@@ -132,15 +135,15 @@ export function messageRoutes(endpoint: Endpoint, { database, events, outbox, ea
         onNewConversation();
       }
     }
-    const [row] = await database.query<MessageRow>(insertPending, [randomUUID(), conversationId, at, ANONYMOUS, text]);
+    const [row] = await database.query<MessageRow>(insertPending, [randomUUID(), conversationId, at, ANONYMOUS, text, body.tag ?? null]);
     if (!row) throw new Error("the message was not stored");
     events.messageCreated(row);
     outbox.submit({ id: row.id, conversationId: row.conversation_id });
     return json(200, messageShape(row));
   }
 
-  async function resend({ message_id }: z.output<typeof oneBody>): Promise<Reply> {
-    const [row] = await database.query<MessageRow>(requeue, [message_id]);
+  async function resend({ message_id, tag: given }: z.output<typeof resendBody>): Promise<Reply> {
+    const [row] = await database.query<MessageRow>(requeue, [message_id, given ?? null]);
     if (row) {
       events.messageCreated(row);
       events.messageMetadata(row);
@@ -153,7 +156,7 @@ export function messageRoutes(endpoint: Endpoint, { database, events, outbox, ea
 
   endpoint("/messages.list", { body: listBody, answers: { 200: pageOf(messageSchema), 404: null } }, list);
   endpoint("/messages.send", { body: sendBody, answers: { 200: messageSchema, 202: messageSchema, 409: problemSchema } }, send);
-  endpoint("/messages.resend", { body: oneBody, answers: { 200: null, 404: null, 409: problemSchema } }, resend);
+  endpoint("/messages.resend", { body: resendBody, answers: { 200: null, 404: null, 409: problemSchema } }, resend);
   endpoint(
     ["/messages.suggest-replies", "/messages.suggestReplies"],
     { body: suggestBody, answers: { 200: messageSchema, 404: null } },

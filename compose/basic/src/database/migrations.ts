@@ -10,7 +10,8 @@ import { version3 } from "./migrations/version-3.ts";
 import { version4 } from "./migrations/version-4.ts";
 import { version5 } from "./migrations/version-5.ts";
 import { version6 } from "./migrations/version-6.ts";
+import { version7 } from "./migrations/version-7.ts";
 
 type Migration = string | ((client: Client) => Promise<void>);
 
-export const migrations: readonly Migration[] = [version1, version2, version3, version4, version5, version6];
+export const migrations: readonly Migration[] = [version1, version2, version3, version4, version5, version6, version7];

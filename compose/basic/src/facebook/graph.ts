@@ -76,6 +76,15 @@ interface Profile {
   pictureUrl: string | null;
 }
 
+export interface Outgoing {
+  /** As the Send API takes it. */
+  message: unknown;
+  /** What allows it after the 24 hours, e.g. `HUMAN_AGENT`. */
+  tag: string | null;
+  /** In place of the address in the message's attachment. */
+  file: { name: string; type: string; body: Buffer } | null;
+}
+
 /** All methods throw GraphFailure. */
 export interface GraphClient {
   /** Subscribes the app to the page the token belongs to, and reads back that it is. */
@@ -83,7 +92,7 @@ export interface GraphClient {
   /** Subscribes it only where it is not, or lacks a field. Says what it was. */
   keepSubscribed(pageToken: string, appId: string): Promise<"ok" | "repaired">;
   /** Sends a message as the page; returns Meta's message id (the `mid` of the echo). */
-  send(pageToken: string, recipientId: string, message: unknown, signal: AbortSignal): Promise<string>;
+  send(pageToken: string, recipientId: string, outgoing: Outgoing, signal: AbortSignal): Promise<string>;
   /** Name and picture of a customer by their id in the page's, or account's, scope. */
   profile(pageToken: string, source: string, customerId: string, signal: AbortSignal): Promise<Profile>;
   /** The pages of the user whose token this is. */
@@ -143,8 +152,10 @@ export function createGraphClient({ graphUrl, graphVersion = GRAPH_VERSION, appS
       await this.subscribePage(pageToken, appId);
       return "repaired";
     },
-    async send(pageToken, recipientId, message, signal) {
-      const body = { recipient: { id: recipientId }, messaging_type: "RESPONSE", message };
+    async send(pageToken, recipientId, { message, tag, file }, signal) {
+      const kind = tag === null ? { messaging_type: "RESPONSE" } : { messaging_type: "MESSAGE_TAG", tag };
+      const fields = { recipient: { id: recipientId }, ...kind, message };
+      const body = file === null ? fields : formOf(fields, file);
       const answer = sent.safeParse(await call("/me/messages", pageToken, {}, body, signal));
       if (!answer.success) throw new GraphFailure("unknown", "Facebook's answer carries no message id");
       return answer.data.message_id;
@@ -185,6 +196,17 @@ export function createGraphClient({ graphUrl, graphVersion = GRAPH_VERSION, appS
   };
 }
 
+/** Objects are JSON text in a form; the bytes stand beside the message. */
+function formOf({ message, ...others }: Record<string, unknown>, file: NonNullable<Outgoing["file"]>): FormData {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(others)) form.set(name, typeof value === "string" ? value : JSON.stringify(value));
+  const { attachment, ...rest } = message as { attachment: { type?: unknown; payload?: { is_reusable?: unknown } } };
+  const payload = attachment.payload?.is_reusable === undefined ? {} : { is_reusable: attachment.payload.is_reusable };
+  form.set("message", JSON.stringify({ ...rest, attachment: { ...attachment, payload } }));
+  form.set("filedata", new Blob([Uint8Array.from(file.body)], { type: file.type }), file.name);
+  return form;
+}
+
 async function fetchJson(url: string, token: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
   // Not AbortSignal.any with a timeout: that combination may be collected before it fires (nodejs/node#57736).
   const ended = new AbortController();
@@ -193,14 +215,15 @@ async function fetchJson(url: string, token: string, body?: unknown, signal?: Ab
   signal?.addEventListener("abort", end, { once: true });
   if (signal?.aborted) end();
   const headers: Record<string, string> = { authorization: `Bearer ${token}`, accept: "application/json" };
-  if (body !== undefined) headers["content-type"] = "application/json";
+  const form = body instanceof FormData;
+  if (body !== undefined && !form) headers["content-type"] = "application/json";
   let status: number;
   let answer: string;
   try {
     const response = await fetch(url, {
       method: body === undefined ? "GET" : "POST",
       headers,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: form ? body : JSON.stringify(body) }),
       redirect: "error",
       signal: ended.signal,
     });

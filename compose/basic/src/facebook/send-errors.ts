@@ -18,7 +18,7 @@ function adviceFor({ code, subcode = 0, transient, deadToken }: GraphFailure): s
   if (code === 10 && outsideWindow.has(subcode)) {
     return (
       "Facebook lets a page answer for 24 hours after the customer's last message. Possible now: wait until the customer writes again, " +
-      "or answer in the page's own inbox at Facebook; with the permission Human Agent, an app may answer for 7 days"
+      "or answer in the page's own inbox at Facebook; with the permission Human Agent a person may answer for 7 days (tag HUMAN_AGENT)"
     );
   }
   if (otherOwner.has(subcode)) {

@@ -25,12 +25,15 @@ const tables = [
   "message_change",
   "early_message",
   "webhook",
+  "upload",
 ] as const;
 
 /** Columns that count by themselves, by table. */
 const counters: Record<string, string> = { delivery: "id", message: "seq" };
 
+/** Rows at once; an upload has up to 25 MB. */
 const FETCH = 500;
+const fetchOf = (table: string | null) => (table === "upload" ? 1 : FETCH);
 /** A delivery of the greatest size that is taken, in hexadecimal, and more. */
 const MAX_LINE = 128 * 1024 * 1024;
 
@@ -63,7 +66,7 @@ async function* rows(client: PoolClient): AsyncGenerator<string[]> {
       `declare backup no scroll cursor for select '{"t":"${table}","r":' || row_to_json(r)::text || '}' as line from ${table} r`,
     );
     for (;;) {
-      const found = await client.query<{ line: string }>(`fetch ${FETCH} from backup`);
+      const found = await client.query<{ line: string }>(`fetch ${fetchOf(table)} from backup`);
       if (found.rows.length === 0) break;
       yield found.rows.map((row) => row.line.replaceAll("\n", " "));
     }
@@ -108,7 +111,7 @@ async function* linesOf(input: Readable): AsyncGenerator<string> {
 
 async function refuseUnlessEmpty(client: PoolClient): Promise<void> {
   // Channels may be there: pages that were connected at the start. They stay as they are, because their tokens are newer than the backup's.
-  for (const table of ["delivery", "message", "tag", "template", "webhook"]) {
+  for (const table of ["delivery", "message", "tag", "template", "webhook", "upload"]) {
     const { rows: found } = await client.query(`select from ${table} limit 1`);
     if (found.length > 0) throw new RestoreRefused("there are messages or settings already; a backup goes into an empty workspace");
   }
@@ -137,7 +140,7 @@ class Writer {
     const parsed = line.safeParse(value);
     if (!parsed.success) throw new RestoreRefused(`line ${this.lines} is none of a backup`);
     if ("t" in parsed.data) {
-      if (parsed.data.t !== this.#table || this.#rows.length >= FETCH) await this.#flush();
+      if (parsed.data.t !== this.#table || this.#rows.length >= fetchOf(this.#table)) await this.#flush();
       this.#table = parsed.data.t;
       this.#rows.push(this.#resealed(parsed.data.r));
     } else if ("j" in parsed.data) {

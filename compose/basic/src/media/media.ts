@@ -6,10 +6,11 @@
 import http from "node:http";
 import type { IncomingMessage } from "node:http";
 import https from "node:https";
-import { pipeline, type Readable, Transform } from "node:stream";
+import { pipeline, Readable, Transform } from "node:stream";
 import { z } from "zod";
 import type { Database } from "../database/connect.ts";
 import { publicLookup, reachable } from "./reach.ts";
+import { uploadAt, uploadHeaders } from "./uploads.ts";
 
 interface MediaAnswer {
   status: number;
@@ -108,6 +109,8 @@ export function createMedia({ database, graphUrl, log }: Dependencies): Media {
     if (site !== undefined && site !== "same-origin" && site !== "none") return failure(404, "no such picture");
     const query = querySchema.safeParse(given);
     if (!query.success || !(await isHeld(query.data))) return failure(404, "no such picture");
+    const own = await uploadAt(database, query.data.url);
+    if (own) return { status: 200, headers: uploadHeaders(own), body: Readable.from([own.body]) };
     if (underWay >= AT_ONCE) return { ...failure(503, "too many pictures at once"), headers: { ...json, "retry-after": "1" } };
     underWay += 1;
     const done = once(() => (underWay -= 1));

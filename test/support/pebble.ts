@@ -1,8 +1,8 @@
 /** Debian's pebble, a certificate authority for tests, and pebble-challtestsrv, whose DNS answers what a test says. */
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { execFile, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import https from "node:https";
+import { promisify } from "node:util";
 import path from "node:path";
 import type { TestCa } from "../edge/tls/support.ts";
 import { until } from "./edge.ts";
@@ -32,14 +32,16 @@ export interface PebbleOptions {
   tlsPort: number;
   /** Seconds. */
   validity?: number;
-  /** In front of the commands, e.g. to run them in a network namespace. */
+  /** In front of the commands, to run them in a network namespace, where DNS is on its usual port and leads to `address`. */
   enter?: string[];
+  address?: string;
 }
 
 /** @param ca makes the certificate that pebble itself shows, for 127.0.0.1 as localhost. */
 export async function startPebble(ca: TestCa, options: PebbleOptions): Promise<Pebble> {
   const port = await freeBlock();
-  const [admin, dnsPort, management] = [port + 1, port + 2, port + 3];
+  const { enter, address } = options;
+  const [admin, dnsPort, management] = [port + 1, enter ? 53 : port + 2, port + 3];
   const server = ca.issue(`pebble-${port}`, ["localhost"]);
   const config = path.join(ca.dir, `pebble-${port}.json`);
   const pebble = {
@@ -56,7 +58,7 @@ export async function startPebble(ca: TestCa, options: PebbleOptions): Promise<P
   writeFileSync(config, JSON.stringify({ pebble }));
   let log = "";
   const launch = (args: string[], env: Record<string, string> = {}): ChildProcess => {
-    const [command = "", ...rest] = [...(options.enter ?? []), ...args];
+    const [command = "", ...rest] = [...(enter ?? []), ...args];
     const child = spawn(command, rest, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (log += chunk.toString()));
     return child;
@@ -66,18 +68,16 @@ export async function startPebble(ca: TestCa, options: PebbleOptions): Promise<P
     child.kill("SIGKILL");
     await once(child, "exit");
   };
-  const get = (url: string) =>
-    new Promise<string>((resolve, reject) => {
-      const request = https.get(url, { ca: ca.cert, agent: false, lookup: toLoopback }, (response) => {
-        let text = "";
-        response.on("data", (chunk: Buffer) => (text += chunk.toString()));
-        response.on("end", () => resolve(text));
-      });
-      request.on("error", reject);
-    });
+  const get = async (target: string): Promise<string> => {
+    const at = ["--silent", "--fail", "--cacert", path.join(ca.dir, "ca.crt"), "--resolve", `localhost:${new URL(target).port}:127.0.0.1`];
+    const [command = "", ...rest] = [...(enter ?? []), "curl", ...at, target];
+    return (await promisify(execFile)(command, rest)).stdout;
+  };
   const dns = launch([
     "pebble-challtestsrv",
-    ...`-dns01 127.0.0.1:${dnsPort} -management 127.0.0.1:${management} -defaultIPv6= -http01= -https01= -tlsalpn01=`.split(" "),
+    ...`-dns01 127.0.0.1:${dnsPort} -management 127.0.0.1:${management} -defaultIPv4 ${address ?? "127.0.0.1"} -defaultIPv6= -http01= -https01= -tlsalpn01=`.split(
+      " ",
+    ),
   ]);
   let running: ChildProcess;
   const self: Pebble = {
@@ -107,8 +107,3 @@ export async function startPebble(ca: TestCa, options: PebbleOptions): Promise<P
   await self.start();
   return self;
 }
-
-const toLoopback: NonNullable<https.RequestOptions["lookup"]> = (_host, { all }, done) => {
-  if (all) (done as unknown as (error: null, found: object[]) => void)(null, [{ address: "127.0.0.1", family: 4 }]);
-  else done(null, "127.0.0.1", 4);
-};

@@ -8,7 +8,7 @@ ssh:openssh-client sshd:openssh-server ssh-audit:ssh-audit
 dbclient:dropbear-bin plink:putty-tools autossh:autossh /usr/lib/python3/dist-packages/paramiko:python3-paramiko
 pebble:pebble sslscan:sslscan
 nginx:nginx-light wrk:wrk chromium:chromium tmux:tmux
-ip:iproute2 nft:nftables
+ip:iproute2 nft:nftables /lib/systemd/systemd:systemd ss:iproute2
 zsh:zsh fish:fish
 dockerd:docker.io docker:docker.io iptables:iptables mmdebstrap:mmdebstrap
 "

@@ -87,12 +87,17 @@ async function forget(paths: WorkspacePaths, edge: { host: string; port: number;
   }
 }
 
+const OF_BASIC =
+  "Those of the basic edition are kept beside Airy Core's, and only it can write a backup of them: airy up --edition basic, then airy destroy.";
+
 /** Airy Core's data is in Kafka and in its own store: there is no backup of it, which is said. */
 async function backUp(paths: WorkspacePaths, state: State | null, engines: Platform[], ctx: Context): Promise<Kept | null> {
   let kept: Kept | null = null;
   for (const engine of engines) {
-    if (state?.edition === "core") ctx.out.line("No backup is made: airy has none of Airy Core's data.");
-    else kept = await backUpFirst(paths, engine, ctx, () => stopAgent(ctx.io, paths));
+    if (state?.edition === "core") {
+      if (await engine.stored(paths.root)) fail("NOT_BACKED_UP", { dir: paths.dir, reason: OF_BASIC });
+      ctx.out.line("No backup is made: airy has none of Airy Core's data.");
+    } else kept = await backUpFirst(paths, engine, ctx, () => stopAgent(ctx.io, paths));
   }
   return kept;
 }

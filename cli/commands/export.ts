@@ -26,7 +26,8 @@ export async function runExport(options: Options<"export">, ctx: Context): Promi
   const text = [
     `Wrote ${files.values} and ${files.manifest}.`,
     `helm install airy-release ${chart} --values ${files.values}`,
-    `kubectl create secret generic airy-proxy --from-file=identity=${paths.identity}, after airy down, and apply ${files.manifest}`,
+    `After airy down: ${secretCommand(paths.identity)}`,
+    `kubectl apply -f ${files.manifest}`,
   ];
   out.result(files, { text: text.join("\n") });
 }
@@ -43,15 +44,27 @@ export function helmValues({ api }: Pick<Config, "api">): string {
   return `# For Airy's Helm chart ${VERSION}. Written by airy export helm.\n${stringify(values)}`;
 }
 
-/** The tunnel to the ingress controller of the cluster, with the paths that are public here. */
+function secretCommand(identity: string): string {
+  return `kubectl create secret generic airy-proxy --from-file=identity=${identity} --from-literal=app-secret=...`;
+}
+
+/**
+ * The tunnel to the ingress controller of the cluster, with the paths that are public here. Meta's signatures are checked by it: the connector
+ * that gets along with them, 0.49.0, checks none. That check is for all paths, so that it is left out where one is not Meta's.
+ */
 export function proxyManifest({ edge, core }: Pick<Config, "edge" | "core">, identity: string): string {
   const exposed = webhookPaths(core.profiles);
   const values: Record<string, string> = {
-    identity,
+    secret: secretCommand(identity),
     image: "airy-up:latest",
     target: "ingress-nginx-controller:80",
     edge: edge ?? "tunnel.airy.co:22",
   };
+  const metas = exposed.every((each) => each === "/facebook");
   const listed = exposed.flatMap((each) => ["--path", each]).join(", ");
-  return manifest.replace('"{{paths}}"', listed).replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => values[name] ?? "");
+  const verify = metas ? "--verify, facebook" : "";
+  return manifest
+    .replace('"{{paths}}"', listed)
+    .replace(', "{{verify}}"', verify && `, ${verify}`)
+    .replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => values[name] ?? "");
 }

@@ -242,7 +242,7 @@ export const commands = {
         name: "via",
         kind: "text",
         value: "URL",
-        description: "post to this webhook, signed with the app secret, without the stand-in",
+        description: "post to this webhook, signed with the app secret, without the stand-in; Airy Core takes its public URL only",
       },
       json,
       workspace,

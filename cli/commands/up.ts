@@ -156,10 +156,11 @@ async function holdNotice(paths: WorkspacePaths, before: State | null): Promise<
 
 /** What the other edition would need, in a line. */
 function coreHint({ edition, engine }: StatusData): string {
-  if (edition === "core" || engine !== "docker") return "";
+  if (edition === "core") return "";
   const { size } = coreServices(["facebook"]);
   const gigabytes = (estimatedMemory(["facebook"]) / 1024).toFixed(1);
-  return `\nAiry Core itself: airy up --edition core (${size} containers of Airy's images, about ${gigabytes} GB of memory)`;
+  const where = engine === "docker" ? "" : " in another folder, with docker";
+  return `\nAiry Core itself: airy up --edition core${where} (${size} containers of Airy's images, about ${gigabytes} GB of memory)`;
 }
 
 function hints(sandbox: boolean): string {

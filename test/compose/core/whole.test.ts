@@ -63,7 +63,7 @@ describe.skipIf(!hasDocker || !hasNginx)("Airy Core with all of its parts", () =
   }, 400_000);
 
   afterAll(async () => {
-    await runAiry(scope, ["destroy", "--yes"], env);
+    await runAiry(scope, ["destroy", "--yes", "--no-backup"], env);
     expect(leftOf(project)).toEqual([]);
     await scope.close();
   }, 200_000);
@@ -231,5 +231,8 @@ describe.skipIf(!hasDocker || !hasNginx)("Airy Core with all of its parts", () =
     expect(core.tunnel?.url).toBe(tunnel?.url);
     expect(await received()).toBe(1); // since the topics were taken away above
     expect(await up()).toMatchObject({ edition: "core" }); // the workspace's choice, which nobody has to repeat
+    // The messages of the basic edition are beside Core's; they do not go unasked.
+    expect((await runAiry(scope, ["destroy", "--yes"], env)).envelope.error).toMatchObject({ code: "NOT_BACKED_UP" });
+    expect((await runAiry(scope, ["status"], env)).code).toBe(0);
   }, 400_000);
 });

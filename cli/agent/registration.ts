@@ -11,6 +11,12 @@ const EVERY_MS = 10 * 60 * 1000;
 /** A service that was just started needs a moment. */
 const STARTED_DELAYS_MS = [250, 500, 1000, 2000, 4000, 8000];
 
+const noPage = {
+  code: "NO_PAGE",
+  message: "No page is connected yet: the webhook is registered, and nothing will arrive.",
+  action: "FACEBOOK_USER_TOKEN=... airy webhook connect",
+};
+
 export interface RegistrationContext {
   /** null: no app is configured. */
   source: Source | null;
@@ -91,6 +97,9 @@ export class Registration {
     this.#unsure = found?.some(({ state }) => state === "unknown") ?? false;
     for (const page of found ?? []) this.#tellPage(page, repairs);
     if (found) this.#keepPages(found);
+    // Without one nothing arrives, however well the webhook is.
+    const none = found?.length === 0 && !connectOwn ? noPage : null;
+    this.#once("pages", none, this.#context.emit);
     return repairs;
   }
 

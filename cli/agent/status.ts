@@ -56,7 +56,10 @@ export interface StatusInput extends Seen {
 /** An app that is not configured is the user's choice; everything else that does not carry messages is a degradation. */
 export function buildStatus(input: StatusInput): StatusData {
   const { engine, sandbox, services, problems, tunnel, webhooks } = input;
-  const up = input.ready && services.length > 0 && services.every(isUp) && tunnel?.state === "open" && webhooks.every(webhookWell);
+  // A token that Facebook refuses: what customers write is heard, and nobody can be answered.
+  const broken = input.pages?.some(({ source, state }) => source === "facebook" && state === "broken") ?? false;
+  const up =
+    !broken && input.ready && services.length > 0 && services.every(isUp) && tunnel?.state === "open" && webhooks.every(webhookWell);
   return {
     state: up ? "running" : "degraded",
     ...(problems.length > 0 && { problems }),

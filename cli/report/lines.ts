@@ -122,9 +122,10 @@ export function statusText(status: StatusData): string {
   for (const webhook of status.webhooks) {
     add("webhook", `${webhook.source}/${webhook.object} ${webhook.state}${webhook.callbackUrl ? ` -> ${webhook.callbackUrl}` : ""}`);
   }
-  if (status.pages && status.pages.length > 0) add("pages", status.pages.map(pageText).join(", "));
+  if (status.pages?.length === 0) add("pages", asCalled("none connected, so nothing will arrive: FACEBOOK_USER_TOKEN=... airy webhook connect"));
+  else if (status.pages) add("pages", status.pages.map(pageText).join(", "));
   if (status.deliveries) for (const text of deliveriesTexts(status.deliveries)) add("arrived", text);
-  if (status.refused) add("refused", `${status.refused} requests (401, 403): airy doctor says what is likely wrong`);
+  if (status.refused) add("refused", asCalled(`${status.refused} requests (401, 403): airy doctor says what is likely wrong`));
   const failure = status.lastFailure;
   if (failure) {
     add("failed", `the last start, at ${failure.at}: ${failure.message} (${failure.code})`);

@@ -35,11 +35,17 @@ afterEach(async () => {
 const target = () => ({ callbackUrl: `${platform.url}/facebook`, verifyToken: "verify", previousUrls: [] });
 const asked = { replaceWebhook: false, asked: true };
 
-function registration(changes: { appSecret?: string; lease?: Lease } = {}): Registration {
+interface Changes {
+  appSecret?: string;
+  lease?: Lease;
+  pages?: () => Promise<CheckedPage[]>;
+}
+
+function registration({ pages = async () => [page], ...changes }: Changes = {}): Registration {
   const given = { http: createHttpClient(), graphUrl: standIn.url, appId: app.id, appSecret: app.secret, retryDelaysMs: [], ...changes };
   return new Registration({
     source: createFacebookSource(given),
-    pages: async () => [page],
+    pages,
     connectOwn: null,
     emit: (event) => void events.push(event),
     signal: ended.signal,
@@ -114,4 +120,14 @@ test("the connected pages are told whenever one of them changes, and kept for th
   const shop = { source: "facebook", id: "7", name: "Shop" };
   expect(told).toEqual([[{ ...shop, state: "ok", reason: null }], [{ ...shop, state: "broken", reason: "Session has expired" }]]);
   expect(kept.pages).toEqual(told[1]);
+});
+
+test("that no page is connected is said once, and is no failure", async () => {
+  let connected: CheckedPage[] = [];
+  const kept = registration({ pages: async () => connected });
+  expect(await kept.check(target(), asked)).toMatchObject({ failure: null });
+  await kept.check(target(), asked);
+  connected = [page];
+  await kept.check(target(), asked);
+  expect(warnings().filter((text) => text.startsWith("NO_PAGE"))).toHaveLength(1);
 });

@@ -1,11 +1,13 @@
 import { expect, test } from "vitest";
 import { buildStatus, lookAtServices, offlineStatus, type StatusInput } from "../../../cli/agent/status.ts";
 import { AiryError } from "../../../cli/errors.ts";
-import type { ServiceStatus, WebhookState } from "../../../cli/events.ts";
+import type { PageStatus, ServiceStatus, WebhookState } from "../../../cli/events.ts";
 import { openTunnel } from "../../support/dashboard-events.ts";
 
 const service = (state: ServiceStatus["state"], health: ServiceStatus["health"]): ServiceStatus => ({ name: "platform", state, health });
 const webhook = (state: WebhookState) => ({ source: "facebook" as const, object: "page", state, callbackUrl: null });
+
+const page = (source: string, state: PageStatus["state"]): PageStatus => ({ source, id: "1", name: "Shop", state, reason: null });
 
 const good: StatusInput = {
   engine: "embedded",
@@ -32,6 +34,10 @@ test.each<[string, Partial<StatusInput>, string]>([
   ["no tunnel yet", { tunnel: null }, "degraded"],
   ["a webhook that is not active", { webhooks: [webhook("inactive")] }, "degraded"],
   ["a webhook of somebody else", { webhooks: [webhook("foreign")] }, "degraded"],
+  ["a page whose token Facebook refuses", { pages: [page("facebook", "broken")] }, "degraded"],
+  ["an Instagram account whose token Facebook refuses", { pages: [page("facebook", "ok"), page("instagram", "broken")] }, "running"],
+  ["no page yet", { pages: [] }, "running"],
+  ["a page that Facebook could not be asked about", { pages: [page("facebook", "unknown")] }, "running"],
   ["an error of the webhook", { webhooks: [webhook("error")] }, "degraded"],
 ])("%s", (_, change, state) => {
   expect(buildStatus({ ...good, ...change })).toMatchObject({

@@ -56,7 +56,9 @@ export function createLines(): Lines {
           return once(`webhook ${source} ${object}`, text);
         }
         case "pages":
-          return event.pages.length === 0 ? null : once("pages", `      pages: ${event.pages.map(pageText).join(", ")}`);
+          return event.pages.length === 0
+            ? null
+            : once("pages", `      pages: ${event.pages.map((page) => pageText(page, false)).join(", ")}`);
         case "deliveries": {
           const text = deliveriesTexts(event.deliveries).join("; ");
           return text === "" ? null : once("deliveries", `      ${text}`);
@@ -122,10 +124,15 @@ export function statusText(status: StatusData): string {
   for (const webhook of status.webhooks) {
     add("webhook", `${webhook.source}/${webhook.object} ${webhook.state}${webhook.callbackUrl ? ` -> ${webhook.callbackUrl}` : ""}`);
   }
-  if (status.pages?.length === 0) add("pages", asCalled("none connected, so nothing will arrive: FACEBOOK_USER_TOKEN=... airy webhook connect"));
-  else if (status.pages) add("pages", status.pages.map(pageText).join(", "));
+  if (status.pages?.length === 0)
+    add("pages", asCalled("none connected, so nothing will arrive: FACEBOOK_USER_TOKEN=... airy webhook connect"));
+  for (const page of status.pages ?? []) add("page", pageText(page, true));
   if (status.deliveries) for (const text of deliveriesTexts(status.deliveries)) add("arrived", text);
-  if (status.refused) add("refused", asCalled(`${status.refused} requests (401, 403): airy doctor says what is likely wrong`));
+  if (status.refused)
+    add(
+      "refused",
+      asCalled(`${status.refused} ${status.refused === 1 ? "request" : "requests"} (401, 403): airy doctor says what is likely wrong`),
+    );
   const failure = status.lastFailure;
   if (failure) {
     add("failed", `the last start, at ${failure.at}: ${failure.message} (${failure.code})`);
@@ -152,9 +159,9 @@ function deliveriesTexts({ waiting, kinds, lastTestAt }: DeliveriesStatus): stri
   return texts;
 }
 
-function pageText({ name, id, state, reason }: PageStatus): string {
-  if (state === "ok") return `${name} (${id})`;
-  return `${name} (${id}) ${state === "broken" ? "broken" : "not asked"}${reason ? `: ${reason}` : ""}`;
+function pageText({ name, id, state, reason }: PageStatus, inFull: boolean): string {
+  const word = { ok: "", broken: " broken", unknown: " not asked" }[state];
+  return `${name} (${id})${word}${inFull && reason ? `: ${reason}` : ""}`;
 }
 
 /** A service that comes back by itself after each crash is not well, however healthy it looks. */

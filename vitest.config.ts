@@ -14,7 +14,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.{ts,tsx}"],
     // Marks of workspaces go here, and not into the home of whoever runs the tests.
-    env: { XDG_STATE_HOME: path.join(os.tmpdir(), `airy-test-state-${os.userInfo().uid}`) },
+    // Neither do secrets go into their keyring.
+    env: { XDG_STATE_HOME: path.join(os.tmpdir(), `airy-test-state-${os.userInfo().uid}`), AIRY_NO_KEYRING: "1" },
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // Tests start real servers, databases and browsers; two workers fit the two-core machines they run on.

@@ -178,6 +178,18 @@ export const catalogue = {
     why: (d) => (d.key ? `${d.key}: ${d.reason}` : `${d.reason}`),
     actions: (d) => [`Correct ${d.line ? `line ${d.line} of ` : ""}${d.file}`, "airy up"],
   }),
+  KEYRING_UNREADABLE: entry<{ key: string; file: string; variable: string | null; reason: string }>({
+    category: "config",
+    exit: 4,
+    retryable: true,
+    what: (d) => `The secret ${d.key} cannot be had: ${d.file} says that it is in the keyring.`,
+    why: (d) => d.reason,
+    actions: (d) => [
+      "Unlock the keyring, as the user who put it there",
+      `airy config set ${d.key} (asks for it, and keeps it anew)`,
+      ...(d.variable ? [`Set ${d.variable} in the environment`] : []),
+    ],
+  }),
   WORKSPACE_NOT_WRITABLE: entry<{ dir: string; reason: string }>({
     category: "config",
     exit: 4,

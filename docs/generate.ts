@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { configKeys, configSchema, type Key } from "../cli/config/schema.ts";
 import { envName, exitCodes, type CommandSpec, type OptionSpec } from "../cli/commands/command.ts";
 import { instead, synonyms } from "../cli/commands/near.ts";
 import { commands, streams } from "../cli/commands/table.ts";
@@ -27,7 +28,7 @@ export function cliDocument(): string {
     "In a checkout `airy` is `./airy`. `airy COMMAND --help` shows what is here, with the program as it was called.",
     "",
     "Every option can be set by an environment variable, which is named beside it: flags by `1` or `0`, lists separated by commas. What is",
-    "typed wins over the environment, and the environment over airy.yaml.",
+    "typed wins over the environment, and the environment over [airy.yaml](config.md).",
     "",
     `\`--json\` prints one JSON document: \`{"schemaVersion":1,"command","status","data","warnings","error"}\`. ${listed([...streams])} print one`,
     "event a line instead, and end with a line of that form with `type: result`. stdout carries data alone, stderr everything else.",
@@ -202,6 +203,45 @@ function details(asked: Set<string>, left: string | null): Details {
   );
 }
 
+/** The text of templates/airy.schema.json. */
+export function schemaDocument(): string {
+  return `${JSON.stringify(configSchema(), null, 2)}\n`;
+}
+
+/** The text of docs/config.md. */
+export function configDocument(): string {
+  return lines(
+    "# airy.yaml",
+    "",
+    made,
+    "",
+    "The file makes a folder a workspace: commands in it and below it mean that one. The first `airy up` writes it with every key explained",
+    "and commented out; everything is optional. `airy config explain KEY` shows what is here with the value that holds and where it comes",
+    "from, `airy config set KEY VALUE` writes one and leaves comments as they are, `airy config get KEY` prints one.",
+    "",
+    "An option on the command line wins over the environment, and the environment over the file. Everything that is an option and no key here",
+    "(`--sandbox`, `--yes`, `--replace-webhook`, ...) is a decision for one run: [cli.md](cli.md) names its variable.",
+    "",
+    "Secrets are asked for, or read from standard input, and never taken from the command line, which other users of the machine can see:",
+    "`airy config set components.sources.facebook.appSecret`. Where the system has a keyring (macOS' Keychain, the Secret Service of a Linux",
+    "desktop) the secret goes there, and the file holds a reference to it; elsewhere it is in the file, which then is closed to others (0600).",
+    "No command shows one in full. `AIRY_NO_KEYRING=1` does without the keyring.",
+    "",
+    "Editors with YAML support check and complete the file by `.airy/airy.schema.json`, which its first line names.",
+    "",
+    "| key | variable | default | |",
+    "|---|---|---|---|",
+    ...configKeys().map(keyRow),
+  );
+}
+
+function keyRow({ name, variable, default: left, choices, description, secret }: Key): string {
+  const kind = `${choices ? ` One of ${choices.join(", ")}.` : ""}${secret ? " Secret." : ""}`;
+  const inverse = variable === "AIRY_NO_HOLD" ? " (1: false)" : "";
+  const named = variable === null ? "" : `\`${variable}\`${inverse}`;
+  return `| \`${name}\` | ${named} | ${left === null ? "" : `\`${left}\``} | ${cell(description)}.${kind} |`;
+}
+
 function listed(names: readonly string[]): string {
   return `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
@@ -233,4 +273,6 @@ function lines(...all: string[]): string {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(path.join(import.meta.dirname, "cli.md"), cliDocument());
   writeFileSync(path.join(import.meta.dirname, "errors.md"), errorsDocument());
+  writeFileSync(path.join(import.meta.dirname, "config.md"), configDocument());
+  writeFileSync(path.join(import.meta.dirname, "../templates/airy.schema.json"), schemaDocument());
 }

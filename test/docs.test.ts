@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { exitCodes } from "../cli/commands/command.ts";
 import { parse } from "../cli/commands/parse.ts";
 import { catalogue } from "../cli/errors.ts";
-import { cliDocument, errorsDocument } from "../docs/generate.ts";
+import { cliDocument, configDocument, errorsDocument, schemaDocument } from "../docs/generate.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
 const read = (file: string): string => readFileSync(path.join(root, file), "utf8");
@@ -14,6 +14,8 @@ const documents = ["README.md", ...readdirSync(path.join(root, "docs")).flatMap(
 test("docs/cli.md and docs/errors.md are what `npm run docs` makes", () => {
   expect(read("docs/cli.md")).toBe(cliDocument());
   expect(read("docs/errors.md")).toBe(errorsDocument());
+  expect(read("docs/config.md")).toBe(configDocument());
+  expect(read("templates/airy.schema.json")).toBe(schemaDocument());
 });
 
 test("every exit code has a meaning", () => {

@@ -45,6 +45,7 @@ export const instead: Readonly<Record<string, string>> = {
   test: "airy doctor",
   retry: "airy replay --dead",
   import: "airy restore FILE",
+  settings: "airy config",
   bugreport: "airy export",
 };
 

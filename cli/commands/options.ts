@@ -52,6 +52,11 @@ export const replaceWebhook = {
   description: "replace a webhook of the Facebook app that points elsewhere",
 } as const satisfies OptionSpec;
 export const follow = { name: "follow", kind: "flag", short: "f", description: "go on with what comes" } as const satisfies OptionSpec;
+export const noKeyring = {
+  name: "no-keyring",
+  kind: "flag",
+  description: "keep secrets in airy.yaml, closed to others, also where the system has a keyring",
+} as const satisfies OptionSpec;
 export const ui = {
   name: "ui",
   kind: "text",

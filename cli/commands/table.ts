@@ -1,6 +1,20 @@
 /** All commands of `airy`. Nothing is loaded from here: what a command does is found through load.ts. */
 import type { CommandSpec, OptionsOf } from "./command.ts";
-import { adopt, edge, edgeKey, follow, json, publicUrl, remotePort, replaceWebhook, ui, verifyToken, workspace, yes } from "./options.ts";
+import {
+  adopt,
+  edge,
+  edgeKey,
+  follow,
+  json,
+  noKeyring,
+  publicUrl,
+  remotePort,
+  replaceWebhook,
+  ui,
+  verifyToken,
+  workspace,
+  yes,
+} from "./options.ts";
 
 export const commands = {
   up: {
@@ -522,6 +536,22 @@ export const commands = {
       ["airy edge names revoke shop --data /var/lib/airy-edge", "take a name away: tunnel and held webhooks go, nobody gets it"],
     ],
     scripts: [["airy edge --check --json", "before a restart: reads configuration and certificate, changes nothing"]],
+  },
+  config: {
+    summary: "Show, explain and set what airy.yaml says",
+    arguments: [
+      { name: "what", description: "what to do (default: get)", choices: ["path", "get", "set", "explain"] },
+      { name: "key", description: "e.g. edge, or facebook.appId for components.sources.facebook.appId" },
+      { name: "value", description: "of set; a secret is asked for, or read from standard input; empty takes the key out" },
+    ],
+    options: [noKeyring, json, workspace],
+    examples: [
+      ["airy config", "what differs from the defaults, and where it comes from; secrets are masked"],
+      ["airy config explain hold", "what a key means, its variable, its value now; without a key all of them"],
+      ["airy config set edge tunnel.example.com", "comments in the file stay"],
+      ["airy config set facebook.appSecret", "asked for without being shown; goes into the keyring where there is one"],
+    ],
+    scripts: [['printf %s "$SECRET" | airy config set facebook.appSecret --no-keyring', "or set FACEBOOK_APP_SECRET, and write nothing"]],
   },
   completion: {
     summary: "Print what a shell needs to complete commands and options",

@@ -1,6 +1,7 @@
 /** What `airy up` asks where there is no safe default and somebody to ask: the Facebook app, an edge that only a file names, a foreign webhook. */
 import { mkdir } from "node:fs/promises";
 import { readConfig } from "../config/config.ts";
+import { keep } from "../config/keyring.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { readState } from "../config/state.ts";
 import { writeConfigValues } from "../config/write.ts";
@@ -48,7 +49,7 @@ export async function askFacebookApp(asker: Asker, options: UpOptions, ctx: Cont
   if (appId === null) return;
   const appSecret = await asker.text({
     title: "Facebook App secret",
-    hint: "On the same page. It is written into airy.yaml, which only you can read.",
+    hint: "On the same page. It is kept in this system's keyring, else in airy.yaml, which only you can read.",
     secret: true,
     later,
     validate: (text) => (/^[\da-zA-Z]*$/.test(text) ? null : "An App secret has letters and digits only."),
@@ -57,10 +58,12 @@ export async function askFacebookApp(asker: Asker, options: UpOptions, ctx: Cont
   if (appSecret === null) return;
   ctx.out.hide(appSecret);
   await mkdir(paths.root, { recursive: true });
-  await writeConfigValues(paths.config, [
+  const kept = await keep(appSecret, ctx.io.env);
+  const values = [
     [[...facebookKeys, "appId"], appId],
-    [[...facebookKeys, "appSecret"], appSecret],
-  ]);
+    [[...facebookKeys, "appSecret"], kept ?? appSecret],
+  ] as const;
+  await writeConfigValues(paths.config, values, { env: ctx.io.env, secret: kept === null });
 }
 
 /** What Facebook has against it; null: it knows the app. */

@@ -1,50 +1,12 @@
 /** airy.yaml and the environment -> what the user wants. Unknown keys are errors that name the line. */
 import { LineCounter, isMap, isNode, isScalar, parseDocument, type Document } from "yaml";
-import { z } from "zod";
+import type { z } from "zod";
 import { fail } from "../errors.ts";
-import { coreComponents, coreConfig, coreSources, type CoreConfig } from "./core.ts";
+import { coreConfig, type CoreConfig } from "./core.ts";
+import { isReference, recall } from "./keyring.ts";
+import { schema } from "./schema.ts";
 import { readLinkedText, writeAtomic } from "../io/files.ts";
 import template from "../../templates/airy.yaml";
-
-/** Written without a value (`appId:`) counts as not written. */
-const text = z.string().transform((value) => (value.trim() === "" ? undefined : value.trim()));
-
-/** Written without children (`components:` with everything below commented out) counts as not written. */
-function section<T extends z.ZodType>(schema: T): z.ZodType<z.output<T> | undefined> {
-  return z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
-}
-
-/** Everything is text in the failsafe schema. */
-const flag = z.enum(["true", "false"]).transform((value) => value === "true");
-
-const schema = z.strictObject({
-  edge: text.optional(),
-  publicUrl: text.optional(),
-  remotePort: z.preprocess((value) => (value === "" ? undefined : value), z.coerce.number().int().min(1).max(65_535).optional()),
-  engine: z.preprocess((value) => (value === "" ? undefined : value), z.enum(["auto", "docker", "embedded"]).optional()),
-  edition: z.preprocess((value) => (value === "" ? undefined : value), z.enum(["basic", "core"]).optional()),
-  hold: z.preprocess((value) => (value === "" ? undefined : value), flag.optional()),
-  retentionDays: z.preprocess(
-    (value) => (value === "" ? undefined : value),
-    z
-      .string()
-      .regex(/^[1-9]\d{0,4}$/, "must be a number of days")
-      .transform(Number)
-      .optional(),
-  ),
-  security: section(z.strictObject({ systemToken: text.optional(), allowedOrigins: text.optional() })),
-  components: section(
-    z.strictObject({
-      ...coreComponents,
-      sources: section(
-        z.strictObject({
-          ...coreSources,
-          facebook: section(z.strictObject({ appId: text.optional(), appSecret: text.optional(), webhookSecret: text.optional() })),
-        }),
-      ),
-    }),
-  ),
-});
 
 /** What identifies the Facebook app; the webhook secret (the verify token) is made when it is not given. */
 export interface FacebookApp {
@@ -68,6 +30,10 @@ export interface Config {
   /** Where the edge is an SSH server of another kind: its URL for this workspace, and the port it listens on for it. */
   publicUrl: string | undefined;
   remotePort: number | undefined;
+  /** Host key of the edge, an OpenSSH line. */
+  edgeKey: string | undefined;
+  /** Of the platform. */
+  port: number | undefined;
   engine: "auto" | "docker" | "embedded" | null;
   edition: Edition | null;
   /** What of Airy Core is used beside its core. */
@@ -85,10 +51,11 @@ export interface Config {
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Throws CONFIG_INVALID. A file that does not exist is an empty one. */
+/** Throws CONFIG_INVALID, KEYRING_UNREADABLE. A file that does not exist is an empty one. */
 export async function readConfig(file: string, env: Env): Promise<Config> {
   const source = (await readLinkedText(file)) ?? "";
   const parsed = parseConfig(file, source);
+  await recallAll(parsed, file, env);
   const graphUrl = env.AIRY_GRAPH_URL?.trim() || "https://graph.facebook.com";
   if (!URL.canParse(graphUrl))
     fail("CONFIG_INVALID", { file: "the environment", line: null, key: "AIRY_GRAPH_URL", reason: "It is not a URL." });
@@ -100,6 +67,8 @@ export async function readConfig(file: string, env: Env): Promise<Config> {
     edge: parsed.edge ?? null,
     publicUrl: parsed.publicUrl,
     remotePort: parsed.remotePort,
+    edgeKey: parsed.edgeKey,
+    port: parsed.port,
     engine: parsed.engine ?? null,
     edition: parsed.edition ?? null,
     core: coreConfig(parsed.components, file, env),
@@ -109,8 +78,8 @@ export async function readConfig(file: string, env: Env): Promise<Config> {
     ...(graphVersion && { graphVersion }),
     api: {
       token: env.AIRY_API_TOKEN?.trim() || parsed.security?.systemToken,
-      origins: parsed.security?.allowedOrigins?.split(",").map((origin) => origin.trim()),
-      retentionDays: parsed.retentionDays,
+      origins: (env.AIRY_ALLOWED_ORIGINS?.trim() || parsed.security?.allowedOrigins)?.split(",").map((origin) => origin.trim()),
+      retentionDays: retentionOf(env) ?? parsed.retentionDays,
     },
   };
 }
@@ -122,7 +91,32 @@ export async function writeDefaultConfig(file: string): Promise<boolean> {
   return true;
 }
 
-function parseConfig(file: string, source: string): z.output<typeof schema> {
+function retentionOf(env: Env): number | undefined {
+  const given = env.AIRY_RETENTION_DAYS?.trim();
+  if (!given) return undefined;
+  if (/^[1-9]\d{0,4}$/.test(given)) return Number(given);
+  return fail("CONFIG_INVALID", { file: "the environment", line: null, key: "AIRY_RETENTION_DAYS", reason: "It is not a number of days." });
+}
+
+/** Puts secrets in the place of references to the keyring; one that a variable replaces is not asked for. */
+async function recallAll(node: object, file: string, env: Env, above: readonly string[] = []): Promise<void> {
+  for (const [name, value] of Object.entries(node)) {
+    const path = [...above, name];
+    if (typeof value === "object" && value !== null) await recallAll(value, file, env, path);
+    if (typeof value !== "string" || !isReference(value)) continue;
+    const key = path.join(".");
+    const { configKeys } = await import("./schema.ts");
+    const variable = configKeys().find((each) => each.name === key)?.variable ?? null;
+    const given = variable !== null && !!env[variable]?.trim();
+    const secret = given
+      ? undefined
+      : await recall(value, env).catch((error: Error) => fail("KEYRING_UNREADABLE", { key, file, variable, reason: error.message }));
+    Object.assign(node, { [name]: secret });
+  }
+}
+
+/** Throws CONFIG_INVALID. */
+export function parseConfig(file: string, source: string): z.output<typeof schema> {
   const lines = new LineCounter();
   // "failsafe" keeps every value a string: an app id is not a number, and would lose digits as one.
   const document = parseDocument(source, { schema: "failsafe", lineCounter: lines });

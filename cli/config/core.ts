@@ -1,6 +1,7 @@
 /** What airy.yaml and the environment say of Airy Core's optional parts, in the keys of Airy's own airy.yaml. */
 import { z } from "zod";
 import { fail } from "../errors.ts";
+import { flagKey, section, textKey } from "./values.ts";
 
 export const profileNames = ["facebook", "chatplugin", "webhook", "contacts", "whatsapp", "twilio", "viber"] as const;
 /** Variable of compose.yaml: what Viber's connector takes for its own address. */
@@ -18,23 +19,39 @@ const credentials: Record<Source, Readonly<Record<string, string>>> = {
   viber: { authToken: "VIBER_AUTH_TOKEN" },
 };
 
-const text = z.string().transform((value) => (value.trim() === "" ? undefined : value.trim()));
-const empty = <T extends z.ZodType>(schema: T): z.ZodType<z.output<T> | undefined> =>
-  z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
-const enabled = empty(z.strictObject({ enabled: empty(z.enum(["true", "false"]).transform((value) => value === "true")) }));
+const enabled = (what: string, variable: string) =>
+  section(
+    { enabled: flagKey({ description: `Whether the Core edition runs ${what}`, default: "false", variable }) },
+    `Core edition: ${what}`,
+  );
+
+/** Keys of a source: each is a variable of its own name in the environment. */
+function source<K extends string>(title: string, keys: Record<K, readonly [description: string, variable: string]>) {
+  const made = Object.entries<readonly [string, string]>(keys).map(([key, [description, variable]]) => {
+    return [key, textKey({ description, variable, secret: /secret|token/i.test(key) })] as const;
+  });
+  return section(Object.fromEntries(made) as Record<K, ReturnType<typeof textKey>>, `Core edition: ${title}`);
+}
 
 /** Beside `facebook`, below `components.sources`. */
 export const coreSources = {
-  chatplugin: enabled,
-  whatsapp: empty(z.strictObject({ appId: text.optional(), appSecret: text.optional(), webhookSecret: text.optional() })),
-  twilio: empty(z.strictObject({ authToken: text.optional(), accountSid: text.optional() })),
-  viber: empty(z.strictObject({ authToken: text.optional() })),
+  chatplugin: enabled("the chat plugin", "AIRY_CHATPLUGIN"),
+  whatsapp: source("WhatsApp Cloud", {
+    appId: ["App ID", "WHATSAPP_APP_ID"],
+    appSecret: ["App secret", "WHATSAPP_APP_SECRET"],
+    webhookSecret: ["Verify token of the webhook", "WHATSAPP_WEBHOOK_SECRET"],
+  }),
+  twilio: source("SMS and WhatsApp by Twilio", {
+    authToken: ["Auth token", "TWILIO_AUTH_TOKEN"],
+    accountSid: ["Account SID", "TWILIO_ACCOUNT_SID"],
+  }),
+  viber: source("Viber", { authToken: ["Token of the bot", "VIBER_AUTH_TOKEN"] }),
 };
 
 /** Below `components`. */
 export const coreComponents = {
-  integration: empty(z.strictObject({ webhook: enabled })),
-  api: empty(z.strictObject({ contacts: enabled })),
+  integration: section({ webhook: enabled("outgoing webhooks", "AIRY_WEBHOOK") }, "Core edition: integrations"),
+  api: section({ contacts: enabled("contacts", "AIRY_CONTACTS") }, "Core edition: parts of the API"),
 };
 
 const componentsSchema = z.object({
@@ -59,9 +76,11 @@ export function coreConfig(
   const { sources, integration, api } = components ?? {};
   const profiles: Profile[] = [];
   const variables: Record<string, string> = {};
-  if (sources?.chatplugin?.enabled) profiles.push("chatplugin");
-  if (integration?.webhook?.enabled) profiles.push("webhook");
-  if (api?.contacts?.enabled) profiles.push("contacts");
+  const on = (variable: string, given: boolean | undefined): boolean =>
+    env[variable] ? /^(1|true|yes|on)$/i.test(env[variable]) : !!given;
+  if (on("AIRY_CHATPLUGIN", sources?.chatplugin?.enabled)) profiles.push("chatplugin");
+  if (on("AIRY_WEBHOOK", integration?.webhook?.enabled)) profiles.push("webhook");
+  if (on("AIRY_CONTACTS", api?.contacts?.enabled)) profiles.push("contacts");
   for (const source of ["whatsapp", "twilio", "viber"] as const) {
     const given: Readonly<Record<string, string | undefined>> = sources?.[source] ?? {};
     const found = Object.entries(credentials[source]).map(([key, name]) => ({ key, name, value: env[name]?.trim() || given[key] }));

@@ -58,6 +58,7 @@ export function workspacePaths(root: string): WorkspacePaths {
 /** Everything that airy makes in a state folder. */
 const MADE = new Set([
   ".gitignore",
+  "airy.schema.json",
   "workspace.json",
   "state.json",
   "secrets.json",

@@ -4,6 +4,7 @@ import path from "node:path";
 import { z } from "zod";
 import { makePrivateDir, readText, writeAtomic } from "../io/files.ts";
 import { fail } from "../errors.ts";
+import schema from "../../templates/airy.schema.json" with { type: "json" };
 import { profileNames } from "./core.ts";
 import type { WorkspacePaths } from "./paths.ts";
 
@@ -91,9 +92,16 @@ export async function prepareStateDir(paths: WorkspacePaths): Promise<void> {
     await makePrivateDir(paths.dir);
     await makePrivateDir(paths.logs);
     await writeAtomic(path.join(paths.dir, ".gitignore"), "*\n", 0o644);
+    await writeSchema(path.join(paths.dir, "airy.schema.json"));
   } catch (error) {
     fail("WORKSPACE_NOT_WRITABLE", { dir: paths.root, reason: error instanceof Error ? error.message : String(error) });
   }
+}
+
+/** What editors know of airy.yaml, which names this file in its first line. */
+async function writeSchema(file: string): Promise<void> {
+  const text = `${JSON.stringify(schema, null, 2)}\n`;
+  if ((await readText(file)) !== text) await writeAtomic(file, text);
 }
 
 /** Throws STATE_UNREADABLE, UPGRADE_REQUIRED. */

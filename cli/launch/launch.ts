@@ -98,9 +98,13 @@ export async function launch(input: LaunchInput): Promise<Launched> {
 }
 
 /** The port that somebody else took between looking and listening, where another one will do as well. */
-function lostPort({ code, details: { port } }: AiryError, { asked }: Pick<LaunchInput, "asked">, lost: ReadonlySet<number>): number | null {
+function lostPort(
+  { code, details: { port } }: AiryError,
+  input: Pick<LaunchInput, "asked" | "config">,
+  lost: ReadonlySet<number>,
+): number | null {
   if (code !== "PORT_TAKEN" || typeof port !== "number" || lost.size >= PORT_ATTEMPTS) return null;
-  return port === asked.port || lost.has(port) ? null : port;
+  return port === (input.asked.port ?? input.config.port) || lost.has(port) ? null : port;
 }
 
 /** What is said of a step that is tried again with another port. */

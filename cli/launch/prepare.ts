@@ -13,7 +13,7 @@ import { readText } from "../io/files.ts";
 import { fail } from "../errors.ts";
 import { loadOrCreateIdentity, type Identity } from "../tunnel/identity.ts";
 import type { EdgeAddress } from "../tunnel/types.ts";
-import { chooseEdge, PLAIN_SERVER_LACKS, readAdmitted, rememberEdge } from "./edge.ts";
+import { chooseEdge, parseEdge, PLAIN_SERVER_LACKS, readAdmitted, rememberEdge } from "./edge.ts";
 import type { Emit } from "../events.ts";
 import { inboxOrigin } from "./inbox.ts";
 import { look } from "./look.ts";
@@ -98,9 +98,11 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
   if (asked.sandbox && asked.edge !== undefined) {
     fail("INVALID_ARGUMENT", { command: "up", reason: "--sandbox brings an edge of its own; --edge names another one." });
   }
-  if (asked.edgeKey !== undefined && !/^ssh-ed25519 [A-Za-z0-9+/=]+( .*)?$/.test(asked.edgeKey)) {
-    fail("INVALID_ARGUMENT", { command: "up", reason: '--edge-key is a public key line: "ssh-ed25519 AAAA...".' });
+  const edgeKey = asked.edgeKey ?? config.edgeKey;
+  if (edgeKey !== undefined && !/^ssh-ed25519 [A-Za-z0-9+/=]+( .*)?$/.test(edgeKey)) {
+    fail("INVALID_ARGUMENT", { command: "up", reason: '--edge-key (edgeKey in airy.yaml) is a public key line: "ssh-ed25519 AAAA...".' });
   }
+  if (asked.edge !== undefined && asked.edge !== LOCAL_EDGE) parseEdge(asked.edge, "up");
   const stored = await readState(paths);
   const sandbox = chooseMode(asked, stored, agent !== null);
   // Before ports are looked for: what is wrong here is the user's to correct.
@@ -116,7 +118,7 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
   const core = edition === "core" ? coreOf({ config, sandbox, app }, io) : null;
   const wanted = { ...stored, edition, profiles: core?.profiles ?? [], sandbox };
   const engineAsked = (asked.engine ?? config.engine ?? "auto") as "auto" | "docker" | "embedded";
-  const portsInput = { asked: asked.port, stored: stored.ports, sandbox, localEdge, running: agent !== null, lost };
+  const portsInput = { asked: asked.port ?? config.port, stored: stored.ports, sandbox, localEdge, running: agent !== null, lost };
   const { platform, usable, held } = await look({
     engine: { asked: engineAsked, state: wanted, adopt: asked.adopt, running: agent !== null },
     machine: {
@@ -139,7 +141,7 @@ export async function decide({ asked, config, paths, agent, lost, io, emit }: Pr
     localEdge,
     app,
     edge: remote ?? { host: "127.0.0.1", port: ports.edgeSsh },
-    edgeKey: wish.edgeKey ?? null,
+    edgeKey: wish.edgeKey ?? edgeKey ?? null,
     edgeAsked,
     admitted,
     ports,

@@ -9,7 +9,7 @@ dbclient:dropbear-bin plink:putty-tools autossh:autossh /usr/lib/python3/dist-pa
 pebble:pebble sslscan:sslscan
 nginx:nginx-light wrk:wrk chromium:chromium tmux:tmux
 ip:iproute2 nft:nftables /lib/systemd/systemd:systemd ss:iproute2
-zsh:zsh fish:fish
+zsh:zsh fish:fish gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon
 dockerd:docker.io docker:docker.io iptables:iptables mmdebstrap:mmdebstrap
 "
 

@@ -131,7 +131,7 @@ export const catalogue = {
     retryable: false,
     what: (d) => (d.declined ? "Nothing was deleted." : `All messages and settings in ${d.dir} would be deleted for good.`),
     why: (d) => (d.declined ? "The answer was no." : "That needs consent: there is no terminal to ask on, and --yes was not given."),
-    actions: () => ["airy destroy --yes"],
+    actions: () => ["airy destroy --yes (or AIRY_YES=1)"],
   }),
   NOT_BACKED_UP: entry<{ dir: string; reason: string }>({
     category: "input",
@@ -147,7 +147,7 @@ export const catalogue = {
     retryable: false,
     what: (d) => `The edge ${d.edge} was not connected to, because this workspace has never used it.`,
     why: (d) => `Only ${d.file} names it, and such a file may come with somebody else's repository; an edge reads every webhook.`,
-    actions: (d) => [`airy up --edge ${d.edge} (once; from then on the file is enough)`, "airy up --sandbox"],
+    actions: (d) => [`airy up --edge ${d.edge} (or AIRY_EDGE=${d.edge}; once, from then on the file is enough)`, "airy up --sandbox"],
   }),
   SECRET_MISSING: entry<{ missing: string[]; present: string[]; source: string; variables: string[]; keys: string[] }>({
     category: "input",
@@ -796,7 +796,7 @@ export const catalogue = {
     retryable: false,
     what: () => "Facebook wants a page's token for this, and was sent another kind.",
     why: (d) => `App ID and App Secret are right. ${facebookSaid(d)}`,
-    actions: () => ["FACEBOOK_USER_TOKEN=... airy webhook connect --page ID"],
+    actions: () => ["FACEBOOK_USER_TOKEN=... airy webhook connect --page ID (or AIRY_PAGE=ID)"],
   }),
   FB_PROOF: entry<Refusal>({
     category: "config",
@@ -934,7 +934,7 @@ export const catalogue = {
     what: (d) => `The Facebook app ${d.appId} already delivers to an address that is not from this workspace; it was left alone.`,
     why: (d) => `Its webhook for ${d.object} is ${d.current}. An app has one address for each object, and this one may be in use.`,
     actions: (d) => [
-      `airy up --replace-webhook (from then on Facebook delivers to ${d.callbackUrl}, and no longer to the other)`,
+      `airy up --replace-webhook (or AIRY_REPLACE_WEBHOOK=1; from then on Facebook delivers to ${d.callbackUrl}, and no longer to the other)`,
       "Use a Facebook app of its own for tests",
     ],
   }),

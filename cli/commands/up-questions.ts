@@ -10,6 +10,7 @@ import { asAiryError, type AiryError } from "../errors.ts";
 import { createHttpClient } from "../io/http.ts";
 import { joinSignals } from "../io/signals.ts";
 import { parseEdge } from "../launch/edge.ts";
+import { asCalled } from "../report/called.ts";
 import { createFacebookSource } from "../sources/facebook/registrar.ts";
 import { type Asker, canAsk, createAsker } from "../tui/ask.ts";
 import { fingerprintOf } from "../../edge/names/identifier.ts";
@@ -23,8 +24,13 @@ const FACEBOOK_MS = 15_000;
 const facebookKeys = ["components", "sources", "facebook"] as const;
 
 /** null: nobody is there, or nobody is to be asked. */
-export async function askerOf(options: UpOptions, { io, signal }: Context): Promise<Asker | null> {
-  if (options.json || options.yes || !canAsk(io.tty, io.env, options.noInput)) return null;
+export async function askerOf(options: UpOptions, ctx: Context): Promise<Asker | null> {
+  return options.yes || options.noInput ? null : askerFor(options, ctx);
+}
+
+/** Of commands that ask where they can, and say what is missing where they cannot. */
+export async function askerFor({ json }: { json: boolean }, { io, signal }: Context): Promise<Asker | null> {
+  if (json || !canAsk(io.tty, io.env, false)) return null;
   return createAsker({ stdin: io.stdin, stdout: io.terminal, env: io.env, signal });
 }
 
@@ -35,9 +41,14 @@ export async function askerOf(options: UpOptions, { io, signal }: Context): Prom
 export async function askFacebookApp(asker: Asker, options: UpOptions, ctx: Context, paths: WorkspacePaths): Promise<void> {
   const state = await readState(paths);
   if (options.sandbox || state.sandbox || state.engine !== null) return;
+  await askApp(asker, ctx, paths);
+}
+
+/** Returns whether there is one now that was not there before. */
+export async function askApp(asker: Asker, ctx: Context, paths: WorkspacePaths): Promise<boolean> {
   const { facebook, graphUrl } = await readConfig(paths.config, ctx.io.env);
-  if (facebook.appId || facebook.appSecret) return;
-  const later = "later, with appId and appSecret in airy.yaml";
+  if (facebook.appId || facebook.appSecret) return false;
+  const later = asCalled("later, with airy webhook connect");
   const appId = await asker.text({
     title: "Facebook App ID",
     hint: "https://developers.facebook.com/apps, App settings, Basic. To only try it: airy up --sandbox",
@@ -46,7 +57,7 @@ export async function askFacebookApp(asker: Asker, options: UpOptions, ctx: Cont
     validate: (text) => (/^\d{0,32}$/.test(text) ? null : "An App ID has digits only."),
     check: async (text) => (text.length >= 5 ? null : "An App ID has more digits."),
   });
-  if (appId === null) return;
+  if (appId === null) return false;
   const appSecret = await asker.text({
     title: "Facebook App secret",
     hint: "On the same page. It is kept in this system's keyring, else in airy.yaml, which only you can read.",
@@ -55,7 +66,7 @@ export async function askFacebookApp(asker: Asker, options: UpOptions, ctx: Cont
     validate: (text) => (/^[\da-zA-Z]*$/.test(text) ? null : "An App secret has letters and digits only."),
     check: (secret) => proven(appId, secret, graphUrl, ctx.signal),
   });
-  if (appSecret === null) return;
+  if (appSecret === null) return false;
   ctx.out.hide(appSecret);
   await mkdir(paths.root, { recursive: true });
   const kept = await keep(appSecret, ctx.io.env);
@@ -64,6 +75,7 @@ export async function askFacebookApp(asker: Asker, options: UpOptions, ctx: Cont
     [[...facebookKeys, "appSecret"], kept ?? appSecret],
   ] as const;
   await writeConfigValues(paths.config, values, { env: ctx.io.env, secret: kept === null });
+  return true;
 }
 
 /** What Facebook has against it; null: it knows the app. */

@@ -10,12 +10,14 @@ import { runSession } from "../launch/session.ts";
 import { AiryError, asAiryError, errorBody } from "../errors.ts";
 import { coreServices, estimatedMemory } from "../platform/compose/core/profiles.ts";
 import { asCalled } from "../report/called.ts";
+import type { OwnPage } from "../sources/facebook/accounts.ts";
 import { createLines, statusText } from "../report/lines.ts";
 import { canRender, isAccessible } from "../tui/terminal.ts";
 import type { Context } from "../context.ts";
 import { afterDashboard, deckOf, feedFrom } from "./dashboard.ts";
 import { createFeed } from "./feed.ts";
 import type { Options } from "./table.ts";
+import { askPages, connectPicked } from "./pages.ts";
 import { askAfter, askerOf, askFacebookApp } from "./up-questions.ts";
 
 /** A day: whoever sees the progress decides when it has taken too long. */
@@ -32,11 +34,12 @@ export async function runUp(options: Options<"up">, ctx: Context): Promise<void>
   if (options.dryRun) return runDry(options, ctx, paths);
   const asker = await askerOf(options, ctx);
   if (asker) await askFacebookApp(asker, options, ctx, paths);
+  const pages = asker ? await askPages(asker, options.sandbox, ctx, paths) : [];
   const interactive = isInteractive(options, ctx);
   let asked = options;
   for (;;) {
     try {
-      return await (interactive ? runInteractive(asked, ctx, paths) : runInLines(asked, ctx, paths));
+      return await (interactive ? runInteractive(asked, ctx, paths, pages) : runInLines(asked, ctx, paths, pages));
     } catch (error) {
       const again = asker && (await askAfter(asAiryError(error), asker, asked, ctx, paths));
       if (!again) throw error;
@@ -51,7 +54,7 @@ function isInteractive({ json, yes, ui }: Options<"up">, { io }: Context): boole
   return canRender({ isTTY: io.tty.stdin }, { isTTY: io.tty.stdout, ...io.tty }, { ...io.env, AIRY_UI: ui });
 }
 
-async function runInLines(options: Options<"up">, ctx: Context, paths: WorkspacePaths): Promise<void> {
+async function runInLines(options: Options<"up">, ctx: Context, paths: WorkspacePaths, pages: readonly OwnPage[]): Promise<void> {
   const { io, out } = ctx;
   const lines = createLines();
   const accessible = !options.json && isAccessible(io.env);
@@ -68,6 +71,7 @@ async function runInLines(options: Options<"up">, ctx: Context, paths: Workspace
   const heartbeat = accessible ? setInterval(() => out.line(`Still at work: ${waitsFor}.`), HEARTBEAT_MS) : undefined;
   const session = runSession({ asked: options, ctx, paths, interrupt: ctx.signal, show });
   const { status, already } = await session.finally(() => clearInterval(heartbeat));
+  await connectPicked(pages, ctx, paths, (warning) => out.warn(warning));
   const firstHold = await holdNotice(paths, before);
   if (already) out.line("Everything runs already.");
   out.item(out.stamp({ type: "ready", status }));
@@ -99,7 +103,7 @@ async function runDry(options: Options<"up">, ctx: Context, paths: WorkspacePath
   );
 }
 
-async function runInteractive(options: Options<"up">, ctx: Context, paths: WorkspacePaths): Promise<void> {
+async function runInteractive(options: Options<"up">, ctx: Context, paths: WorkspacePaths, pages: readonly OwnPage[]): Promise<void> {
   const { io, out } = ctx;
   const { runDashboard } = await import("../tui/app.tsx");
   const feed = createFeed<AiryEvent>();
@@ -113,6 +117,7 @@ async function runInteractive(options: Options<"up">, ctx: Context, paths: Works
   const starting = runSession({ asked, ctx, paths, interrupt, show: feed.push }).then(
     async (launched) => {
       started = launched;
+      await connectPicked(pages, ctx, paths, (warning) => feed.push(out.stamp({ type: "warning", ...warning })));
       await feedFrom(launched.agent, feed, ctx, watching.signal);
       feed.end();
       return null;

@@ -3,16 +3,18 @@ import { z } from "zod";
 import { requestCheck, requireAnswer } from "../agent/client.ts";
 import { findAgent } from "../agent/record.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
+import { readState } from "../config/state.ts";
 import { openWorkspace } from "../config/workspace.ts";
 import type { Context } from "../context.ts";
-import { asAiryError, fail, fromErrorBody, whyOf } from "../errors.ts";
+import { fail, fromErrorBody } from "../errors.ts";
 import { asCalled } from "../report/called.ts";
 import { createHttpClient } from "../io/http.ts";
 import { parseJson } from "../sources/facebook/answers.ts";
-import { listPages, type OwnPage } from "../sources/facebook/accounts.ts";
-import { connectPage } from "../sources/facebook/connect.ts";
+import { listPages } from "../sources/facebook/accounts.ts";
 import { Graph } from "../sources/facebook/graph.ts";
+import { askOwnPages, choosePages, connectPages } from "./pages.ts";
 import type { Options } from "./table.ts";
+import { askApp, askerFor } from "./up-questions.ts";
 import { type KnownApp, openApp, restoreWebhook, restoredText } from "./webhook-app.ts";
 import { runWhatsApp } from "./webhook-whatsapp.ts";
 
@@ -58,7 +60,16 @@ async function restore(options: Options<"webhook">, { io, out, signal }: Context
   out.result({ restored }, { text: restoredText(restored), hint });
 }
 
-async function connect(options: Options<"webhook">, { io, out, signal }: Context, paths: WorkspacePaths): Promise<void> {
+async function connect(options: Options<"webhook">, ctx: Context, paths: WorkspacePaths): Promise<void> {
+  const { io, out, signal } = ctx;
+  const asker = await askerFor(options, ctx);
+  const { sandbox } = await readState(paths);
+  if (asker && !sandbox && (await askApp(asker, ctx, paths))) {
+    return out.result(
+      { configured: true },
+      { text: "The app is remembered.", hint: "airy up registers the webhook with it; then airy webhook connect asks for pages" },
+    );
+  }
   const userToken = io.env.FACEBOOK_USER_TOKEN?.trim();
   if (userToken) out.hide(userToken);
   if (options.page !== undefined && !userToken) fail("USER_TOKEN_NEEDED");
@@ -67,37 +78,22 @@ async function connect(options: Options<"webhook">, { io, out, signal }: Context
   const { graph, platform } = await openApp(paths, io);
   const checked = await requestCheck(agent, options.replaceWebhook);
   if (checked.failure) throw fromErrorBody(checked.failure);
-  const page = userToken ? choose(await listPages(new Graph(graph), userToken, signal), options.page) : null;
-  if (page) {
-    out.hide(page.token);
-    const given = { http, ...platform, pageId: page.id, pageToken: page.token, name: page.name, signal };
-    await connectPage(given);
-    if (page.instagramId !== null) {
-      await connectPage({ ...given, instagramId: page.instagramId, name: `${page.name} Instagram account` }).catch((error: unknown) => {
-        const failure = asAiryError(error);
-        out.warn({ code: "INSTAGRAM_UNCONNECTED", message: `The page is connected, its Instagram account is not. ${whyOf(failure)}` });
-      });
-    }
-  }
-  // What runs shows the page from now on.
-  const { status } = page ? await requestCheck(agent, false) : checked;
-  const connected = page && { id: page.id, name: page.name };
+  const owner = new Graph(graph);
+  const found = userToken ? await listPages(owner, userToken, signal) : asker && (await askOwnPages(asker, owner, signal));
+  for (const { token } of found ?? []) out.hide(token);
+  const pages = found ? await choosePages(found, options.page, asker) : [];
+  await connectPages(pages, platform, { http, signal, warn: (warning) => out.warn(warning) });
+  // What runs shows the pages from now on.
+  const { status } = pages.length > 0 ? await requestCheck(agent, false) : checked;
+  const connected = pages.map(({ id, name }) => ({ id, name }));
   const lines = [
     ...checked.repairs,
     ...status.webhooks.map(({ object, state, callbackUrl }) => `webhook ${object} ${state}${callbackUrl ? ` -> ${callbackUrl}` : ""}`),
+    ...connected.map(({ id, name }) => `The page ${name} (${id}) is connected.`),
   ];
-  lines.push(
-    connected
-      ? `The page ${connected.name} (${connected.id}) is connected.`
-      : "To connect a page: FACEBOOK_USER_TOKEN=... airy webhook connect",
-  );
-  out.result({ webhooks: status.webhooks, repairs: checked.repairs, page: connected }, { text: lines.join("\n") });
-}
-
-/** The one that was asked for, or the only one. Throws PAGE_UNCHOSEN. */
-function choose(pages: readonly OwnPage[], asked: string | undefined): OwnPage {
-  const found = asked === undefined && pages.length === 1 ? pages[0] : pages.find(({ id }) => id === asked);
-  return found ?? fail("PAGE_UNCHOSEN", { asked: asked ?? null, pages: pages.map(({ id, name }) => `${id} ${name}`).join("; ") });
+  if (!found) lines.push("To connect a page: FACEBOOK_USER_TOKEN=... airy webhook connect");
+  const data = { webhooks: status.webhooks, repairs: checked.repairs, page: connected[0] ?? null, pages: connected };
+  out.result(data, { text: lines.join("\n") });
 }
 
 const channels = z.object({

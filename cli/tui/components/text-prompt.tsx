@@ -68,18 +68,15 @@ export function TextPrompt({ question, onAnswer, onInterrupt }: TextPromptProps)
       </Text>
       {state === "answered" ? null : (
         <>
-          <Text wrap="truncate">
-            {"  "}
+          <Box paddingLeft={2}>
             {state === "checking" ? (
-              <>
+              <Text>
                 <Mark tone="busy" /> checking
-              </>
-            ) : problem === null ? (
-              <Toned tone="dim">{question.hint}</Toned>
+              </Text>
             ) : (
-              <Toned tone="bad">{problem}</Toned>
+              <Toned tone={problem === null ? "dim" : "bad"}>{problem ?? question.hint}</Toned>
             )}
-          </Text>
+          </Box>
           <Toned tone="dim">{`  Enter to go on${question.later === null ? "" : `, Esc: ${question.later}`}`}</Toned>
         </>
       )}

@@ -10,7 +10,7 @@ import { DEFAULT_LIMITS, Refusals, type Limits } from "./limits.ts";
 import { startIngress, type RunningIngress } from "./ingress/server.ts";
 import { openClaims } from "./names/claims.ts";
 import type { Names } from "./names/names.ts";
-import { Naming } from "./naming.ts";
+import { nameInAddress, Naming } from "./naming.ts";
 import { Door } from "./peers/door.ts";
 import { Trust } from "./peers/trust.ts";
 import { configOf, readSettings, SETTING_NAMES, type Settings, type SettingsLayer } from "./settings.ts";
@@ -26,6 +26,7 @@ import { openCertificates } from "./tls/open.ts";
 import { startFront, type RunningFront } from "./tls/front.ts";
 import { TunnelRegistry, type Client } from "./tunnels/registry.ts";
 import type { Tunnel } from "./tunnels/tunnel.ts";
+import { Urls } from "./urls.ts";
 import type { Call, Hello } from "./wire/messages.ts";
 
 export { checkConfig, checkData, configOf, EdgeError, orderNames, readSettings, SETTING_NAMES };
@@ -86,6 +87,7 @@ class Edge implements RunningEdge {
   #admin: RunningAdmin | null = null;
   readonly #refusals = new Refusals();
   readonly #trust: Trust;
+  readonly #urls: Urls;
   readonly #door: Door;
   #limits: Limits;
   #stopping = false;
@@ -96,6 +98,13 @@ class Edge implements RunningEdge {
     this.#trust = new Trust(config.trust ?? []);
     this.#door = new Door(() => this.#limits, this.#trust, this.#refusals.add);
     this.#domain = parseDomain(config.domain);
+    this.#urls = new Urls({
+      domain: this.#domain,
+      publicPort: config.publicPort,
+      httpPort: () => this.httpPort,
+      httpsPort: () => this.httpsPort,
+      certificates: () => this.#certificates,
+    });
     this.#probeKey = config.admin ? makeProbeKey() : null;
   }
 
@@ -225,7 +234,7 @@ class Edge implements RunningEdge {
       trust: this.#trust,
       limits: () => this.#limits,
       refusals: this.#refusals,
-      secureUrlOf: (host) => (this.#config.redirect ? this.#secureUrlOf(host) : null),
+      secureUrlOf: (host) => (this.#config.redirect ? this.#urls.secure(host) : null),
       challengeAnswer: (host, target) => this.#certificates?.challengeAnswer(host, target) ?? null,
       log: this.#config.log,
     });
@@ -274,7 +283,9 @@ class Edge implements RunningEdge {
       onRefused: this.#refusals.add,
       allowed: (client) => this.#allows(client),
       nameFor: async (request) => (this.#stopping ? { refused: "EDGE_STOPPING" } : this.#naming.nameFor(request)),
-      urlOf: (name) => this.#urlOf(name),
+      urlOf: (name) => this.#urls.of(name),
+      nameAsked: (address) => nameInAddress(address, this.#domain),
+      urlOfKey: (key) => this.#urlOfKey(key),
       prepare: (name, hello) => this.#prepare(name, hello),
       announce: (tunnel) => this.#presence.announce(tunnel),
       onTunnel: (tunnel, client) => this.#registry.opened(tunnel, client),
@@ -318,19 +329,11 @@ class Edge implements RunningEdge {
     return this.#access.allows(client) || (this.#probeKey?.blob.equals(client.key) ?? false);
   }
 
-  #urlOf(name: string): string {
-    const host = `${name}.${this.#domain}`;
-    const port = this.#config.publicPort ?? this.httpPort;
-    // 443 is the port of somebody else's TLS in front of this edge.
-    return this.#secureUrlOf(host) ?? (port === 443 ? `https://${host}` : `http://${host}${port === 80 ? "" : `:${port}`}`);
-  }
-
-  /** Without a path; null: there is no certificate for this host. */
-  #secureUrlOf(host: string): string | null {
-    const name = host.replace(/\.?(?::\d+)?$/, "").toLowerCase();
-    if (!this.#front || !this.#certificates?.serves(name)) return null;
-    const port = this.#config.publicPort ?? this.#front.port;
-    return `https://${name}${port === 443 ? "" : `:${port}`}`;
+  #urlOfKey(key: Buffer): string | null {
+    const name = this.#names.nameOf(key);
+    if (name === null) return null;
+    this.#presence.expect(name);
+    return this.#urls.of(name);
   }
 
   async #prepare(name: string, hello: Hello): Promise<number> {

@@ -1,5 +1,6 @@
 /** Under which name a client's tunnel is reached, and how many names it and its network may take. */
 import { randomBytes } from "node:crypto";
+import { isIP } from "node:net";
 import type { RefusalCode } from "./errors.ts";
 import type { LimitName, Limits } from "./limits.ts";
 import { identifierOf } from "./names/identifier.ts";
@@ -12,6 +13,16 @@ import type { NameRequest } from "./ssh/options.ts";
 const HOUR_MS = 60 * 60_000;
 
 type Named = { name: string; leave: () => void } | { refused: RefusalCode };
+
+/**
+ * The name that `ssh -R ADDRESS:80:...` asks for; null: none. What clients write there of themselves (nothing, `localhost`, `*`, an IP address) is
+ * an address to listen on, of which there is only one here.
+ */
+export function nameInAddress(address: string, domain: string): string | null {
+  const text = address.toLowerCase();
+  if (text === "" || text === "localhost" || text === "*" || isIP(text.replace(/^\[(.*)\]$/, "$1")) !== 0) return null;
+  return text.endsWith(`.${domain}`) ? text.slice(0, -domain.length - 1) : text;
+}
 
 export interface NamingOptions {
   names: Names;

@@ -97,6 +97,9 @@ export async function login(options: LoginOptions): Promise<LoggedIn> {
   }
 }
 
+/** By host: the port that answered last, which is tried first the next time. */
+const worked = new Map<string, number>();
+
 interface Reached {
   port: number;
   socket: net.Socket;
@@ -107,12 +110,43 @@ interface Reached {
 async function reach({ edge, signal }: LoginOptions): Promise<Reached> {
   const { host, port, fallbackPort } = edge;
   if (fallbackPort === undefined) return reachPort({ host, port }, signal, DEADLINE_MS);
-  return reachPort({ host, port }, signal, NEXT_PORT_MS).catch(async (first: unknown) => {
-    signal.throwIfAborted();
-    return reachPort({ host, port: fallbackPort }, signal, DEADLINE_MS).catch((second: unknown) => {
-      throw new Error(`${reasonOf(first)}, and on port ${fallbackPort}: ${reasonOf(second)}`);
+  const [first, second] = worked.get(host) === fallbackPort ? [fallbackPort, port] : [port, fallbackPort];
+  const reached = await reachPort({ host, port: first }, signal, NEXT_PORT_MS)
+    .then((found) => (first === port ? greeted(found) : found))
+    .catch(async (reason: unknown) => {
+      signal.throwIfAborted();
+      return reachPort({ host, port: second }, signal, DEADLINE_MS).catch((another: unknown) => {
+        throw new Error(`port ${first}: ${reasonOf(reason)}, and port ${second}: ${reasonOf(another)}`);
+      });
     });
+  worked.set(host, reached.port);
+  return reached;
+}
+
+/** Something on the way may take connections to port 22 and pass nothing on. An SSH server speaks first there (RFC 4253 section 4.2). */
+async function greeted(reached: Reached): Promise<Reached> {
+  const { socket } = reached;
+  await new Promise<void>((resolve, reject) => {
+    const silent = () => done(new Error(`it takes connections and says nothing within ${NEXT_PORT_MS / 1000} s`));
+    const timer = setTimeout(silent, NEXT_PORT_MS);
+    const closed = () => done(new Error("it closes connections at once"));
+    const done = (error: Error | null) => {
+      clearTimeout(timer);
+      socket.off("readable", spoken).off("close", closed).off("error", done);
+      if (error) {
+        socket.on("error", () => {}).destroy();
+        reject(error);
+      } else resolve();
+    };
+    const spoken = () => {
+      const greeting = socket.read() as Buffer | null;
+      if (!greeting) return;
+      socket.unshift(greeting);
+      done(null);
+    };
+    socket.on("readable", spoken).once("close", closed).once("error", done);
   });
+  return reached;
 }
 
 /**

@@ -263,7 +263,7 @@ class Ingress implements RunningIngress {
       else if (!presence.mayReturn(name)) refuse("TUNNEL_OFFLINE");
       else enter((proxied) => proxied.waitForTunnel(null));
     };
-    const known = names.isKnown(name);
+    const known = presence.mayReturn(name) || names.isKnown(name);
     // What is known here is answered in this turn.
     if (typeof known === "boolean") wait(known);
     else known.then(wait, () => refuse("TUNNEL_OFFLINE"));

@@ -115,6 +115,10 @@ export class Claims implements Names {
     }
   }
 
+  nameOf(keyBlob: Uint8Array): string | null {
+    return this.#derivedName(keyBlob, fingerprintOf(keyBlob));
+  }
+
   /** Whether the name is claimed. For every request that comes in: a look into a map. */
   isKnown(name: string): boolean {
     return this.#claims.has(name) && !this.#isKept(name);

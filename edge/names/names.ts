@@ -23,6 +23,8 @@ export interface Names {
    * @param mayClaim asked before anything is awaited, and only for a name that the key does not have yet.
    */
   claim(keyBlob: Uint8Array, wanted: string | null, mayClaim?: () => boolean): Promise<ClaimAnswer>;
+  /** The name that {@link claim} would find or claim for the key, as far as is known here; null: none. */
+  nameOf(keyBlob: Uint8Array): string | null;
   /** Whether the name is claimed by anybody. */
   isKnown(name: string): boolean | Promise<boolean>;
   /** The name is in use now. */

@@ -1,4 +1,5 @@
 /** One connection whose key is proven: a session (text, or the subsystem of our own client) and at most one forward. */
+import type { Duplex } from "node:stream";
 import type { Connection, Session } from "ssh2";
 import { refusals, type RefusalCode } from "../errors.ts";
 import { SshChannel } from "../transport/channel.ts";
@@ -53,11 +54,30 @@ export class ClientConnection {
       }
       reject?.();
     });
+    this.#ssh.on("tcpip", (accept, reject, { destPort }) => void this.#loop(accept, reject, destPort));
     this.#ssh.on("session", (accept) => {
       this.#sessions += 1;
       if (this.#sessions > MAX_SESSIONS) this.#connection.destroy(new Error("the client opens session after session"));
       else this.#onSession(accept());
     });
+  }
+
+  /** Nothing can be reached through an edge but the client itself. */
+  async #loop(accept: () => Duplex, reject: () => void, port: number): Promise<void> {
+    const back = await this.#forward.openLoop(port);
+    if (!back || this.#connection.closed) {
+      reject();
+      return;
+    }
+    const out = accept();
+    out.pipe(back).pipe(out);
+    for (const [one, other] of [
+      [out, back],
+      [back, out],
+    ] as const) {
+      one.on("error", () => other.destroy());
+      one.on("close", () => other.destroy());
+    }
   }
 
   #served(tunnel: Tunnel): void {

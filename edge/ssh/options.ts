@@ -28,6 +28,10 @@ export interface SshServerOptions {
   /** Finds or claims the name; durable before it answers. `leave` gives its place among the key's tunnels back. */
   nameFor: (request: NameRequest) => Promise<{ name: string; leave: () => void } | { refused: RefusalCode }>;
   urlOf: (name: string) => string;
+  /** The name that a bind address asks for (`ssh -R NAME:80:...`); null: it asks for none. */
+  nameAsked: (bindAddress: string) => string | null;
+  /** Where a client with this key will be reached if it asks for no other name; null: that is not known yet. */
+  urlOfKey: (key: Buffer) => string | null;
   /** Sets up what the client asked for under its name, before it is welcomed; resolves with how long webhooks are held, hours. */
   prepare: (name: string, hello: Hello) => Promise<number>;
   /** A tunnel is about to open: resolves when nobody else serves its name. */

@@ -10,6 +10,7 @@ import { unwrapProxied } from "../peers/proxy-protocol.ts";
 import { addressOf } from "../peers/trust.ts";
 import { SshConnection } from "../transport/connection.ts";
 import { authenticate } from "./auth.ts";
+import { showBanner } from "./banner.ts";
 import { ClientConnection } from "./client.ts";
 import { honourRightGuess } from "./first-guess.ts";
 import type { SshServerOptions } from "./options.ts";
@@ -75,7 +76,7 @@ class SshServer implements RunningSshServer {
         // transport/connection.ts looks after liveness. 0 would mean ssh2's default of 15 s, so: as rarely as a timer can.
         keepaliveInterval: 2 ** 31 - 1,
       },
-      (client) => this.#onClient(client),
+      (client, { header }) => this.#onClient(client, header.versions.software.startsWith("ssh2js")),
     );
     this.#listener = net.createServer({ noDelay: true }, (socket) => {
       unwrapProxied(socket, options.trust, (unwrapped) => this.accept(unwrapped));
@@ -135,7 +136,8 @@ class SshServer implements RunningSshServer {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #onClient(client: Connection): void {
+  /** @param isLibrary our own client is made with ssh2, and shows no banner. */
+  #onClient(client: Connection, isLibrary: boolean): void {
     honourRightGuess(client, KEX, HOST_KEY);
     const connection = new SshConnection(client, true);
     const { socket } = connection;
@@ -146,6 +148,8 @@ class SshServer implements RunningSshServer {
       onOffer: () => this.#logins.extend(socket, TYPING_GRACE_MS),
       onKey: (proven) => {
         key = proven;
+        const url = isLibrary ? null : this.#options.urlOfKey(proven);
+        if (url !== null) showBanner(client, `${url} (with -R 80:localhost:PORT; another name: -R NAME:80:localhost:PORT)`);
       },
     });
     client.once("ready", () => {

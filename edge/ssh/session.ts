@@ -2,6 +2,7 @@
 import type { ServerChannel } from "ssh2";
 import { refusals, type RefusalCode } from "../errors.ts";
 import { SSH2_WINDOW, type SshConnection } from "../transport/connection.ts";
+import { ChannelDuplex } from "../transport/duplex.ts";
 import { ForwardTunnel } from "./forward.ts";
 import type { SshServerOptions } from "./options.ts";
 import type { Client } from "../tunnels/registry.ts";
@@ -20,8 +21,25 @@ const INPUT_BYTES = SSH2_WINDOW;
 /** For a client to show the last words. */
 const LEAVE_MS = 1_000;
 
+/** Connections through the loop of a client that sends to itself. */
+const MAX_LOOPS = 4;
+
+interface Bound {
+  bindAddr: string;
+  bindPort: number;
+}
+
+/** A port on which people reach web servers, and so what a tunnel is asked for with. */
+function isForWeb({ bindPort }: Bound): boolean {
+  return bindPort === 80 || bindPort === 443 || bindPort === 0;
+}
+
+function isSame(one: Bound, other: Bound): boolean {
+  return one.bindAddr === other.bindAddr && (one.bindPort || 80) === other.bindPort;
+}
+
 interface ForwardSessionOptions {
-  options: Pick<SshServerOptions, "nameFor" | "urlOf" | "announce" | "onTunnelClosed">;
+  options: Pick<SshServerOptions, "nameFor" | "nameAsked" | "urlOf" | "announce" | "onTunnelClosed">;
   connection: SshConnection;
   client: Client;
   served: (tunnel: Tunnel) => void;
@@ -29,7 +47,10 @@ interface ForwardSessionOptions {
 
 export class ForwardSession {
   readonly #context: ForwardSessionOptions;
-  #bound: { address: string; port: number } | null = null;
+  #bound: Bound | null = null;
+  /** What was asked for before the tunnel's own forward: it leads back to the client, and nowhere else. */
+  #loop: Bound | null = null;
+  #loops = 0;
   #tunnel: ForwardTunnel | null = null;
   #refused: RefusalCode | null = null;
   #forwards = 0;
@@ -40,8 +61,9 @@ export class ForwardSession {
     this.#context = context;
   }
 
-  /** `tcpip-forward`: address and port are labels here; what counts is the name of the key. */
+  /** `tcpip-forward`: the port is a label here, and so is an address that names nothing; else it is the name that is asked for. */
   async request(info: { bindAddr: string; bindPort: number }, accept: (port?: number) => void, reject: () => void): Promise<void> {
+    if (this.#bound && this.#forwards < MAX_FORWARDS && isForWeb(info) && !isForWeb(this.#bound)) this.#keepAsLoop();
     if (this.#bound || this.#forwards >= MAX_FORWARDS) {
       this.#say(refusals.FORWARD_IN_USE);
       reject();
@@ -49,10 +71,12 @@ export class ForwardSession {
     }
     this.#forwards += 1;
     // Reserved before anything is awaited, so that two requests in one packet cannot both succeed.
-    const bound = { address: info.bindAddr, port: info.bindPort || 80 };
+    const bound = { bindAddr: info.bindAddr, bindPort: info.bindPort || 80 };
     this.#bound = bound;
     const { options, connection, client, served } = this.#context;
-    const named = await options.nameFor({ ...client, name: null, ephemeral: false }).catch(() => ({ refused: "EDGE_FAILED" }) as const);
+    const named = await options
+      .nameFor({ ...client, name: options.nameAsked(info.bindAddr), ephemeral: false })
+      .catch(() => ({ refused: "EDGE_FAILED" }) as const);
     if ("leave" in named) connection.onClose(named.leave);
     if ("refused" in named || connection.closed) {
       this.#refused = "refused" in named ? named.refused : null;
@@ -65,7 +89,7 @@ export class ForwardSession {
       name: named.name,
       client: "ssh",
       connection,
-      bound,
+      bound: { address: bound.bindAddr, port: bound.bindPort },
       tell: (code) => this.#say(refusals[code]),
       leave: () => this.#leave(1),
     });
@@ -76,18 +100,47 @@ export class ForwardSession {
     }
     this.#tunnel = tunnel;
     connection.onClose((error) => options.onTunnelClosed(tunnel, error !== null));
-    accept(info.bindPort === 0 ? bound.port : undefined);
+    accept(info.bindPort === 0 ? bound.bindPort : undefined);
     served(tunnel);
     this.#greet();
   }
 
   /** `cancel-tcpip-forward`: true when it named our forward. The tunnel goes, the connection may stay. */
   cancel(info: { bindAddr: string; bindPort: number }): boolean {
-    if (!this.#bound || !this.#tunnel || info.bindAddr !== this.#bound.address || (info.bindPort || 80) !== this.#bound.port) return false;
+    if (!this.#bound || !this.#tunnel || !isSame(info, this.#bound)) return false;
     this.#context.options.onTunnelClosed(this.#tunnel, false);
     this.#tunnel = null;
     this.#bound = null;
     return true;
+  }
+
+  /**
+   * `direct-tcpip`: to a forward of this very connection. autossh sends a word around like this from time to time (`-M PORT`), and starts ssh
+   * anew when it does not come back. Null: there is no such forward, or too much goes around already.
+   */
+  async openLoop(port: number): Promise<ChannelDuplex | null> {
+    const bound = this.#loop;
+    if (!bound || bound.bindPort !== port || this.#loops >= MAX_LOOPS) return null;
+    this.#loops += 1;
+    try {
+      const target = { address: bound.bindAddr, port: bound.bindPort };
+      const channel = new ChannelDuplex(await this.#context.connection.openForwarded(target, { address: "127.0.0.1", port: 0 }));
+      channel.once("close", () => (this.#loops -= 1));
+      return channel;
+    } catch {
+      this.#loops -= 1;
+      return null;
+    }
+  }
+
+  /** autossh asks for the port of its loop first, and ssh for the forward that was typed afterwards. */
+  #keepAsLoop(): void {
+    if (!this.#tunnel) return;
+    this.#context.options.onTunnelClosed(this.#tunnel, false);
+    this.#tunnel = null;
+    this.#loop = this.#bound;
+    this.#bound = null;
+    this.#greeted = false;
   }
 
   /** A terminal: says the URL, and ends the connection on Ctrl-C, Ctrl-D or when it is closed. */

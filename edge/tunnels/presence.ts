@@ -5,6 +5,8 @@ import type { Tunnel } from "./tunnel.ts";
 const REPLACED_GRACE_MS = 30_000;
 /** For so long after a loss it is worth waiting for a tunnel to come back. */
 const RETURN_WITHIN_MS = 60_000;
+/** A client that has logged in asks for its forward at once. */
+const EXPECT_WITHIN_MS = 10_000;
 
 /**
  * What an edge of several processes would keep in a place that they share. Looking up is local everywhere; announcing may take a moment.
@@ -19,7 +21,9 @@ export interface Presence {
   attach(tunnel: Tunnel): void;
   /** Forgets a tunnel, unless its name has gone to a newer one. `lost`: the connection broke, so the client may come back at once. */
   detach(tunnel: Tunnel, lost: boolean): void;
-  /** Whether a tunnel of this name was lost so recently that it may well come back while a request waits. */
+  /** A tunnel of this name is about to open: its client has been told the URL. */
+  expect(name: string): void;
+  /** Whether a tunnel of this name is expected, or was lost so recently that it may well come back while a request waits. */
   mayReturn(name: string): boolean;
   /**
    * A tunnel of this name other than `lost`: the one that has taken its place already, or the next that comes; null after `timeoutMs`.
@@ -74,6 +78,10 @@ export class LocalPresence implements Presence {
     this.#current.delete(tunnel.name);
     if (lost) this.#lostAt.set(tunnel.name, Date.now());
     for (const listener of this.#listeners) listener(tunnel.name, null);
+  }
+
+  expect(name: string): void {
+    if (!this.#current.has(name) && !this.mayReturn(name)) this.#lostAt.set(name, Date.now() - RETURN_WITHIN_MS + EXPECT_WITHIN_MS);
   }
 
   mayReturn(name: string): boolean {

@@ -23,6 +23,8 @@ async function serve(change: Partial<SshServerOptions> = {}) {
     allowed: () => true,
     nameFor: async () => ({ name: "somebody", leave: () => {} }),
     urlOf: (name) => `http://${name}`,
+    nameAsked: () => null,
+    urlOfKey: () => null,
     prepare: async () => 0,
     announce: async () => {},
     onTunnel: ({ name }) => opened.push(name),

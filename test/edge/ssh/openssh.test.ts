@@ -57,12 +57,27 @@ describe("ssh -R", () => {
     expect(client.stdout()).toMatch(/^http:\/\/[a-z2-7]{10}\.tunnel\.localhost:\d+\r?\n$/);
   });
 
-  it.each([["443"], ["8080"], ["localhost:80"], ["*:80"], ["0.0.0.0:80"], [":80"], ["some-name:80"]])(
-    "-R %s:... serves as well",
-    async (bind) => {
-      expect(await get(await hostIn(ssh(to(bind))))).toBe("fine");
-    },
-  );
+  it.each([["443"], ["8080"], ["localhost:80"], ["*:80"], ["0.0.0.0:80"], [":80"]])("-R %s:... serves as well", async (bind) => {
+    expect(await get(await hostIn(ssh(to(bind))))).toBe("fine");
+  });
+
+  it("-R NAME:80:... asks for that name, with the domain or without, or says why not", async () => {
+    const hostOf = async (client: OpenSsh) => {
+      await until("the URL in the terminal", () => client.stdout().includes("http://"));
+      return /http:\/\/(\S+)/.exec(client.stdout())![1]!;
+    };
+    const host = await hostOf(ssh(to("some-name:80")));
+    expect([host.split(".")[0], await get(host)]).toEqual(["some-name", "fine"]);
+    const stranger = await writeKey();
+    const late = ssh(to("SOME-NAME:80"), [], stranger);
+    expect(await late.exited).toBe(1);
+    expect(late.stderr()).toMatch(/NAME_TAKEN: .*another key/);
+    const odd = ssh(to("a_b:80"), [], stranger);
+    expect(await odd.exited).toBe(1);
+    expect(odd.stderr()).toMatch(/NAME_INVALID/);
+    expect(await hostOf(ssh(to("whole-name.tunnel.localhost:80"), [], stranger))).toMatch(/^whole-name\.tunnel\.localhost/);
+    await stranger.remove();
+  });
 
   it("-R 0 is given a port, and serves", async () => {
     const client = ssh(to(0));
@@ -76,8 +91,10 @@ describe("ssh -R", () => {
     const host = await hostIn(first);
     await first.stop();
     await until("the route to go", async () => (await ask(edge.httpPort, { host })).status === 503);
-    ssh(["-N", ...to(80)]);
+    const silent = ssh(["-N", ...to(80)]);
     await until("it to serve", async () => (await get(host)) === "fine");
+    // There is no terminal to say it on, so it was said at the login.
+    expect(silent.stderr()).toContain(`http://${host} `);
   });
 
   it("-t, with a terminal, prints the URL in a line of its own", async () => {

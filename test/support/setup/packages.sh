@@ -6,6 +6,8 @@ g++:g++ make:make python3:python3
 curl:curl git:git ps:procps setsid:util-linux
 ssh:openssh-client sshd:openssh-server ssh-audit:ssh-audit
 dbclient:dropbear-bin plink:putty-tools autossh:autossh /usr/lib/python3/dist-packages/paramiko:python3-paramiko
+/usr/lib/python3/dist-packages/asyncssh:python3-asyncssh /usr/include/libssh/libssh.h:libssh-dev pkg-config:pkg-config
+apache2:apache2 haproxy:haproxy caddy:caddy lighttpd:lighttpd slowhttptest:slowhttptest
 pebble:pebble sslscan:sslscan
 nginx:nginx-light wrk:wrk chromium:chromium tmux:tmux
 ip:iproute2 nft:nftables /lib/systemd/systemd:systemd ss:iproute2

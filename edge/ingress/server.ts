@@ -88,6 +88,7 @@ class Ingress implements RunningIngress {
   /** Node's own listener: reads requests from a connection. */
   readonly #read: (socket: Duplex) => void;
   readonly #h2: H2Server;
+  readonly #upgraded = new Set<UpgradedConnection>();
   #inFlight = 0;
   #stopping = false;
 
@@ -162,6 +163,7 @@ class Ingress implements RunningIngress {
     this.#server.close();
     this.#server.closeIdleConnections();
     this.#h2.stopAccepting();
+    for (const upgraded of this.#upgraded) upgraded.leave();
   }
 
   close(): void {
@@ -332,6 +334,9 @@ class Ingress implements RunningIngress {
     socket.once("close", () => {
       this.#inFlight -= 1;
     });
-    new UpgradedConnection(socket, first, { head, id, place }).forward(tunnel);
+    const upgraded = new UpgradedConnection(socket, first, { head, id, place });
+    this.#upgraded.add(upgraded);
+    socket.once("close", () => this.#upgraded.delete(upgraded));
+    upgraded.forward(tunnel);
   }
 }

@@ -8,6 +8,10 @@ import { responseHeaders } from "./headers.ts";
 import { Outflow } from "./outflow.ts";
 import { failureOf } from "./proxy.ts";
 import type { Place } from "./usage.ts";
+import { closeFrame, FrameScanner } from "./websocket-frames.ts";
+
+/** "Service Restart": come back (IANA, WebSocket Close Code Number Registry). */
+const RESTART = closeFrame(1012, "the edge restarts");
 
 export class UpgradedConnection implements StreamHandler {
   readonly #socket: Duplex;
@@ -19,6 +23,9 @@ export class UpgradedConnection implements StreamHandler {
   #exchange: Exchange | null = null;
   #started = false;
   #over = false;
+  /** Of what the local service sends, once it has agreed. */
+  #frames: FrameScanner | null = null;
+  #leaving = false;
 
   /**
    * @param first bytes that came right behind the request's head.
@@ -54,6 +61,7 @@ export class UpgradedConnection implements StreamHandler {
   onHead(head: ResponseHead): void {
     if (this.#over) return;
     this.#started = true;
+    if (head.status === 101) this.#frames = new FrameScanner();
     const headers = responseHeaders(head.headers, this.#id);
     if (head.status === 101) headers.push("Connection", "Upgrade", "Upgrade", upgradeOf(head.headers));
     else headers.push("Connection", "close");
@@ -63,7 +71,25 @@ export class UpgradedConnection implements StreamHandler {
   }
 
   onData(chunk: Buffer): void {
-    if (!this.#over) this.#outflow.write(chunk);
+    if (this.#over) return;
+    const ends = this.#frames?.scan(chunk) ?? [];
+    const [end] = this.#leaving ? ends : [];
+    this.#outflow.write(end === undefined ? chunk : chunk.subarray(0, end));
+    if (end !== undefined) this.#sayRestart();
+  }
+
+  /** The edge is about to stop: the client is told to come back, as soon as no frame is under way. */
+  leave(): void {
+    if (!this.#frames || this.#frames.closed || this.#over) return;
+    this.#leaving = true;
+    if (this.#frames.atBoundary) this.#sayRestart();
+  }
+
+  #sayRestart(): void {
+    this.#over = true;
+    this.#exchange?.reset(ResetCode.CANCEL);
+    this.#socket.end(RESTART);
+    destroySoon(this.#socket);
   }
 
   onEnd(): void {

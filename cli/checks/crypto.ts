@@ -2,19 +2,23 @@
 import { createRequire } from "node:module";
 import path from "node:path";
 
+const require = createRequire(import.meta.url);
+
 /** null when it is in use; else what is wrong and what to do. */
 export function lookAtCrypto(): { message: string; action: string } | null {
-  const require = createRequire(import.meta.url);
+  const message = whyCryptoIsSlow();
+  return message === null ? null : { message, action: `npm --prefix ${folderOf(require)} rebuild ssh2` };
+}
+
+/** The same where nobody can do anything about it: in a container. */
+export function whyCryptoIsSlow(): string | null {
   try {
     require("ssh2/lib/protocol/crypto/build/Release/sshcrypto.node");
     return null;
   } catch (error) {
     const built = (error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND";
     const cause = built ? "does not fit this version of Node" : "is missing (compiling it needs python3, make and a C++ compiler)";
-    return {
-      message: `The native part of ssh2 ${cause}: the tunnel works at about half its speed, which is plenty for webhooks.`,
-      action: `npm --prefix ${folderOf(require)} rebuild ssh2`,
-    };
+    return `The native part of ssh2 ${cause}: the tunnel works at about half its speed, which is plenty for webhooks.`;
   }
 }
 

@@ -9,6 +9,7 @@ import { generateKey } from "../names/key.ts";
 import { SshChannel } from "../transport/channel.ts";
 import { SSH2_WINDOW, SshConnection } from "../transport/connection.ts";
 import { Mux } from "../transport/mux.ts";
+import type { MuxStream } from "../transport/stream.ts";
 import { FrameType, SUBSYSTEM } from "../wire/frames.ts";
 import { Hello, Welcome } from "../wire/messages.ts";
 
@@ -49,53 +50,75 @@ export interface ProbeOptions {
 }
 
 export function startProbe(options: ProbeOptions): Probe {
-  let succeededAt = Number.NEGATIVE_INFINITY;
-  let connection: SshConnection | null = null;
-  let name: string | null = null;
-  let closed = false;
+  return new EdgeProbe(options);
+}
 
-  function connect(): void {
+class EdgeProbe implements Probe {
+  readonly #options: ProbeOptions;
+  readonly #timer: NodeJS.Timeout;
+  #succeededAt = Number.NEGATIVE_INFINITY;
+  #connection: SshConnection | null = null;
+  #name: string | null = null;
+  #closed = false;
+
+  constructor(options: ProbeOptions) {
+    this.#options = options;
+    this.#timer = setInterval(this.#look, EVERY_MS);
+    this.#timer.unref();
+    this.#connect();
+  }
+
+  age(): number {
+    return performance.now() - this.#succeededAt;
+  }
+
+  fresh(): boolean {
+    return this.age() < FRESH_MS;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#timer);
+    this.#connection?.destroy();
+  }
+
+  #connect(): void {
+    const { ssh, key, hostKey } = this.#options;
     const client = new ssh2.Client();
     client.connect({
-      host: reachable(options.ssh.host),
-      port: options.ssh.port,
+      host: reachable(ssh.host),
+      port: ssh.port,
       username: "probe",
-      privateKey: options.key.privateKey,
-      hostVerifier: (key: Buffer) => key.toString("base64") === options.hostKey.split(" ")[1],
+      privateKey: key.privateKey,
+      hostVerifier: (offered: Buffer) => offered.toString("base64") === hostKey.split(" ")[1],
       algorithms: { cipher: ["aes128-gcm@openssh.com"] },
       readyTimeout: DEADLINE_MS,
       keepaliveInterval: 0,
     });
     const current = new SshConnection(client, false);
-    connection = current;
+    this.#connection = current;
     current.onClose(() => {
-      if (connection === current) connection = name = null;
+      if (this.#connection === current) this.#connection = this.#name = null;
     });
     client.once("ready", () => {
       client.subsys(SUBSYSTEM, (error, original) => {
-        if (error) current.destroy(error);
-        else serve(current, new SshChannel(current, original as unknown as ConstructorParameters<typeof SshChannel>[1], SSH2_WINDOW));
+        if (error) return current.destroy(error);
+        const channel = original as unknown as ConstructorParameters<typeof SshChannel>[1];
+        this.#serve(current, new SshChannel(current, channel, SSH2_WINDOW));
       });
     });
   }
 
-  /** Answers every request with 200 and its own target, which holds a value that nobody else knows. */
-  function serve(current: SshConnection, channel: SshChannel): void {
+  #serve(current: SshConnection, channel: SshChannel): void {
     const mux = new Mux(
       channel,
       {
-        onRequest: (stream, { target }) => {
-          const ignore = () => {};
-          stream.handler = { onData: ignore, onEnd: ignore, onReset: ignore, onDrain: ignore };
-          stream.respond({ status: 200, reason: "OK", headers: ["Content-Length", String(target.length)], end: false, upgrade: false });
-          stream.write(Buffer.from(target));
-          stream.end();
-        },
+        onRequest: (stream, { target }) => echo(stream, target),
         onMessage: (type, payload) => {
           if (type !== FrameType.WELCOME) return;
-          name = Welcome.parse(JSON.parse(payload.toString())).identifier;
+          this.#name = Welcome.parse(JSON.parse(payload.toString())).identifier;
           // The edge has taken the tunnel in before the next turn; so a fresh edge is ready soon.
-          setImmediate(look);
+          setImmediate(this.#look);
         },
         onClose: () => current.destroy(),
       },
@@ -105,48 +128,36 @@ export function startProbe(options: ProbeOptions): Probe {
     mux.send(FrameType.HELLO, Hello.parse({ agent: "probe", ephemeral: true, instance: randomUUID() }));
   }
 
-  function look(): void {
-    if (closed) return;
-    if (!connection) {
-      connect();
-      return;
-    }
-    if (!name) return;
-    const target = `/${randomUUID()}`;
-    const request = http.get(
-      {
-        host: reachable(options.http.host),
-        port: options.http.port,
-        path: target,
-        headers: { host: `${name}.${options.domain}` },
-        timeout: DEADLINE_MS,
-        agent: false,
-      },
-      (response) => {
-        let text = "";
-        response.setEncoding("latin1");
-        response.on("data", (chunk: string) => (text += chunk));
-        response.on("end", () => {
-          if (response.statusCode === 200 && text === target) succeededAt = performance.now();
-        });
-      },
-    );
+  readonly #look = (): void => {
+    if (this.#closed) return;
+    if (!this.#connection) return this.#connect();
+    if (this.#name !== null) this.#ask(`${this.#name}.${this.#options.domain}`);
+  };
+
+  #ask(host: string): void {
+    const { host: listener, port } = this.#options.http;
+    const path = `/${randomUUID()}`;
+    const asked = { host: reachable(listener), port, path, headers: { host }, timeout: DEADLINE_MS, agent: false };
+    const request = http.get(asked, (response) => {
+      let text = "";
+      response.setEncoding("latin1");
+      response.on("data", (chunk: string) => (text += chunk));
+      response.on("end", () => {
+        if (response.statusCode === 200 && text === path) this.#succeededAt = performance.now();
+      });
+    });
     request.on("timeout", () => request.destroy());
     request.on("error", () => {});
   }
+}
 
-  const timer = setInterval(look, EVERY_MS);
-  timer.unref();
-  connect();
-  return {
-    age: () => performance.now() - succeededAt,
-    fresh: () => performance.now() - succeededAt < FRESH_MS,
-    close: () => {
-      closed = true;
-      clearInterval(timer);
-      connection?.destroy();
-    },
-  };
+/** Answers with the target, which holds a value that nobody else knows. */
+function echo(stream: MuxStream, target: string): void {
+  const ignore = (): void => {};
+  stream.handler = { onData: ignore, onEnd: ignore, onReset: ignore, onDrain: ignore };
+  stream.respond({ status: 200, reason: "OK", headers: ["Content-Length", String(target.length)], end: false, upgrade: false });
+  stream.write(Buffer.from(target));
+  stream.end();
 }
 
 /** A listener on every address is reached by loopback. */

@@ -159,10 +159,6 @@ export class Claims implements Names {
     return { ok: true };
   }
 
-  owner(name: string): Claim | null {
-    return this.#claims.get(name) ?? null;
-  }
-
   /** The name is in use now. Cheap; on disk at most an hour later, or at {@link close}. */
   touch(name: string): void {
     const claim = this.#claims.get(name);

@@ -6,7 +6,7 @@ export class ChannelDuplex extends Duplex {
   readonly #channel: SshChannel;
   /** Bytes in the read buffer that the peer has not been given credit for. */
   #held = 0;
-  #onRoom: ((error?: Error | null) => void) | null = null;
+  #onWritable: ((error?: Error | null) => void) | null = null;
   #idle = false;
   #ended = false;
 
@@ -30,8 +30,8 @@ export class ChannelDuplex extends Duplex {
         else this.once("end", () => this.destroy());
       },
       onDrain: () => {
-        const done = this.#onRoom;
-        this.#onRoom = null;
+        const done = this.#onWritable;
+        this.#onWritable = null;
         done?.();
       },
     });
@@ -61,7 +61,7 @@ export class ChannelDuplex extends Duplex {
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     if (this.#channel.closed) done(new Error("the channel is closed"));
     else if (this.#channel.write(chunk)) done();
-    else this.#onRoom = done;
+    else this.#onWritable = done;
   }
 
   override _final(done: (error?: Error | null) => void): void {
@@ -72,8 +72,8 @@ export class ChannelDuplex extends Duplex {
     if (error || !this.writableFinished) this.#channel.abort();
     else this.#channel.closeAfterFlush();
     // Whoever waits for room is not left waiting.
-    const waiting = this.#onRoom;
-    this.#onRoom = null;
+    const waiting = this.#onWritable;
+    this.#onWritable = null;
     waiting?.(error ?? new Error("the channel is closed"));
     done(error);
   }

@@ -83,7 +83,7 @@ export class Mux {
     const stream = new MuxStream(this, id, head);
     stream.handler = handler;
     this.#streams.add(stream);
-    if (this.#closed) queueMicrotask(() => stream.gotReset(ResetCode.FAILED, true));
+    if (this.#closed) queueMicrotask(() => stream.receiveReset(ResetCode.FAILED, true));
     this.writer.request(id, head);
     stream.expectBody();
     if (head.end) stream.noBody();
@@ -132,7 +132,7 @@ export class Mux {
     return this.#full;
   }
 
-  queueUp(stream: MuxStream): void {
+  enqueue(stream: MuxStream): void {
     this.#queue.add(stream);
   }
 
@@ -167,20 +167,20 @@ export class Mux {
   frame(type: number, id: number, payload: Buffer): void {
     switch (type) {
       case FrameType.RESPONSE:
-        this.#streams.get(id)?.gotHead(decodeResponse(payload));
+        this.#streams.get(id)?.receiveHead(decodeResponse(payload));
         return;
       case FrameType.REQUEST:
         this.#onRequest(id, payload);
         return;
       case FrameType.END:
-        this.#streams.get(id)?.gotEnd();
+        this.#streams.get(id)?.receiveEnd();
         return;
       case FrameType.RESET:
-        this.#streams.get(id)?.gotReset((payload[0] ?? 0) as ResetCode, false);
+        this.#streams.get(id)?.receiveReset((payload[0] ?? 0) as ResetCode, false);
         return;
       case FrameType.WINDOW:
         if (payload.length !== 4) throw new WireError("malformed window");
-        this.#streams.get(id)?.gotWindow(payload.readUInt32BE(0));
+        this.#streams.get(id)?.receiveWindow(payload.readUInt32BE(0));
         return;
       case FrameType.PING:
         if (payload.length !== 8) throw new WireError("malformed ping");
@@ -199,7 +199,7 @@ export class Mux {
 
   data(id: number, piece: Buffer): void {
     // A stream that is over may still be sent what was under way.
-    this.#streams.get(id)?.gotData(piece);
+    this.#streams.get(id)?.receiveData(piece);
   }
 
   #onRequest(id: number, payload: Buffer): void {
@@ -213,7 +213,7 @@ export class Mux {
       this.wrote();
     }
     this.#handler.onRequest(stream, head);
-    if (head.end) stream.gotEnd();
+    if (head.end) stream.receiveEnd();
   }
 
   #onData(chunk: Buffer): void {
@@ -243,7 +243,7 @@ export class Mux {
   #close(error: Error | null): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const stream of this.#streams.values()) stream.gotReset(ResetCode.FAILED, true);
+    for (const stream of this.#streams.values()) stream.receiveReset(ResetCode.FAILED, true);
     this.#handler.onClose(error);
   }
 }

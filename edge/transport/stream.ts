@@ -45,7 +45,7 @@ export class MuxStream {
   #needDrain = false;
   #ending = false;
   #sentEnd = false;
-  #gotEnd = false;
+  #receivedEnd = false;
   #over = false;
 
   constructor(mux: Mux, id: number, asked: RequestHead | null) {
@@ -103,7 +103,7 @@ export class MuxStream {
   /** The reader is done with this many bytes: the peer may send more, and a reader that keeps up may be sent more ahead. */
   consumed(bytes: number): void {
     this.#unacknowledged += bytes;
-    if (this.#unacknowledged < this.#window / 2 || this.#over || this.#gotEnd) return;
+    if (this.#unacknowledged < this.#window / 2 || this.#over || this.#receivedEnd) return;
     const now = performance.now();
     let increment = this.#unacknowledged;
     if (now - this.#adjustedAt < Math.max(4, this.#mux.roundTripMs * 2)) {
@@ -124,7 +124,7 @@ export class MuxStream {
   pump(): boolean {
     while (this.#pending.length > 0 && this.#sendCredit > 0) {
       if (this.#mux.congested) {
-        this.#mux.queueUp(this);
+        this.#mux.enqueue(this);
         return false;
       }
       const chunk = this.#pending[0];
@@ -153,7 +153,7 @@ export class MuxStream {
   #afterEnd(): void {
     this.#ending = true;
     this.#sentEnd = true;
-    if (this.#gotEnd) this.#finish();
+    if (this.#receivedEnd) this.#finish();
   }
 
   /** The request had no body: nothing will be written. */
@@ -161,46 +161,46 @@ export class MuxStream {
     this.#afterEnd();
   }
 
-  gotHead(head: ResponseHead): void {
+  receiveHead(head: ResponseHead): void {
     if (!this.#asked || this.#answered) throw new WireError("an answer that nobody asked for");
     if (head.upgrade && !this.#asked.upgrade) throw new WireError("an upgrade that nobody asked for");
     this.#answered = true;
     this.#bodyLeft = bodyLength(head, this.#asked.method);
     this.handler?.onHead?.(head);
-    if (head.end) this.gotEnd();
+    if (head.end) this.receiveEnd();
   }
 
-  gotData(piece: Buffer): void {
+  receiveData(piece: Buffer): void {
     this.#receiveCredit -= piece.length;
-    if (this.#receiveCredit < 0 || this.#gotEnd) throw new WireError("a stream was sent more than its window");
+    if (this.#receiveCredit < 0 || this.#receivedEnd) throw new WireError("a stream was sent more than its window");
     // What exceeds the announced length would be taken for the next answer on the public connection.
     if (this.#bodyLeft !== null) this.#bodyLeft -= piece.length;
     if ((this.#asked && !this.#answered) || (this.#bodyLeft ?? 0) < 0) throw new WireError("more body than was announced");
     this.handler?.onData(piece);
   }
 
-  gotEnd(): void {
-    if (this.#gotEnd) return;
+  receiveEnd(): void {
+    if (this.#receivedEnd) return;
     if (this.#asked && !this.#answered) throw new WireError("an end without an answer");
     if ((this.#bodyLeft ?? 0) > 0) {
       this.reset(ResetCode.PROTOCOL);
       this.handler?.onReset(ResetCode.FAILED, false);
       return;
     }
-    this.#gotEnd = true;
+    this.#receivedEnd = true;
     this.handler?.onEnd();
     if (this.#sentEnd) this.#finish();
   }
 
-  gotWindow(increment: number): void {
+  receiveWindow(increment: number): void {
     this.#sendCredit += increment;
     this.pump();
   }
 
-  gotReset(code: ResetCode, lost: boolean): void {
+  receiveReset(code: ResetCode, lost: boolean): void {
     if (this.#over) return;
     // A reset behind a complete answer only means: send no more of the request's body. Behind a complete request it means: nobody waits.
-    const complete = this.#asked !== null && this.#gotEnd;
+    const complete = this.#asked !== null && this.#receivedEnd;
     this.#finish();
     if (complete && !lost) return;
     this.handler?.onReset(code, lost);

@@ -29,7 +29,12 @@ export interface Package {
 /** AIRY_NODE_IMAGE, AIRY_POSTGRES_IMAGE and AIRY_IMAGE override. */
 export async function imagesOf(pack: Package, env: Io["env"]): Promise<ImageSet> {
   const defaults = parseEnvFile(await readFile(path.join(pack.composeDir, "basic/images.env"), "utf8"));
-  const node = env.AIRY_NODE_IMAGE || defaults.AIRY_NODE_IMAGE || fail("INTERNAL", { reason: "images.env has no AIRY_NODE_IMAGE" });
+  // ssh2's addon is the one of this machine, and fits the Node that it was compiled for.
+  const [major = ""] = process.versions.node.split(".");
+  const node =
+    env.AIRY_NODE_IMAGE ||
+    defaults.AIRY_NODE_IMAGE?.replace(/^node:\d+/, `node:${major}`) ||
+    fail("INTERNAL", { reason: "images.env has no AIRY_NODE_IMAGE" });
   const postgres =
     env.AIRY_POSTGRES_IMAGE || defaults.AIRY_POSTGRES_IMAGE || fail("INTERNAL", { reason: "images.env has no AIRY_POSTGRES_IMAGE" });
   if (env.AIRY_IMAGE) return { node, postgres, own: env.AIRY_IMAGE, build: false };

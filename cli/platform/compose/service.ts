@@ -5,6 +5,7 @@ import { z } from "zod";
 import { startPlatform } from "../../../compose/basic/src/index.ts";
 import { startFacebookSandbox } from "../../../compose/sandbox/src/index.ts";
 import { startEdge } from "../../../edge/index.ts";
+import { whyCryptoIsSlow } from "../../checks/crypto.ts";
 import type { Context } from "../../context.ts";
 import { createHttpClient } from "../../io/http.ts";
 import { fail } from "../../errors.ts";
@@ -85,6 +86,8 @@ async function startService(
     case "platform":
       return startPlatform({ ...schemas.platform.parse(json), webDir, log });
     case "edge": {
+      const slow = whyCryptoIsSlow();
+      if (slow !== null) log(slow);
       const { authorizedKeys: keys, ...config } = schemas.edge.parse(json);
       const authorizedKeys = path.join(config.dataDir, "authorized_keys");
       await writeFile(authorizedKeys, keys, { mode: 0o600 });

@@ -42,6 +42,9 @@ const names = {
 
 const fieldsByObject = new Map(Object.entries(names).map(([object, text]) => [object, text.split(/\s+/).filter(Boolean)]));
 
+/** Of an app's webhook: Meta's sample of /{app-id}/subscriptions has it, its list of a page's fields has not. */
+const SAMPLE_FIELD = "about";
+
 /** Throws GraphError 100 for an object that has no webhooks here. */
 export function requireKnownObject(object: string): void {
   if (!fieldsByObject.has(object)) throw graphErrors.parameterWrong("object", `must be one of {${[...fieldsByObject.keys()].join(", ")}}`);
@@ -50,6 +53,6 @@ export function requireKnownObject(object: string): void {
 /** Throws GraphError 100 for a field that the object does not have. Shape of the text: restfb/restfb#1210. */
 export function requireKnownFields(parameter: string, object: string, fields: string[]): void {
   const known = fieldsByObject.get(object) ?? [];
-  const index = fields.findIndex((field) => !known.includes(field));
+  const index = fields.findIndex((field) => !known.includes(field) && !(parameter === "fields" && field === SAMPLE_FIELD));
   if (index !== -1) throw graphErrors.parameterWrong(`${parameter}[${index}]`, `must be one of {${known.join(", ")}}`);
 }

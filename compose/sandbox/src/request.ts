@@ -105,9 +105,14 @@ export function listParam(params: Params, name: string): string[] | null {
     .filter(Boolean);
 }
 
-/** An object given as JSON, by brackets in a form, or as text; the text may have single quotes and bare keys, as Meta's curls have. */
+/**
+ * An object given as JSON, by brackets in a form, or as text; the text may have single quotes and bare keys, as Meta's curls have. In an address
+ * curl takes braces for itself: `{'id':'1'}` arrives without them.
+ */
 export function objectParam(params: Params, name: string): Record<string, unknown> | null {
-  const value = structured(params[name]);
+  const given = params[name];
+  const bare = typeof given === "string" && /^\s*(['"]?)\w+\1\s*:/.test(given);
+  const value = structured(bare ? `{${given}}` : given);
   return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
 }
 

@@ -185,6 +185,40 @@ test("WhatsApp: accounts subscribe one by one, overrides go before the app's cal
   await other.close();
 });
 
+test("WhatsApp's messages of every kind are answered as Meta answers, others refused; read marks as well", async () => {
+  const { whatsapp } = (await standIn.command("GET", "/sandbox/state")).json;
+  const phone = (whatsapp as Json[])[0]!.phones[0].id as string;
+  const send = (message: Json) =>
+    standIn.call("POST", `/v26.0/${phone}/messages`, appToken, { messaging_product: "whatsapp", to: "+49 151 0000000", ...message });
+  for (const message of [
+    { type: "text", text: { body: "hi" } },
+    { text: { body: "without a type" } },
+    { type: "image", image: { link: "https://x.example/a.png", caption: "a" } },
+    { type: "document", document: { id: "77" } },
+    { type: "location", location: { latitude: "1", longitude: "2" } },
+    { type: "contacts", contacts: [{ name: { formatted_name: "A" } }] },
+    { type: "template", template: { name: "hello_world", language: { code: "en_US" } } },
+    { type: "interactive", interactive: { type: "button", body: { text: "?" }, action: { buttons: [] } } },
+    { type: "reaction", reaction: { message_id: "wamid.1", emoji: "👍" } },
+  ]) {
+    expect((await send(message)).json).toMatchObject({
+      contacts: [{ wa_id: "491510000000" }],
+      messages: [{ id: expect.stringMatching(/^wamid\./) }],
+    });
+  }
+  expect((await send({ status: "read", message_id: "wamid.1" })).json).toEqual({ success: true });
+  for (const wrong of [
+    { type: "hologram" },
+    { type: "image", image: {} },
+    { type: "text" },
+    { type: "text", text: { body: "x".repeat(4_097) } },
+    { type: "contacts", contacts: [] },
+    { type: "text", text: { body: "x" }, to: "somebody" },
+  ]) {
+    expect(errorOf(await send(wrong))).toEqual([400, 100, undefined]);
+  }
+});
+
 test("Instagram: its customers write to its account, with its names of fields; it can be refused by API", async () => {
   await standIn.call("POST", "/me/subscribed_apps", page.token, { subscribed_fields: ["feed"] });
   const fields = ["messages", "message_edit", "messaging_seen"];

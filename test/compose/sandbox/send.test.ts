@@ -1,11 +1,17 @@
 /** The Send API as strict as Facebook's: whom, when, what, with which right. */
 import { createHmac } from "node:crypto";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { createHttpClient } from "../../../cli/io/http.ts";
 import { type Received, type Receiver, platformLike, startReceiver } from "./receiver.ts";
 import { type Json, type StandIn, app, appToken, page, startStandIn } from "./stand-in.ts";
 
 const http = createHttpClient();
+const run = promisify(execFile);
 const ADA = "24000000000000001";
 const posted = (request: Received) => request.method === "POST";
 let standIn: StandIn;
@@ -143,6 +149,67 @@ test("Meta's documented curls, as they stand: query with single quotes and bare 
   expect([picture.status, picture.headers["content-type"], picture.body.toString()]).toEqual([200, "image/png", "png bytes"]);
   const texts = (messages as Json[]).map(({ message }) => message?.text).filter(Boolean);
   expect(texts).toEqual(["hello", "hello, world", "You did it!", "from a form"]);
+});
+
+test("curl itself: braces that it takes for its own, forms, files, batches, several reads", { timeout: 60_000 }, async () => {
+  const curl = async (...args: string[]): Promise<Json> => JSON.parse((await run("curl", ["-s", ...args])).stdout) as Json;
+  const base = `${standIn.url}/v26.0`;
+  const end = `access_token=${page.token}`;
+  const user = (await standIn.command("POST", "/sandbox/tokens", { type: "user" })).json.token as string;
+  const file = path.join(mkdtempSync(path.join(tmpdir(), "airy-curl-")), "shirt.png");
+  onTestFinished(() => rmSync(path.dirname(file), { recursive: true }));
+  writeFileSync(file, "png bytes");
+  const callback = encodeURIComponent(`${receiver.url}/facebook`);
+  const sample = `object=page&callback_url=${callback}&fields=about%2C+picture&include_values=true&verify_token=right-token`;
+  expect(await curl("-X", "POST", `${base}/${app.id}/subscriptions?${sample}&access_token=${encodeURIComponent(appToken)}`)).toEqual({
+    success: true,
+  });
+  expect(
+    await curl("-X", "POST", `${base}/${page.id}/messages?recipient={'id':'${ADA}'}&messaging_type=RESPONSE&message={'text':'one'}&${end}`),
+  ).toMatchObject({ recipient_id: ADA });
+  expect(
+    await curl("-g", "-X", "POST", `${base}/${page.id}/messages?recipient={'id':'${ADA}'}&message={'text':'hello,world'}&${end}`),
+  ).toMatchObject({ recipient_id: ADA });
+  expect(
+    await curl(`${base}/me/messages`, "--data", `recipient={"id":"${ADA}"}`, "--data", 'message={"text":"Hello, world"}', "--data", end),
+  ).toMatchObject({ recipient_id: ADA });
+  const picture = 'message={"attachment":{"type":"image", "payload":{"is_reusable":true}}}';
+  const upload = ["-F", picture, "-F", `filedata=@${file};type=image/png`];
+  expect(await curl(...upload, `${base}/me/message_attachments?${end}`)).toEqual({ attachment_id: expect.any(String) });
+  expect(await curl("-F", `recipient={"id":"${ADA}"}`, ...upload, `${base}/me/messages?${end}`)).toMatchObject({
+    attachment_id: expect.any(String),
+  });
+
+  const parts = JSON.stringify([
+    { method: "GET", relative_url: "me" },
+    { method: "GET", relative_url: page.id },
+  ]);
+  const named = await curl("-g", "-X", "POST", `${standIn.url}/me?batch=${encodeURIComponent(parts)}&include_headers=false&${end}`);
+  expect((named as unknown as Json[]).map(({ code, headers }) => [code, headers])).toEqual([
+    [200, []],
+    [200, []],
+  ]);
+  const dependent = JSON.stringify([
+    { method: "GET", name: "pages", relative_url: "me/accounts?limit=5" },
+    { method: "GET", relative_url: "?ids={result=pages:$.data.*.id}&fields=name" },
+    { method: "POST", relative_url: "?batch=[]" },
+  ]);
+  const [first, second, third] = (await curl(
+    "-F",
+    `access_token=${user}`,
+    "-F",
+    `batch=${dependent}`,
+    `${standIn.url}/`,
+  )) as unknown as Json[];
+  expect([first, JSON.parse(second!.body), third!.code]).toEqual([null, { [page.id]: { id: page.id, name: page.name } }, 400]);
+  expect(await curl(`${base}/?ids=${page.id},${ADA}&fields=id&${end}`)).toEqual({ [page.id]: { id: page.id }, [ADA]: { id: ADA } });
+  const linked = await curl("-g", `${base}/${page.id}?fields=instagram_business_account{id,username}&${end}`);
+  expect(linked.instagram_business_account).toEqual({ id: expect.stringMatching(/^178/), username: expect.any(String) });
+
+  const label = (await curl(`${base}/me/custom_labels?${end}`, "-H", "Content-Type: application/json", "-d", '{"page_label_name":"VIP"}'))
+    .id as string;
+  await curl(`${base}/${label}/label?${end}`, "-H", "Content-Type: application/json", "-d", JSON.stringify({ user: ADA }));
+  expect((await curl(`${base}/${ADA}/custom_labels?fields=name&${end}`)).data).toMatchObject([{ name: "VIP", id: label }]);
 });
 
 test("ids above 2^53 keep their digits, also as bare numbers", async () => {

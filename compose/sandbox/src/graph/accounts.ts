@@ -34,6 +34,9 @@ export function listPermissions({ caller }: Call): unknown {
 /** What can be read of a page; its token goes to its owner alone. */
 export function pageNode(world: World, page: Page, token: Token | null): { id: string } & Record<string, unknown> {
   const { instagram } = page;
+  const account = instagram
+    ? { ...instagram, profile_picture_url: `${world.publicUrl}/pictures/${instagram.id}.svg`, followers_count: 3 }
+    : undefined;
   return {
     id: page.id,
     name: page.name,
@@ -46,8 +49,8 @@ export function pageNode(world: World, page: Page, token: Token | null): { id: s
     access_token: token === null ? undefined : pageTokenOf(world, page, token),
     is_webhooks_subscribed: page.installed.some(({ appId }) => appId === token?.appId),
     tasks: ["ANALYZE", "ADVERTISE", "MODERATE", "CREATE_CONTENT", "MANAGE"],
-    connected_instagram_account: instagram ? { id: instagram.id } : undefined,
-    instagram_business_account: instagram ? { id: instagram.id } : undefined,
+    connected_instagram_account: account,
+    instagram_business_account: account,
     fan_count: 3,
   };
 }

@@ -1,16 +1,26 @@
 /** The Graph API's endpoints: which node, which edge, who may call it, what answers. */
-import { GraphError, graphErrors } from "../errors.ts";
+import { graphErrors } from "../errors.ts";
 import type { Customer, Page } from "../model.ts";
-import { type GraphRequest, arrayParam, parseForm, readGraphRequest, textParam } from "../request.ts";
+import type { GraphRequest } from "../request.ts";
 import { type Caller, checkProof, identifyCaller } from "../tokens.ts";
 import { effectiveVersion } from "../versions.ts";
 import type { World } from "../world.ts";
 import { describeAccount, listAccounts, listPermissions, pageNode } from "./accounts.ts";
+import { answerBatch, answerIds } from "./batch.ts";
 import { amendSubscription, debugToken, deleteSubscription, describeApp, exchangeToken, listSubscriptions } from "./app.ts";
 import type { Call } from "./call.ts";
 import { fieldWishes, pick } from "./fields.ts";
 import { passThread, releaseThread, requestThread, secondaryReceivers, takeThread, threadOwner } from "./handover.ts";
-import { answerLabel, answerLabels, answerPersona, answerPersonas, answerProfile, answerSubscribedApps, requirePageToken } from "./page.ts";
+import {
+  answerLabel,
+  answerLabels,
+  answerPersona,
+  answerPersonas,
+  answerProfile,
+  answerSubscribedApps,
+  labelsOf,
+  requirePageToken,
+} from "./page.ts";
 import { describeConversation, describeCustomer, describeMessage, listConversations } from "./people.ts";
 import { sendMessage, uploadAttachment } from "./send.ts";
 import { answerPhone, answerWhatsApp } from "./whatsapp.ts";
@@ -28,7 +38,11 @@ export async function answerGraph(world: World, request: GraphRequest): Promise<
   const version = effectiveVersion(request.version, store.settings, store.clock.now());
   const [node = "", edge, ...rest] = request.path;
   if (node === "oauth" && edge === "access_token") return { value: exchangeToken(world, request.params), caller: null, version };
-  if (node === "" && request.method === "POST") return { value: await answerBatch(world, request), caller: null, version };
+  // Meta's curls send batches to the root and to /me.
+  if (request.method === "POST" && edge === undefined && (node === "" || (node === "me" && request.params["batch"] !== undefined)))
+    return { value: await answerBatch(world, request, answerGraph), caller: null, version };
+  if (node === "" && request.params["ids"] !== undefined)
+    return { value: await answerIds(world, request, answerGraph), caller: null, version };
 
   const caller = identifyCaller(store, request.token);
   // messaging-api-messenger proves its page token where it asks with the app's; that this works at Meta is taken from its wide use.
@@ -141,54 +155,11 @@ function answerInsidePage(call: Call, page: Page, node: string, edge: string | u
   const thread = node.startsWith("t_") ? own(store.customers.get(node.slice(2))) : undefined;
   if (request.method !== "GET") throw graphErrors.noSuchObject(request.method, node);
   if (thread) return describeConversation(call, page, thread, edge);
-  if (edge !== undefined) throw graphErrors.noSuchObject(request.method, node);
   const customer = own(store.customers.get(node));
+  if (customer && edge === "custom_labels") return labelsOf(call, page, customer);
+  if (edge !== undefined) throw graphErrors.noSuchObject(request.method, node);
   if (customer) return describeCustomer(call, customer);
   const said = node.startsWith("m_") ? store.findMessage(node) : null;
   if (said && own(said.customer)) return describeMessage(call, page, said.customer, said.message);
   throw graphErrors.noSuchObject(request.method, node);
-}
-
-const MOST_BATCH = 50;
-
-/** `POST /` with `batch`: each part is answered on its own, errors inside. */
-async function answerBatch(world: World, request: GraphRequest): Promise<unknown> {
-  const parts = arrayParam(request.params, "batch");
-  if (parts === null) throw graphErrors.noSuchObject("POST", "");
-  if (parts.length > MOST_BATCH) throw graphErrors.parameterWrong("batch", `must have no more than ${MOST_BATCH} elements`);
-  const answers: unknown[] = [];
-  for (const part of parts) answers.push(await answerPart(world, request, part));
-  return answers;
-}
-
-async function answerPart(world: World, batch: GraphRequest, part: unknown): Promise<unknown> {
-  const given = (typeof part === "object" && part !== null ? part : {}) as Record<string, unknown>;
-  const relative = textParam(given, "relative_url") ?? "";
-  const body = typeof given["body"] === "string" ? parseForm(given["body"]) : ((given["body"] ?? {}) as Record<string, unknown>);
-  const raw = {
-    method: (textParam(given, "method") ?? "GET").toUpperCase(),
-    url: `/${relative.replace(/^\/+/, "")}`,
-    authorization: undefined,
-    body,
-    upload: null,
-  };
-  const request = readGraphRequest(raw);
-  const merged = { ...request, token: request.token ?? batch.token, version: request.version ?? batch.version };
-  if (request.params["appsecret_proof"] === undefined && merged.token === batch.token) {
-    for (const name of ["appsecret_proof", "appsecret_time"])
-      if (batch.params[name] !== undefined) merged.params[name] = batch.params[name];
-  }
-  try {
-    if (merged.path.length === 0) throw graphErrors.noSuchObject(merged.method, "");
-    const { value } = await answerGraph(world, merged);
-    return { code: 200, headers: [{ name: "Content-Type", value: "application/json; charset=UTF-8" }], body: JSON.stringify(value) };
-  } catch (error) {
-    if (!(error instanceof GraphError)) throw error;
-    const { message, type, code, subcode, status } = error;
-    return {
-      code: status,
-      headers: [],
-      body: JSON.stringify({ error: { message, type, code, ...(subcode === null ? {} : { error_subcode: subcode }) } }),
-    };
-  }
 }

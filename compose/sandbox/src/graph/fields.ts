@@ -49,10 +49,16 @@ export function pick(
   usual: string[],
 ): Record<string, unknown> {
   const picked: Record<string, unknown> = {};
-  for (const { name } of wishes ?? usual.map((each) => ({ name: each }))) {
+  for (const { name, inner } of wishes ?? usual.map((each) => ({ name: each, inner: null }))) {
     if (name === "id") continue;
     if (!Object.hasOwn(node, name)) throw graphErrors.unknownField(name, type);
-    if (node[name] !== undefined) picked[name] = node[name];
+    if (node[name] !== undefined) picked[name] = inside(node[name], name, inner);
   }
   return { ...picked, id: node.id };
+}
+
+/** Of another node its id, and what was asked for in braces. */
+function inside(value: unknown, type: string, wishes: FieldWish[] | null): unknown {
+  const isNode = typeof value === "object" && value !== null && typeof (value as { id?: unknown }).id === "string";
+  return isNode ? pick(value as { id: string } & Record<string, unknown>, type, wishes, []) : value;
 }

@@ -1,7 +1,7 @@
 /** What can be set and read of a page, apart from its messages: its apps, its Messenger profile, personas, labels. */
 import { graphErrors } from "../errors.ts";
 import { requireKnownFields } from "../fields.ts";
-import { type Installation, type Page, installationOf, newId } from "../model.ts";
+import { type Customer, type Installation, type Page, installationOf, newId } from "../model.ts";
 import { arrayParam, listParam, objectParam, textParam } from "../request.ts";
 import { requireScope } from "../tokens.ts";
 import { type Call, paged } from "./call.ts";
@@ -148,6 +148,16 @@ export function answerLabel({ request }: Call, page: Page, id: string, edge: str
   if (request.method !== "DELETE") return { name: label.name, page_label_name: label.name, id };
   page.labels = page.labels.filter((each) => each !== label);
   return { success: true };
+}
+
+/** `/{customer}/custom_labels` */
+export function labelsOf({ request }: Call, page: Page, { id: customer }: Customer): unknown {
+  const own = page.labels.filter(({ customers }) => customers.includes(customer));
+  return paged(
+    own.map(({ id, name }) => ({ page_label_name: name, name, id })),
+    request.params,
+    ({ id }) => id,
+  );
 }
 
 /** Throws GraphError 190/2069032 for every other token than this page's. */

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { graphErrors } from "../errors.ts";
 import { verifyCallback } from "../handshake.ts";
 import { type WhatsAppAccount, installationOf } from "../model.ts";
-import { objectParam, textParam } from "../request.ts";
+import { arrayParam, objectParam, textParam } from "../request.ts";
 import { checkUrl } from "./app.ts";
 import type { Call } from "./call.ts";
 import { fieldWishes, pick } from "./fields.ts";
@@ -95,10 +95,50 @@ function describePhone({ request, caller }: Call, account: WhatsAppAccount, phon
   ]);
 }
 
+/** Kinds of messages, and what each cannot be without. Source: WhatsApp Cloud API, "Messages" reference. */
+const kinds: Record<string, string[][]> = {
+  text: [["body"]],
+  image: [["id", "link"]],
+  audio: [["id", "link"]],
+  video: [["id", "link"]],
+  document: [["id", "link"]],
+  sticker: [["id", "link"]],
+  location: [["latitude"], ["longitude"]],
+  interactive: [["type"], ["action"]],
+  template: [["name"], ["language"]],
+  reaction: [["message_id"], ["emoji"]],
+  contacts: [],
+};
+const MOST_TEXT = 4_096;
+
+/** Sends nothing to anybody: there are no customers of WhatsApp here. Answers as Meta does, and refuses what it would refuse. */
 function sendWhatsApp({ request }: Call): unknown {
-  const to = textParam(request.params, "to");
-  if (textParam(request.params, "messaging_product") !== "whatsapp") throw graphErrors.parameterMissing("messaging_product");
+  const { params } = request;
+  if (textParam(params, "messaging_product") !== "whatsapp") throw graphErrors.parameterMissing("messaging_product");
+  if (textParam(params, "status") === "read") {
+    if (textParam(params, "message_id") === null) throw graphErrors.parameterMissing("message_id");
+    return { success: true };
+  }
+  const to = textParam(params, "to");
   if (to === null) throw graphErrors.parameterMissing("to");
+  if (!/^\+?[\d\s()-]{5,30}$/.test(to)) throw graphErrors.parameterWrong("to", "must be a phone number");
+  checkContent(params, textParam(params, "type") ?? "text");
   const id = `wamid.${randomBytes(32).toString("base64")}`;
   return { messaging_product: "whatsapp", contacts: [{ input: to, wa_id: to.replaceAll(/\D/g, "") }], messages: [{ id }] };
+}
+
+function checkContent(params: Record<string, unknown>, kind: string): void {
+  const needed = Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
+  if (!needed) throw graphErrors.parameterWrong("type", `must be one of {${Object.keys(kinds).join(", ").toUpperCase()}}`);
+  if (kind === "contacts") {
+    if ((arrayParam(params, "contacts") ?? []).length === 0) throw graphErrors.parameterMissing("contacts");
+    return;
+  }
+  const content = objectParam(params, kind);
+  if (!content) throw graphErrors.parameterMissing(kind);
+  for (const names of needed) {
+    if (names.every((name) => content[name] === undefined)) throw graphErrors.parameterMissing(`${kind}[${names.join(" or ")}]`);
+  }
+  if (kind === "text" && String(content["body"]).length > MOST_TEXT)
+    throw graphErrors.parameterWrong("text[body]", `must be at most ${MOST_TEXT} characters long`);
 }

@@ -151,6 +151,24 @@ describe("a checkout that cannot be written to", () => {
   });
 });
 
+test("an update that cannot be installed or built leaves what worked, and runs it", async ({ checkout }) => {
+  checkout.npmIs("mkdir -p node_modules/a; echo {} >node_modules/.package-lock.json; echo first >node_modules/a/b");
+  await checkout.run();
+  checkout.touch("package-lock.json");
+  checkout.npmIs('case $1 in ci) ;; *) exit ;; esac; rm -rf node_modules; mkdir node_modules; echo "npm error code ENOTFOUND"; exit 1');
+  const offline = await checkout.run();
+  expect(offline).toMatchObject(ran);
+  expect(offline.stderr).toMatch(/cannot be reached \(ENOTFOUND\).*\nairy: what was built before is run\n$/s);
+  expect(checkout.read("node_modules/a/b")).toBe("first\n");
+  expect(existsSync(path.join(checkout.root, ".install"))).toBe(false);
+  checkout.npmIs("mkdir -p node_modules; echo {} >node_modules/.package-lock.json");
+  checkout.write("build.mjs", "throw new Error('of the build')");
+  const broken = await checkout.run();
+  expect(broken).toMatchObject(ran);
+  expect(broken.stderr).toContain("of the build");
+  expect(existsSync(path.join(checkout.root, "node_modules/a"))).toBe(false);
+});
+
 describe("says why it cannot run:", () => {
   test("no Node, and a Node that does not start", async ({ checkout }) => {
     const PATH = onlyPrograms(checkout, ["sh", "dirname"]);

@@ -32,120 +32,135 @@ const accountApps = z.object({
 });
 const numberConfiguration = z.object({ webhook_configuration: z.object({ phone_number: z.string().optional() }).optional() });
 
-export function createWhatsAppSource({ token, owner, lease, ...config }: WhatsAppSourceConfig): Source {
-  const graph = new Graph(config);
-  const bearer = { kind: "user" as const, value: token };
-  const object = OBJECTS[owner.kind];
-  const node = `/${encodeURIComponent(owner.id)}`;
-  const status = (state: WebhookState, callbackUrl: string | null): WebhookStatus => ({ source: "whatsapp", object, state, callbackUrl });
+export function createWhatsAppSource(config: WhatsAppSourceConfig): Source {
+  return new WhatsAppSource(config);
+}
 
-  /** The present override; null: the app's callback counts. */
-  async function read(signal?: AbortSignal): Promise<string | null> {
-    if (owner.kind === "number") {
-      const params = { fields: "webhook_configuration" };
-      const found = await graph.call({ method: "GET", path: node, params, token: bearer, signal }, numberConfiguration);
-      return found.webhook_configuration?.phone_number || null;
-    }
-    const { data } = await graph.call({ method: "GET", path: `${node}/subscribed_apps`, token: bearer, signal }, accountApps);
-    return data.find((one) => one.whatsapp_business_api_data.id === config.appId)?.override_callback_uri || null;
+class WhatsAppSource implements Source {
+  readonly name = "whatsapp";
+  readonly #config: WhatsAppSourceConfig;
+  readonly #graph: Graph;
+  readonly #token: { kind: "user"; value: string };
+  readonly #object: (typeof OBJECTS)[keyof typeof OBJECTS];
+  readonly #node: string;
+
+  constructor(config: WhatsAppSourceConfig) {
+    this.#config = config;
+    this.#graph = new Graph(config);
+    this.#token = { kind: "user", value: config.token };
+    this.#object = OBJECTS[config.owner.kind];
+    this.#node = `/${encodeURIComponent(config.owner.id)}`;
   }
 
-  /** @param override null takes it away. */
-  async function write(override: { callbackUrl: string; verifyToken: string } | null, signal?: AbortSignal): Promise<void> {
-    const value = { override_callback_uri: override?.callbackUrl ?? "", ...(override && { verify_token: override.verifyToken }) };
-    const secrets = override ? [override.verifyToken] : [];
-    const call =
-      owner.kind === "number" ? { path: node, params: { webhook_configuration: JSON.stringify(value) } } : accountCall(override && value);
-    await graph.call({ method: "POST", ...call, token: bearer, secrets, signal }, success);
+  get busy() {
+    return this.#graph.busy;
   }
 
-  function accountCall(value: Record<string, string> | null): { path: string; params?: Record<string, string> } {
-    // Without a body it is back to the app's callback.
-    return { path: `${node}/subscribed_apps`, ...(value && { params: value }) };
-  }
-
-  function stateOf(current: string | null, { callbackUrl, previousUrls }: SourceTarget): WebhookState {
-    if (current === null) return "pending";
-    if (sameUrl(current, callbackUrl)) return "active";
-    return previousUrls.some((url) => sameUrl(url, current)) ? "inactive" : "foreign";
-  }
-
-  function require(callbackUrl: string): void {
-    requireSafeUrl(config.graphUrl);
+  require(callbackUrl: string): void {
+    requireSafeUrl(this.#config.graphUrl);
     if (callbackUrl.length <= MOST_URL) return;
     fail("PROBE_FAILED", { url: callbackUrl, reason: `WhatsApp takes callback addresses of up to ${MOST_URL} characters.` });
   }
 
-  async function register(target: SourceTarget, options: RegisterOptions, emit: Emit, signal?: AbortSignal): Promise<WebhookStatus[]> {
+  async check(signal?: AbortSignal): Promise<{ account: string }> {
+    const { kind, id } = this.#config.owner;
+    const fields = kind === "number" ? "verified_name" : "name";
+    const found = await this.#graph.call({ method: "GET", path: this.#node, params: { fields }, token: this.#token, signal }, named);
+    return { account: found.verified_name ?? found.name ?? id };
+  }
+
+  async inspect(target: SourceTarget, signal?: AbortSignal): Promise<WebhookStatus[]> {
+    const current = await this.#read(signal);
+    return [this.#status(stateOf(current, target), current)];
+  }
+
+  async register(target: SourceTarget, options: RegisterOptions, emit: Emit, signal?: AbortSignal): Promise<WebhookStatus[]> {
     const { callbackUrl, verifyToken, refuse } = target;
-    require(callbackUrl);
-    const { http, retryDelaysMs = [250, 500, 1_000] } = config;
+    const { appId, http, lease, retryDelaysMs = [250, 500, 1_000] } = this.#config;
+    const object = this.#object;
+    this.require(callbackUrl);
     if (!options.reached) await probeCallback({ http, callbackUrl, verifyToken, refuse, retryDelaysMs, signal });
-    const before = await read(signal);
+    const before = await this.#read(signal);
     const state = stateOf(before, target);
-    if (state === "foreign" && !options.replaceWebhook) {
-      fail("WEBHOOK_FOREIGN", { appId: config.appId, object, current: before, callbackUrl });
-    }
+    if (state === "foreign" && !options.replaceWebhook) fail("WEBHOOK_FOREIGN", { appId, object, current: before, callbackUrl });
     if (state === "foreign" || state === "pending") {
-      await lease.record({ object: `${object} ${owner.id}`, callbackUrl: before, fields: [], at: new Date().toISOString() });
+      await lease.record({ object: this.#leaseKey, callbackUrl: before, fields: [], at: new Date().toISOString() });
     }
-    await write({ callbackUrl, verifyToken }, signal);
-    const after = await read(signal);
+    await this.#write({ callbackUrl, verifyToken }, signal);
+    const after = await this.#read(signal);
     if (stateOf(after, target) !== "active") fail("FB_READBACK", { callbackUrl, current: after, active: null, missing: [] });
-    const webhook = status("active", after);
+    const webhook = this.#status("active", after);
     emit({ type: "webhook", webhook, ...(before && !sameUrl(before, callbackUrl) && { previousUrl: before }) });
     return [webhook];
   }
 
-  return {
-    name: "whatsapp",
-    get busy() {
-      return graph.busy;
-    },
-    require,
-    register,
+  async repair(target: SourceTarget, options: RegisterOptions, emit: Emit, signal?: AbortSignal): Promise<Repaired> {
+    const { kind, id } = this.#config.owner;
+    const current = await this.#read(signal);
+    const state = stateOf(current, target);
+    if (state === "active" || (state === "foreign" && !options.replaceWebhook))
+      return { webhooks: [this.#status(state, current)], repairs: [] };
+    const webhooks = await this.register(target, options, emit, signal);
+    return { webhooks, repairs: [`The callback of the WhatsApp ${kind} ${id} was not this workspace's any more, and is again.`] };
+  }
 
-    async check(signal) {
-      const fields = owner.kind === "number" ? "verified_name" : "name";
-      const found = await graph.call({ method: "GET", path: node, params: { fields }, token: bearer, signal }, named);
-      return { account: found.verified_name ?? found.name ?? owner.id };
-    },
+  async restore(target: SourceTarget, oldToken: string | null, signal?: AbortSignal): Promise<Restored[]> {
+    const { lease, http } = this.#config;
+    const object = this.#object;
+    const current = await this.#read(signal);
+    const before = (await lease.previous()).find((each) => each.object === this.#leaseKey);
+    if (current === null || !before) return [{ object, outcome: "absent", callbackUrl: current }];
+    if (stateOf(current, target) === "foreign") fail("WEBHOOK_NOT_OURS", { object, current });
+    const { callbackUrl } = before;
+    if (callbackUrl === null) await this.#write(null, signal);
+    else {
+      const verifyToken = oldToken ?? fail("WEBHOOK_TOKEN_NEEDED", { object, previous: callbackUrl });
+      await probeCallback({ http, callbackUrl, verifyToken, retryDelaysMs: [], signal }).catch((error: unknown) => {
+        signal?.throwIfAborted();
+        return fail("WEBHOOK_OLD_DEAD", { object, previous: callbackUrl, reason: whyOf(asAiryError(error)) }, { cause: error });
+      });
+      await this.#write({ callbackUrl, verifyToken }, signal);
+    }
+    await lease.forget(this.#leaseKey);
+    return [{ object, outcome: callbackUrl === null ? "removed" : "restored", callbackUrl }];
+  }
 
-    async inspect(target, signal) {
-      const current = await read(signal);
-      return [status(stateOf(current, target), current)];
-    },
+  get #leaseKey(): string {
+    return `${this.#object} ${this.#config.owner.id}`;
+  }
 
-    async repair(target, options, emit, signal): Promise<Repaired> {
-      const current = await read(signal);
-      const state = stateOf(current, target);
-      if (state === "active" || (state === "foreign" && !options.replaceWebhook))
-        return { webhooks: [status(state, current)], repairs: [] };
-      const webhooks = await register(target, options, emit, signal);
-      return {
-        webhooks,
-        repairs: [`The callback of the WhatsApp ${owner.kind} ${owner.id} was not this workspace's any more, and is again.`],
-      };
-    },
+  #status(state: WebhookState, callbackUrl: string | null): WebhookStatus {
+    return { source: "whatsapp", object: this.#object, state, callbackUrl };
+  }
 
-    async restore(target, oldToken, signal): Promise<Restored[]> {
-      const key = `${object} ${owner.id}`;
-      const current = await read(signal);
-      const before = (await lease.previous()).find((each) => each.object === key);
-      if (current === null || !before) return [{ object, outcome: "absent", callbackUrl: current }];
-      if (stateOf(current, target) === "foreign") fail("WEBHOOK_NOT_OURS", { object, current });
-      const { callbackUrl } = before;
-      if (callbackUrl === null) await write(null, signal);
-      else {
-        const verifyToken = oldToken ?? fail("WEBHOOK_TOKEN_NEEDED", { object, previous: callbackUrl });
-        await probeCallback({ http: config.http, callbackUrl, verifyToken, retryDelaysMs: [], signal }).catch((error: unknown) => {
-          signal?.throwIfAborted();
-          return fail("WEBHOOK_OLD_DEAD", { object, previous: callbackUrl, reason: whyOf(asAiryError(error)) }, { cause: error });
-        });
-        await write({ callbackUrl, verifyToken }, signal);
-      }
-      await lease.forget(key);
-      return [{ object, outcome: callbackUrl === null ? "removed" : "restored", callbackUrl }];
-    },
-  };
+  /** The present override; null: the app's callback counts. */
+  async #read(signal?: AbortSignal): Promise<string | null> {
+    const { appId, owner } = this.#config;
+    const call = { method: "GET", token: this.#token, signal } as const;
+    if (owner.kind === "number") {
+      const params = { fields: "webhook_configuration" };
+      const found = await this.#graph.call({ ...call, path: this.#node, params }, numberConfiguration);
+      return found.webhook_configuration?.phone_number || null;
+    }
+    const { data } = await this.#graph.call({ ...call, path: `${this.#node}/subscribed_apps` }, accountApps);
+    return data.find((one) => one.whatsapp_business_api_data.id === appId)?.override_callback_uri || null;
+  }
+
+  /** @param override null takes it away. */
+  async #write(override: { callbackUrl: string; verifyToken: string } | null, signal?: AbortSignal): Promise<void> {
+    const value = { override_callback_uri: override?.callbackUrl ?? "", ...(override && { verify_token: override.verifyToken }) };
+    const secrets = override ? [override.verifyToken] : [];
+    // An account without a body is back to the app's callback.
+    const call =
+      this.#config.owner.kind === "number"
+        ? { path: this.#node, params: { webhook_configuration: JSON.stringify(value) } }
+        : { path: `${this.#node}/subscribed_apps`, ...(override && { params: value }) };
+    await this.#graph.call({ method: "POST", ...call, token: this.#token, secrets, signal }, success);
+  }
+}
+
+function stateOf(current: string | null, { callbackUrl, previousUrls }: SourceTarget): WebhookState {
+  if (current === null) return "pending";
+  if (sameUrl(current, callbackUrl)) return "active";
+  return previousUrls.some((url) => sameUrl(url, current)) ? "inactive" : "foreign";
 }

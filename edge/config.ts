@@ -30,8 +30,11 @@ export interface EdgeConfig {
   trust?: readonly string[];
   /** Default: those of limits.ts. */
   limits?: Limits;
-  log: (line: string) => void;
+  log: Log;
 }
+
+/** What is out of order without ending anything is a warning. */
+export type Log = (line: string, level?: "warn") => void;
 
 /** A name has 63 characters at most, a host name 253 (RFC 1035 section 2.3.4). */
 const LONGEST_DOMAIN = 253 - 63 - 1;

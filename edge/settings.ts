@@ -55,6 +55,8 @@ const Fields = z.strictObject({
   "public-port": z.int().min(1).max(65_535).optional(),
   /** Proxies in front, whose word on where a connection or request comes from is believed. */
   trust: z.preprocess((value) => (typeof value === "string" ? [value] : value), z.array(Network)).default([]),
+  /** Of what the edge writes to stderr; default: text on a terminal, else json. */
+  log: z.enum(["json", "text"]).optional(),
   limits: Limits.prefault({}),
 });
 

@@ -25,7 +25,7 @@ export async function runEdge(options: Options<"edge">, ctx: Context): Promise<v
   if (options.checkData) return checkFolder(edgeFolder(options, io), ctx);
   if (options.what === "names") return runNames(options, ctx);
   const settings = edgeSettings(options, io);
-  const log = (line: string) => out.note(`${io.now().toISOString()} ${line}`);
+  const log = await openLog(settings.log ?? (io.tty.stderr ? "text" : "json"), ctx);
   if (options.check) return check(settings, log, ctx);
   const slow = lookAtCrypto();
   if (slow) out.warn({ code: "SLOW_CRYPTO", ...slow });
@@ -46,9 +46,17 @@ export async function runEdge(options: Options<"edge">, ctx: Context): Promise<v
     if (ctx.signal.aborted) resolve();
     else ctx.signal.addEventListener("abort", () => resolve(), { once: true });
   });
-  out.note("stopping: requests in flight have 30 s to finish; a second signal ends at once");
+  log("stopping: requests in flight have 30 s to finish; a second signal ends at once");
   await edge.close();
   out.result(data);
+}
+
+async function openLog(format: "json" | "text", { io, out }: Context): Promise<EdgeConfig["log"]> {
+  if (format === "text") return (line) => out.note(`${io.now().toISOString()} ${line}`);
+  const { default: pino } = await import("pino");
+  const formatters = { level: (label: string) => ({ level: label }) };
+  const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters }, { write: (text) => out.note(text.trimEnd()) });
+  return (line, level) => (level === "warn" ? logger.warn(line) : logger.info(line));
 }
 
 /** `--check`: nothing is opened or made. What is printed can be used as a file of settings. */

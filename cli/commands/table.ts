@@ -524,6 +524,13 @@ export const commands = {
         value: "N",
         description: "port in the URLs that clients are told (443: https; default: the listener's)",
       },
+      {
+        name: "log",
+        kind: "text",
+        value: "FORMAT",
+        choices: ["json", "text"],
+        description: "how the log on stderr is written (default: text on a terminal, else json, a line an event)",
+      },
       { name: "check", kind: "flag", description: "validate, print the settings that would be used, change nothing, and end" },
       { name: "check-data", kind: "flag", description: "say what is damaged in the data folder, change nothing, and end" },
       { name: "key", kind: "text", value: "SHA256:...", description: "names reserve: for this key (default: for nobody)" },

@@ -1,5 +1,6 @@
 /** Which keys may connect: every key, or those of an authorized_keys file, and in both cases none of a deny list. */
 import { readFileSync, statSync } from "node:fs";
+import type { Log } from "../config.ts";
 import { EdgeError } from "../errors.ts";
 import type { Client } from "../tunnels/registry.ts";
 import { parseAuthorizedKey, type AuthorizedKey } from "./authorized-keys.ts";
@@ -23,7 +24,7 @@ export interface Access {
 const LOOK_EVERY_MS = 1_000;
 
 /** Throws EDGE_ACCESS when a file cannot be read or honoured: an edge that cannot enforce its mode does not start. */
-export function openAccess(config: AccessConfig, log: (line: string) => void): Access {
+export function openAccess(config: AccessConfig, log: Log): Access {
   const authorized = config.authorizedKeys === null ? null : new KeyFile(config.authorizedKeys, true, log);
   const denied = config.deniedKeys === null ? null : new KeyFile(config.deniedKeys, false, log);
   return {
@@ -44,13 +45,13 @@ class KeyFile {
   broken = false;
   readonly #file: string;
   readonly #conditional: boolean;
-  readonly #log: (line: string) => void;
+  readonly #log: Log;
   #keys = new Map<string, AuthorizedKey[]>();
   #stamp = "";
   #lookedAt = 0;
 
   /** @param conditional whether a key may be listed for some addresses or times only. */
-  constructor(file: string, conditional: boolean, log: (line: string) => void) {
+  constructor(file: string, conditional: boolean, log: Log) {
     this.#file = file;
     this.#conditional = conditional;
     this.#log = log;
@@ -86,7 +87,7 @@ class KeyFile {
       this.#log(`${this.#file}: ${this.#keys.size} keys`);
       this.broken = false;
     } catch (error) {
-      if (!this.broken) this.#log(`nobody can connect: ${(error as Error).message}`);
+      if (!this.broken) this.#log(`nobody can connect: ${(error as Error).message}`, "warn");
       this.broken = true;
     }
   }

@@ -1,5 +1,6 @@
 /** A certificate and its key in files that somebody else renews: read again when they change. */
 import { readFileSync, statSync } from "node:fs";
+import type { Log } from "../config.ts";
 import { EdgeError } from "../errors.ts";
 import { covers, readCertificate, type Certificate, type Certificates } from "./certificate.ts";
 
@@ -13,20 +14,20 @@ export interface CertificateFiles {
 const LOOK_EVERY_MS = 2_000;
 
 /** Throws EDGE_TLS when they cannot be used. */
-export function openFiles(files: CertificateFiles, domain: string, log: (line: string) => void): Certificates {
+export function openFiles(files: CertificateFiles, domain: string, log: Log): Certificates {
   return new FileCertificates(files, domain, log);
 }
 
 class FileCertificates implements Certificates {
   readonly #files: CertificateFiles;
   readonly #domain: string;
-  readonly #log: (line: string) => void;
+  readonly #log: Log;
   readonly #timer: NodeJS.Timeout;
   #current: Certificate;
   #stamp = "";
   #failures = 0;
 
-  constructor(files: CertificateFiles, domain: string, log: (line: string) => void) {
+  constructor(files: CertificateFiles, domain: string, log: Log) {
     this.#files = files;
     this.#domain = domain;
     this.#log = log;
@@ -97,7 +98,7 @@ class FileCertificates implements Certificates {
       this.#failures += 1;
       // A file that is away is one state, not news every two seconds.
       if ((error as NodeJS.ErrnoException).code !== undefined) this.#stamp = stamp;
-      this.#log(`the certificate in use stays, the new one cannot be read: ${(error as Error).message}`);
+      this.#log(`the certificate in use stays, the new one cannot be read: ${(error as Error).message}`, "warn");
     }
   }
 

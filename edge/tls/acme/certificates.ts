@@ -5,6 +5,7 @@
 import { accessSync, constants } from "node:fs";
 import path from "node:path";
 import type tls from "node:tls";
+import type { Log } from "../../config.ts";
 import { EdgeError } from "../../errors.ts";
 import { covers, type Certificate, type Certificates } from "../certificate.ts";
 import { Authority, OrderFailed } from "./authority.ts";
@@ -30,7 +31,7 @@ export interface AcmeOptions extends AcmeConfig {
   limits: () => OrderLimits;
   /** A host has got its first certificate. */
   onFirst: (covered: (host: string) => boolean) => void;
-  log: (line: string) => void;
+  log: Log;
 }
 
 /** One certificate, there or to be. */
@@ -263,7 +264,10 @@ export class AcmeCertificates implements Certificates {
     const ms = general ? this.#budget.pause(error.retryAfterMs) : retryAfter(entry.failures);
     entry.due = Date.now() + ms;
     const stays = entry.certificate ? "; the one in use stays" : "";
-    this.#options.log(`no certificate for ${entry.host}: ${error.message}${stays}; tried again in ${Math.ceil(ms / 60_000)} minutes`);
+    this.#options.log(
+      `no certificate for ${entry.host}: ${error.message}${stays}; tried again in ${Math.ceil(ms / 60_000)} minutes`,
+      "warn",
+    );
   }
 }
 

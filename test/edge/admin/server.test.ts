@@ -1,16 +1,24 @@
+import { readFileSync } from "node:fs";
 import http from "node:http";
+import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { ask, openEdge, openTunnel, startOrigin, until, type Origin, type TestEdge } from "../../support/edge.ts";
+import { parse } from "yaml";
+import { ask, DOMAIN, openEdge, openTunnel, startOrigin, until, type Origin, type TestEdge } from "../../support/edge.ts";
+import { makeCa, type TestCa } from "../tls/support.ts";
 
 let edge: TestEdge;
 let origin: Origin;
+let ca: TestCa;
 beforeAll(async () => {
-  edge = await openEdge({ admin: { host: "127.0.0.1", port: 0 } });
+  ca = makeCa();
+  const listen = { host: "127.0.0.1", port: 0 };
+  edge = await openEdge({ admin: listen, https: listen, tls: { mode: "files", ...ca.issue("edge", [`*.${DOMAIN}`]) } });
   origin = await startOrigin((_request, response) => response.end("fine"));
 });
 afterAll(async () => {
   await edge.close();
   await origin.close();
+  ca.remove();
 });
 
 function get(path: string, method = "GET"): Promise<{ status: number; text: string; type: string }> {
@@ -44,13 +52,33 @@ it("answers nothing else", async () => {
 it("counts in Prometheus' format: every name has its help and type, and a number", async () => {
   const { text, type } = await get("/metrics");
   expect(type).toContain("version=0.0.4");
-  const lines = text.trimEnd().split("\n");
-  expect(lines.length % 3).toBe(0);
-  for (let i = 0; i < lines.length; i += 3) {
-    const name = /^# HELP (\w+) \S/.exec(lines[i]!)?.[1];
-    expect(lines[i + 1]).toMatch(new RegExp(`^# TYPE ${name} (gauge|counter)$`));
-    expect(lines[i + 2]).toMatch(new RegExp(`^${name} \\d+(\\.\\d+)?$`));
+  const types = new Map([...text.matchAll(/^# TYPE (\w+) (gauge|counter|histogram)$/gm)].map(([, name, kind]) => [name!, kind]));
+  for (const name of types.keys()) expect(text).toMatch(new RegExp(`^# HELP ${name} \\S`, "m"));
+  const values = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  expect(values.length).toBeGreaterThan(40);
+  for (const value of values) {
+    const [, name = ""] = /^(\w+)(?:\{[^}]*\})? (?:[\d.e+-]+|Nan)$/.exec(value) ?? [];
+    expect([value, types.has(name) || types.has(name.replace(/_(bucket|sum|count)$/, ""))]).toEqual([value, true]);
+    if (name.startsWith("airy_")) expect([name, types.get(name) === "counter"]).toEqual([name, name.endsWith("_total")]);
   }
+  expect(types.get("process_cpu_seconds_total")).toBe("counter");
+});
+
+it("has every metric that the alert rules and the dashboard name", async () => {
+  const template = (name: string) => readFileSync(path.resolve(import.meta.dirname, "../../../templates", name), "utf8");
+  const { groups } = parse(template("airy-edge.rules.yaml")) as { groups: { rules: { alert: string; expr: string }[] }[] };
+  const { panels } = JSON.parse(template("airy-edge-dashboard.json")) as { panels: { targets: { expr: string }[] }[] };
+  const expressions = [
+    ...groups.flatMap(({ rules }) => rules.map(({ expr }) => expr)),
+    ...panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),
+  ];
+  const named = new Set(expressions.flatMap((each) => each.match(/\b(airy|process|nodejs)_\w+/g) ?? []));
+  expect([...named].length).toBeGreaterThan(15);
+  const types = new Set([...(await get("/metrics")).text.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name));
+  expect([...named].filter((name) => !types.has(name))).toEqual([]);
+  // And the other way round: what is ours is on the dashboard.
+  const shown = panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)).join();
+  expect([...types].filter((name) => name?.startsWith("airy_") && !shown.includes(name))).toEqual([]);
 });
 
 it("follows tunnels and requests", async () => {

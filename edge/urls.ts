@@ -18,11 +18,14 @@ export class Urls {
   }
 
   of(name: string): string {
-    const { domain, publicPort, httpPort } = this.#options;
+    const { domain, publicPort, httpPort, httpsPort } = this.#options;
     const host = `${name}.${domain}`;
-    const port = publicPort ?? httpPort();
+    const secure = this.secure(host);
+    if (secure !== null) return secure;
+    // With TLS here the port that is named is that of https; http is beside it, on the usual port where that is.
+    const port = httpsPort() === null ? (publicPort ?? httpPort()) : publicPort === 443 ? 80 : httpPort();
     // 443 is the port of somebody else's TLS in front of this edge.
-    return this.secure(host) ?? (port === 443 ? `https://${host}` : `http://${host}${port === 80 ? "" : `:${port}`}`);
+    return port === 443 ? `https://${host}` : `http://${host}${port === 80 ? "" : `:${port}`}`;
   }
 
   /** @param host as in a Host header; null: there is no certificate for it. */

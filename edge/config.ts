@@ -1,5 +1,6 @@
 /** What an edge is told when it starts. */
 import { EdgeError } from "./errors.ts";
+import type { Log } from "./log.ts";
 import type { Limits } from "./limits.ts";
 import type { TlsConfig } from "./tls/open.ts";
 import type { AccessConfig } from "./ssh/access.ts";
@@ -32,9 +33,6 @@ export interface EdgeConfig {
   limits?: Limits;
   log: Log;
 }
-
-/** What is out of order without ending anything is a warning. */
-export type Log = (line: string, level?: "warn") => void;
 
 /** A name has 63 characters at most, a host name 253 (RFC 1035 section 2.3.4). */
 const LONGEST_DOMAIN = 253 - 63 - 1;

@@ -1,6 +1,6 @@
 /** Which keys may connect: every key, or those of an authorized_keys file, and in both cases none of a deny list. */
 import { readFileSync, statSync } from "node:fs";
-import type { Log } from "../config.ts";
+import type { Log } from "../log.ts";
 import { EdgeError } from "../errors.ts";
 import type { Client } from "../tunnels/registry.ts";
 import { parseAuthorizedKey, type AuthorizedKey } from "./authorized-keys.ts";

@@ -1,6 +1,6 @@
 /** A certificate and its key in files that somebody else renews: read again when they change. */
 import { readFileSync, statSync } from "node:fs";
-import type { Log } from "../config.ts";
+import type { Log } from "../log.ts";
 import { EdgeError } from "../errors.ts";
 import { covers, readCertificate, type Certificate, type Certificates } from "./certificate.ts";
 

@@ -5,7 +5,7 @@
 import { accessSync, constants } from "node:fs";
 import path from "node:path";
 import type tls from "node:tls";
-import type { Log } from "../../config.ts";
+import type { Log } from "../../log.ts";
 import { EdgeError } from "../../errors.ts";
 import { covers, type Certificate, type Certificates } from "../certificate.ts";
 import { Authority, OrderFailed } from "./authority.ts";

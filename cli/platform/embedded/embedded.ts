@@ -5,6 +5,7 @@
 import { readFile, rm, stat } from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
+import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { makePrivateDir } from "../../io/files.ts";
 import { createHttpClient } from "../../io/http.ts";
@@ -86,19 +87,7 @@ export function createEmbedded({ host, pid, webDir }: EmbeddedOptions): Platform
       return found.some((file) => file !== null);
     },
 
-    async offline(workspace, password, signal) {
-      const [{ startPostgres }, { readOffline }] = await Promise.all([
-        import("./postgres.ts"),
-        import("../../../compose/basic/src/index.ts"),
-      ]);
-      const database = await startPostgres({ workspace, password, host, emit: () => {}, signal });
-      try {
-        return { lines: await readOffline(database.url), close: () => database.close() };
-      } catch (error) {
-        await database.close();
-        throw error;
-      }
-    },
+    offline: (workspace, password, signal) => readStored(host, workspace, password, signal),
 
     down: stop,
 
@@ -126,6 +115,23 @@ export function createEmbedded({ host, pid, webDir }: EmbeddedOptions): Platform
       yield* readLogs(workspace, wanted, options);
     },
   };
+}
+
+/** Starts the database alone, to read what it holds. The caller closes it. */
+async function readStored(
+  host: Host,
+  workspace: string,
+  password: string,
+  signal: AbortSignal,
+): Promise<{ lines: Readable; close(): Promise<void> }> {
+  const [{ startPostgres }, { readOffline }] = await Promise.all([import("./postgres.ts"), import("../../../compose/basic/src/index.ts")]);
+  const database = await startPostgres({ workspace, password, host, emit: () => {}, signal });
+  try {
+    return { lines: await readOffline(database.url), close: () => database.close() };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
 }
 
 /** Tried, because programs that are there may not run: without glibc, say. Throws POSTGRES_MISSING, POSTGRES_UNUSABLE. */

@@ -32,7 +32,6 @@ export async function runAttach(options: Options<"attach">, ctx: Context): Promi
     const result = await runDashboard({
       events: feed.events,
       mode: "attached",
-      publicPaths: ["/facebook"],
       deck: deckOf(paths, ctx),
       stdin: io.stdin,
       stdout: io.terminal,

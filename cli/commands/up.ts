@@ -133,7 +133,6 @@ async function runInteractive(options: Options<"up">, ctx: Context, paths: Works
     events: feed.events,
     mode: "start",
     untilReady: options.detachWhenReady,
-    publicPaths: ["/facebook"],
     deck: deckOf(paths, ctx),
     stdin: io.stdin,
     stdout: io.terminal,

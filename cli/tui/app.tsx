@@ -17,8 +17,6 @@ export interface DashboardOptions {
   mode: "start" | "attached";
   /** Leaves as soon as a `ready` event arrives, as if the user had quit. */
   untilReady?: boolean;
-  /** Path prefixes that the tunnel exposes; empty means all. Shown as what is public. */
-  publicPaths: readonly string[];
   stdin: NodeJS.ReadStream;
   stdout: NodeJS.WriteStream;
   /** The process environment itself: with NO_COLOR, FORCE_COLOR=0 is set in it before Ink is loaded, which knows only the latter. */

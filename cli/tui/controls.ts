@@ -9,7 +9,6 @@ import { panes, type Pane, type Ui, type UiAction } from "./ui.ts";
 export interface Controls {
   view: View;
   deck: Deck;
-  publicPaths: readonly string[];
   /** As it is now, also between two drawings. */
   ui: () => Ui;
   dispatch: (action: UiAction) => void;
@@ -115,7 +114,7 @@ function press(input: string, at: Controls): void {
       if (ui.pane === "services") goTo("logs", at);
       return dispatch({ type: "type", what: "filter", text: "" });
     case "c":
-      return copy(publicUrl(view, at.publicPaths), at);
+      return copy(publicUrl(view), at);
     case "t":
       return deck.trigger && view.sandbox ? dispatch({ type: "type", what: "trigger", text: "Hello!" }) : undefined;
     case "o":

@@ -15,6 +15,7 @@ export interface Layout {
   leftWidth: number;
   inbox: boolean;
   heard: boolean;
+  pages: boolean;
   webhooks: number;
   notices: number;
   tabs: boolean;
@@ -36,9 +37,11 @@ export function layoutOf(view: View, ui: Ui, deck: Deck, frame: Frame): Layout {
   const webhooks = Math.max(1, Math.min(view.webhooks.length, height < 12 ? 1 : 4));
   const inbox = height >= 14;
   const heard = height >= 14 && hasNews(view.heard);
+  // That none is connected matters more than which ones are.
+  const pages = view.pages !== null && (height >= 20 || (height >= 14 && view.pages.every(({ state }) => state !== "ok")));
   const gaps = height >= 32;
   // Headline, what is public and its URL, tunnel, the line for messages.
-  const fixed = 1 + 2 + 1 + (low ? 0 : 1) + (held && (held.entries > 0 || held.dead > 0) ? 1 : 0) + (heard ? 1 : 0);
+  const fixed = 1 + 2 + 1 + (low ? 0 : 1) + (held && (held.entries > 0 || held.dead > 0) ? 1 : 0) + (heard ? 1 : 0) + (pages ? 1 : 0);
   const aboveNotices = fixed + webhooks + (inbox ? 1 : 0) + keys.length + (gaps ? 3 : 0);
   // A heading and a row come before what is warned of.
   const notices = Math.max(0, Math.min(view.notices.length, low ? 1 : 3, height - aboveNotices - 3));
@@ -57,6 +60,7 @@ export function layoutOf(view: View, ui: Ui, deck: Deck, frame: Frame): Layout {
     leftWidth: panes === "beside" ? Math.max(50, Math.floor(width * 0.45)) : width,
     inbox,
     heard,
+    pages,
     webhooks,
     notices,
     tabs: !wide,

@@ -46,7 +46,6 @@ export async function show(options: DashboardOptions, painter: Painter): Promise
     <App
       store={store}
       deck={options.deck ?? {}}
-      publicPaths={options.publicPaths}
       utf8={utf8}
       onQuit={() => settle("quit")}
       onStop={() => settle("stop")}
@@ -125,6 +124,6 @@ function recordOf(store: Store, options: DashboardOptions, utf8: boolean, result
     return text === "" ? "" : `${utf8 ? text : toAscii(text)}\n`;
   };
   const steps = options.mode === "start" ? draw(<StartRecord view={view} />, Math.max(20, size.columns)) : "";
-  const urls = result === "quit" ? draw(<UrlRecord view={view} publicPaths={options.publicPaths} />, 2000) : "";
+  const urls = result === "quit" ? draw(<UrlRecord view={view} />, 2000) : "";
   return steps + urls;
 }

@@ -5,6 +5,7 @@ import type {
   AiryEvent,
   DeliveriesStatus,
   EngineName,
+  PageStatus,
   RequestRecord,
   ServiceStatus,
   StatusData,
@@ -81,6 +82,10 @@ export interface View {
   requests: RequestRecord[];
   rate: Rate;
   deliveries: Deliveries;
+  /** Path prefixes that the tunnel exposes; empty means all. */
+  exposed: readonly string[];
+  /** Pages and accounts that are connected; null before anybody has looked. */
+  pages: PageStatus[] | null;
   /** What the platform says of deliveries; null before there is something to say. */
   heard: DeliveriesStatus | null;
   /** Round-trip times in milliseconds, oldest first. */
@@ -105,6 +110,8 @@ export function initialView(mode: "start" | "attached"): View {
     requests: [],
     rate: { index: 0, counts: [] },
     deliveries: { last: null, rejected: 0 },
+    exposed: ["/facebook"],
+    pages: null,
     heard: null,
     trips: [],
     notices: [],
@@ -158,7 +165,7 @@ function apply(view: View, event: AiryEvent): View {
         ),
       };
     case "pages":
-      return view;
+      return { ...view, pages: event.pages };
     case "deliveries":
       return { ...view, heard: event.deliveries };
     case "request":
@@ -255,6 +262,9 @@ function ready(view: View, at: string, status: StatusData): View {
     inboxUrl: status.platform.inboxUrl ?? status.platform.url,
     tunnel: status.tunnel,
     heard: status.deliveries ?? view.heard,
+    exposed: status.platform.exposed ?? view.exposed,
+    pages: status.pages ?? view.pages,
+    deliveries: { ...view.deliveries, rejected: Math.max(view.deliveries.rejected, status.refused ?? 0) },
     trips: status.tunnel ? trips(view, status.tunnel) : view.trips,
     services: status.platform.services.map((now) => {
       const old = view.services.find((s) => s.name === now.name);
@@ -278,7 +288,8 @@ export function hasNews(heard: DeliveriesStatus | null): heard is DeliveriesStat
 export function condition(view: View): "running" | "degraded" {
   const servicesUp = view.services.every((s) => s.state === "running" && s.health !== "unhealthy");
   const webhooksUp = view.webhooks.every((w) => webhookWell(w) || w.state === "pending");
-  return servicesUp && webhooksUp && view.tunnel?.state === "open" ? "running" : "degraded";
+  const pagesUp = view.pages?.every(({ source, state }) => source !== "facebook" || state !== "broken") ?? true;
+  return servicesUp && webhooksUp && pagesUp && view.tunnel?.state === "open" ? "running" : "degraded";
 }
 
 function notice(notices: Notice[], add: Notice): Notice[] {

@@ -69,7 +69,6 @@ try {
   const result = await runDashboard({
     events: play(),
     mode: mode === "attached" ? "attached" : "start",
-    publicPaths: ["/facebook"],
     deck,
     stdin: process.stdin,
     stdout: process.stdout,

@@ -23,6 +23,8 @@ export const goldenSizes = [
   [200, 50],
 ] as const;
 
+export const everySize = [...sizes, [50, 15], [120, 40]] as const;
+
 const all = async () => "";
 /** A deck that can do everything, so that every key is offered. */
 const fullDeck: Deck = {
@@ -63,14 +65,7 @@ export function draw(view: View, columns: number, rows: number, shown: Shown = {
   const logs = shown.logs ?? logsOf();
   const screen =
     view.phase === "dashboard" ? (
-      <Dashboard
-        view={view}
-        ui={{ ...initialUi, ...shown.ui }}
-        deck={shown.deck ?? fullDeck}
-        logs={logs}
-        detail={shown.detail ?? "none"}
-        publicPaths={["/facebook"]}
-      />
+      <Dashboard view={view} ui={{ ...initialUi, ...shown.ui }} deck={shown.deck ?? fullDeck} logs={logs} detail={shown.detail ?? "none"} />
     ) : (
       <Start view={view} logs={logs} showLogs={shown.showLogs ?? false} canShowLogs waitingSince={null} />
     );

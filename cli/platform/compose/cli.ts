@@ -1,9 +1,10 @@
 /** `docker compose` as a program: version, configuration hashes, up, down. */
 import path from "node:path";
 import { holderOf, holderText } from "../../checks/ports.ts";
-import { run, type RunResult } from "../../io/spawn.ts";
+import { run, type RunOptions, type RunResult } from "../../io/spawn.ts";
 import { AiryError, fail } from "../../errors.ts";
 import { lastLine } from "./image.ts";
+import { createTally, failureOf, parseProgress, speaksJson } from "./progress.ts";
 import type { Project } from "./project.ts";
 
 /** All paths are absolute, and the folder that this process was started in may be gone. */
@@ -36,12 +37,28 @@ export async function configHashes(project: Project): Promise<Map<string, string
   );
 }
 
+export interface ComposeUp {
+  signal: AbortSignal;
+  /** More arguments, such as the services that are meant. */
+  more?: readonly string[];
+  /** Of the compose that is here, where it is known: from 2.29 on it says for programs what it does. */
+  version?: string;
+  /** Called with what all containers have come to, where compose says it. */
+  onProgress?: (text: string) => void;
+}
+
 /** Creates and starts what is not up to date, all services unless the arguments name some. All images are there. Throws PORT_TAKEN, COMPOSE_FAILED. */
-export async function composeUp(project: Project, signal: AbortSignal, more: readonly string[] = []): Promise<void> {
+export async function composeUp(project: Project, { signal, more = [], version = "", onProgress }: ComposeUp): Promise<void> {
   const args = ["up", "--detach", "--no-build", "--pull", "never", "--remove-orphans", ...more];
-  const result = await compose(project, args, signal);
+  const tally = createTally();
+  const onLine = (line: string): void => {
+    const progress = parseProgress(line);
+    const said = progress && !("failure" in progress) ? tally(progress) : null;
+    if (said !== null) onProgress?.(said);
+  };
+  const result = await compose(project, speaksJson(version) ? ["--progress", "json", ...args] : args, { signal, onLine });
   signal.throwIfAborted();
-  if (result.exitCode !== 0) throw await upError(result.stderr);
+  if (result.exitCode !== 0) throw await upError(failureOf(result.stderr));
 }
 
 /** Needs no compose file: the project is found by its labels. Throws COMPOSE_FAILED. */
@@ -52,19 +69,19 @@ export async function composeDown(name: string, options: { volumes: boolean }): 
   if (result.exitCode !== 0) fail("COMPOSE_FAILED", { command: "down", reason: lastLine(result.stderr) });
 }
 
-function compose(project: Project, args: string[], signal?: AbortSignal): Promise<RunResult> {
+function compose(project: Project, args: string[], options: Pick<RunOptions, "signal" | "onLine"> = {}): Promise<RunResult> {
   const all = ["compose", "--project-name", project.name, ...project.args, ...args];
-  return run("docker", all, { cwd, env: project.env, ...(signal && { signal }) });
+  return run("docker", all, { cwd, env: project.env, ...options });
 }
 
 /** Where only part of this machine's folders can be mounted: Docker Desktop, colima, docker from a snap. */
 const hidden = /mounts denied|bind source path does not exist|not shared from the host/i;
 
-async function upError(stderr: string): Promise<AiryError> {
-  const taken = /\d+\.\d+\.\d+\.\d+:(\d+)\b[^\n]*(?:already allocated|already in use)/.exec(stderr)?.[1];
+async function upError(reason: string): Promise<AiryError> {
+  const taken = /\d+\.\d+\.\d+\.\d+:(\d+)\b[^\n]*(?:already allocated|already in use)/.exec(reason)?.[1];
   if (taken === undefined) {
-    const hint = hidden.test(stderr) ? " This engine sees only some of this machine's folders, often the home folder alone." : "";
-    return new AiryError("COMPOSE_FAILED", { command: "up", reason: `${lastLine(stderr)}${hint}` });
+    const hint = hidden.test(reason) ? " This engine sees only some of this machine's folders, often the home folder alone." : "";
+    return new AiryError("COMPOSE_FAILED", { command: "up", reason: `${reason}${hint}` });
   }
   const holder = await holderOf(Number(taken));
   return new AiryError("PORT_TAKEN", { port: Number(taken), holder: holder && holderText(holder) });

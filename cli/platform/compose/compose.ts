@@ -80,7 +80,7 @@ class Compose implements Platform {
 
   async up(spec: PlatformSpec, emit: Emit, signal: AbortSignal): Promise<void> {
     await this.#use(async (engine) => {
-      const [images] = await Promise.all([this.#images(), requireCompose()]);
+      const [images, version] = await Promise.all([this.#images(), requireCompose()]);
       if (!spec.core) await this.#requireOwnData(engine, spec.workspace);
       const known = await readPassword(spec.workspace);
       const { composeDir } = this.#package;
@@ -96,7 +96,7 @@ class Compose implements Platform {
         // The data outlived the secrets: its server, which trusts who asks from inside, is told the new password.
         const forgotten = !spec.core && known !== spec.secrets.databasePassword;
         if (forgotten && (await hasData(engine, project.name))) await renewPassword(engine, project, signal);
-        await start(engine, project, expected, emit, signal);
+        await start(engine, project, { expected, version, emit, signal });
         if (spec.core) await untilCoreReady({ engine, project: project.name, emit, signal });
       };
       try {
@@ -243,15 +243,15 @@ class Compose implements Platform {
 async function start(
   engine: Engine,
   project: Project,
-  expected: ReadonlyMap<string, string>,
-  emit: Emit,
-  signal: AbortSignal,
+  { expected, version, emit, signal }: { expected: ReadonlyMap<string, string>; version: string; emit: Emit; signal: AbortSignal },
 ): Promise<void> {
   const over = new AbortController();
   const either = joinSignals([signal, over.signal]);
   let started: Promise<void> = Promise.resolve();
   try {
-    await watchUntilHealthy({ engine, project: project.name, expected, emit, signal }, () => (started = composeUp(project, either.signal)));
+    const onProgress = (detail: string): void => emit({ type: "step", id: "platform", state: "running", detail });
+    const begin = (): Promise<void> => (started = composeUp(project, { signal: either.signal, version, onProgress }));
+    await watchUntilHealthy({ engine, project: project.name, expected, emit, signal }, begin);
   } finally {
     over.abort(); // a service crashed: compose need not wait for it any longer
     await started.catch(() => undefined);

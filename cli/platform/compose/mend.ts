@@ -37,7 +37,7 @@ async function mendOne(engine: Engine, { id, paused, status }: Container): Promi
 /** Without a password in anybody's arguments: the server's own program reads it from the file that the container has anyway. */
 export async function renewPassword(engine: Engine, project: Project, signal: AbortSignal): Promise<void> {
   // Made anew: the running one sees the password's file as it was when it was mounted.
-  await composeUp(project, signal, ["--force-recreate", "postgres"]);
+  await composeUp(project, { signal, more: ["--force-recreate", "postgres"] });
   const sql = "printf '%s\\n' '\\set password `cat /run/secrets/database-password`' \"alter role airy password :'password';\"";
   for (;;) {
     signal.throwIfAborted();

@@ -8,6 +8,8 @@ import { lastLine, REFUSED } from "./image.ts";
 
 /** A download that stands still for so long is given up. */
 const STALLED_MS = 60_000;
+/** At most one a second is told. */
+const RATE_SAMPLES = 6;
 
 const progressSchema = z.object({
   id: z.string().optional(),
@@ -74,6 +76,7 @@ async function pullThrough(engine: Engine, image: string, signal: AbortSignal, o
 /** Layers arrive side by side, each with its own count; what is told is their sum. */
 function createProgress(onProgress: (text: string) => void): (step: z.output<typeof progressSchema>) => void {
   const layers = new Map<string, { current: number; total: number }>();
+  const rateOf = createRate();
   let toldAt = 0;
   return ({ id, status, progressDetail }) => {
     if (id !== undefined && status === "Downloading" && progressDetail?.total !== undefined) {
@@ -83,7 +86,25 @@ function createProgress(onProgress: (text: string) => void): (step: z.output<typ
     if (layer && /^(Download|Pull) complete$/.test(status ?? "")) layer.current = layer.total;
     if (layers.size === 0 || Date.now() - toldAt < 1000) return;
     toldAt = Date.now();
-    const sum = (of: "current" | "total"): string => ([...layers.values()].reduce((all, one) => all + one[of], 0) / 1_000_000).toFixed(1);
-    onProgress(`${sum("current")} of ${sum("total")} MB`);
+    const sum = (of: "current" | "total"): number => [...layers.values()].reduce((all, one) => all + one[of], 0);
+    const rate = rateOf(sum("current"));
+    onProgress(`${megabytes(sum("current"))} of ${megabytes(sum("total"))} MB${rate === null ? "" : `, ${megabytes(rate)} MB/s`}`);
+  };
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1_000_000).toFixed(1);
+}
+
+/** Bytes a second over the last few seconds; null before there is something to compare with. */
+function createRate(): (bytes: number) => number | null {
+  const seen: { at: number; bytes: number }[] = [];
+  return (bytes) => {
+    const at = performance.now();
+    seen.push({ at, bytes });
+    if (seen.length > RATE_SAMPLES) seen.shift();
+    const [first] = seen;
+    if (!first || first.at === at) return null;
+    return Math.max(0, ((bytes - first.bytes) * 1000) / (at - first.at));
   };
 }

@@ -11,7 +11,6 @@ import { StartApp } from "./start-app.tsx";
 export interface AppProps {
   store: Store;
   deck: Deck;
-  publicPaths: readonly string[];
   utf8: boolean;
   onQuit: () => void;
   onStop: () => void;
@@ -21,7 +20,7 @@ export interface AppProps {
   onGone: () => void;
 }
 
-export function App({ store, deck, publicPaths, utf8, onInterrupt, onQuit, onStop, onCopy, onGone }: AppProps) {
+export function App({ store, deck, utf8, onInterrupt, onQuit, onStop, onCopy, onGone }: AppProps) {
   const { view, logs, size, now, tick } = useSyncExternalStore(store.subscribe, store.snapshot);
   useLayoutEffect(() => onGone, [onGone]);
   const small = !largeEnough(size);
@@ -31,7 +30,7 @@ export function App({ store, deck, publicPaths, utf8, onInterrupt, onQuit, onSto
       {/* Still there when it is not drawn: the keys go on working, and nothing that was chosen is forgotten. */}
       <Box display={small ? "none" : "flex"}>
         {view.phase === "dashboard" ? (
-          <DashboardApp {...{ view, logs, deck, publicPaths, onQuit, onStop, onCopy }} />
+          <DashboardApp {...{ view, logs, deck, onQuit, onStop, onCopy }} />
         ) : (
           <StartApp view={view} logs={logs} canShowLogs={deck.logs !== undefined} onInterrupt={onInterrupt} />
         )}

@@ -13,12 +13,12 @@ import { initialUi, reduceUi, type UiAction } from "../ui.ts";
 import { Dashboard } from "./dashboard.tsx";
 import { detailLines } from "./detail.tsx";
 
-interface DashboardAppProps extends Pick<Controls, "view" | "deck" | "publicPaths" | "onQuit" | "onStop" | "onCopy"> {
+interface DashboardAppProps extends Pick<Controls, "view" | "deck" | "onQuit" | "onStop" | "onCopy"> {
   logs: LogBuffer;
 }
 
 export function DashboardApp(props: DashboardAppProps) {
-  const { view, logs, deck, publicPaths } = props;
+  const { view, logs, deck } = props;
   const [shown, setShown] = useState(initialUi);
   // Keys that are typed fast arrive before React has given `useInput` the handler of the next drawing: they read what is true now.
   const newest = useRef(initialUi);
@@ -40,7 +40,7 @@ export function DashboardApp(props: DashboardAppProps) {
     (input, key) => (isInterrupt(input, key) ? props.onQuit() : pressKey(input, key, controls)),
     (text) => pasteText(text, controls),
   );
-  return <Dashboard view={view} ui={shown} deck={deck} logs={logs} detail={detail} publicPaths={publicPaths} />;
+  return <Dashboard view={view} ui={shown} deck={deck} logs={logs} detail={detail} />;
 
   function scrollable() {
     const ui = newest.current;

@@ -42,7 +42,6 @@ export interface DashboardProps {
   deck: Deck;
   logs: LogBuffer;
   detail: RequestDetail | null | "gone" | "none";
-  publicPaths: readonly string[];
 }
 
 export function Dashboard(props: DashboardProps) {
@@ -55,7 +54,7 @@ export function Dashboard(props: DashboardProps) {
   return (
     <Box flexDirection="column" width={frame.width} height={frame.height} overflow="hidden">
       {low && (ui.message || ui.typing || ui.stopping) ? line : <Headline view={view} />}
-      <Exposure view={view} publicPaths={props.publicPaths} />
+      <Exposure view={view} />
       {gap}
       <Facts view={view} layout={layout} />
       <Notices notices={view.notices.slice(0, layout.notices)} />

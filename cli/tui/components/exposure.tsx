@@ -12,15 +12,16 @@ import type { View } from "../state.ts";
 import { cutMiddle } from "../text.ts";
 import { Row, Toned } from "./row.tsx";
 
-export function publicUrl(view: View, publicPaths: readonly string[]): string | null {
+export function publicUrl(view: Pick<View, "tunnel" | "exposed">): string | null {
   const url = view.tunnel?.url ?? null;
   if (url === null) return null;
-  return publicPaths.length === 1 ? url.replace(/\/$/, "") + publicPaths[0] : url;
+  return view.exposed.length === 1 ? url.replace(/\/$/, "") + view.exposed[0] : url;
 }
 
-export function Exposure({ view, publicPaths }: { view: View; publicPaths: readonly string[] }) {
+export function Exposure({ view }: { view: View }) {
   const { now, width, glyphs } = useFrame();
-  const url = publicUrl(view, publicPaths);
+  const url = publicUrl(view);
+  const publicPaths = view.exposed;
   const label = <Toned tone="strong">Public URL </Toned>;
   if (url === null) {
     return (
@@ -32,7 +33,8 @@ export function Exposure({ view, publicPaths }: { view: View; publicPaths: reado
       </>
     );
   }
-  const what = publicPaths.length === 0 ? "everything is public" : `only ${publicPaths.join(", ")} is public`;
+  const what =
+    publicPaths.length === 0 ? "everything is public" : `only ${publicPaths.join(", ")} ${publicPaths.length === 1 ? "is" : "are"} public`;
   const when = view.tunnel?.state === "open" ? `, since ${timeText(view.tunnel.since, now)}` : ", but not connected now";
   const indent = url.length + 1 <= width ? 1 : 0;
   return (

@@ -6,8 +6,9 @@
  *  Webhook  ✔ active  facebook page  last delivery 09:15:01 (200)  2 rejected signatures
  * ```
  */
+import { Text } from "ink";
 import type { ReactNode } from "react";
-import type { DeliveriesStatus, TunnelStatus } from "../../events.ts";
+import type { DeliveriesStatus, PageStatus, TunnelStatus } from "../../events.ts";
 import { timeText } from "../format.ts";
 import { useFrame } from "../frame.ts";
 import type { Layout } from "../layout.ts";
@@ -35,6 +36,7 @@ export function Facts({ view, layout }: { view: View; layout: Layout }) {
       {layout.inbox ? <Inbox url={view.inboxUrl} /> : null}
       <Tunnel tunnel={view.tunnel} trips={view.trips} />
       <Held tunnel={view.tunnel} />
+      {layout.pages && view.pages ? <Pages pages={view.pages} /> : null}
       {layout.heard && view.heard ? <Heard heard={view.heard} /> : null}
       {view.webhooks.length === 0 ? <Fact label="Webhook">none</Fact> : null}
       {view.webhooks.slice(0, layout.webhooks).map((webhook, index) => (
@@ -101,6 +103,34 @@ function Held({ tunnel }: { tunnel: TunnelStatus | null }) {
     </Fact>
   );
 }
+
+/** Those that are not well first, because the line may be too short for all. */
+function Pages({ pages }: { pages: readonly PageStatus[] }) {
+  if (pages.length === 0) {
+    return (
+      <Fact label="Pages">
+        <Mark tone="warn" /> <Toned tone="warn">none connected, so that nothing will arrive: airy webhook connect</Toned>
+      </Fact>
+    );
+  }
+  const order = ["broken", "unknown", "ok"] as const;
+  return (
+    <Fact label="Pages">
+      {pages
+        .toSorted((a, b) => order.indexOf(a.state) - order.indexOf(b.state))
+        .map(({ id, name, state, reason }) => (
+          <Text key={id}>
+            <Mark tone={pageTones[state]} /> {printable(name)} <Toned tone={pageTones[state]}>{pageWords[state]}</Toned>
+            {state === "broken" && reason !== null ? `: ${printable(reason)}` : ""}
+            {"  "}
+          </Text>
+        ))}
+    </Fact>
+  );
+}
+
+const pageTones = { ok: "ok", broken: "bad", unknown: "warn" } as const;
+const pageWords = { ok: "connected", broken: "broken", unknown: "not asked" } as const;
 
 /** One line, of what matters most: who waits, then the test, then the rest. */
 function Heard({ heard }: { heard: DeliveriesStatus }) {

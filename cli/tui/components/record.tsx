@@ -20,10 +20,10 @@ export function StartRecord({ view }: { view: View }) {
 }
 
 /** Wider than any line, so that a long URL is wrapped by the terminal, which lets it be copied whole. */
-export function UrlRecord({ view, publicPaths }: { view: View; publicPaths: readonly string[] }) {
+export function UrlRecord({ view }: { view: View }) {
   const rows: [string, string | null][] = [
     ["Inbox", view.inboxUrl],
-    ["Public URL", publicUrl(view, publicPaths)],
+    ["Public URL", publicUrl(view)],
   ];
   return (
     <Box flexDirection="column">

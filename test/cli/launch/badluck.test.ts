@@ -164,24 +164,6 @@ describe("interrupted starts", () => {
   );
 
   test.each([
-    ["before anything was started", (line: Line) => line.type === "check"],
-    ["when the plan was made", (line: Line) => line.type === "plan"],
-    ["while services start", step("platform", "running")],
-    ["when the tunnel is open", step("tunnel", "done")],
-  ])(
-    "launcher killed %s; up again works",
-    async (_, moment) => {
-      const starting = startAiry(scope, sandbox);
-      await starting.line(moment);
-      starting.kill("SIGKILL");
-      await starting.ended;
-      succeeded(await airy(scope, sandbox));
-      expect(await airy(scope, ["trigger", "message"])).toMatchObject({ code: 0, envelope: { data: { status: 200 } } });
-    },
-    2 * minutes,
-  );
-
-  test.each([
     ["while services start", step("platform", "running")],
     ["when the services run", step("platform", "done")],
     ["when the tunnel is open", step("tunnel", "done")],

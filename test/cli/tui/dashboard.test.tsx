@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { UrlRecord } from "../../../cli/tui/components/record.tsx";
 import type { Ui } from "../../../cli/tui/ui.ts";
 import { openTunnel, readyStatus, request, type Scenario, scenario } from "../../support/dashboard-events.ts";
-import { draw, drawNode, goldenSizes, sizes, viewOf } from "../../support/frames.tsx";
+import { draw, drawNode, everySize, goldenSizes, sizes, viewOf } from "../../support/frames.tsx";
 
 beforeAll(() => {
   process.env["TZ"] = "UTC";
@@ -27,7 +27,9 @@ const shown: [name: string, scenario: Scenario, ui: Partial<Ui>][] = [
 ];
 
 describe("golden frames", () => {
-  const cases = shown.flatMap(([name, events, ui]) => goldenSizes.map(([columns, rows]) => [name, columns, rows, events, ui] as const));
+  // The two that are seen most, at every size.
+  const sizesOf = (name: string) => (name === "ready" || name === "busy" ? everySize : goldenSizes);
+  const cases = shown.flatMap(([name, events, ui]) => sizesOf(name).map(([columns, rows]) => [name, columns, rows, events, ui] as const));
   it.each(cases)("%s at %dx%d", async (name, columns, rows, events, ui) => {
     const frame = draw(viewOf(scenario(events).events), columns, rows, { ui, detail });
     await expect(`${frame}\n`).toMatchFileSnapshot(`golden/${name}-${columns}x${rows}.txt`);
@@ -89,7 +91,7 @@ describe("the public URL", () => {
   });
 
   it("stays whole in the record, however narrow the terminal", () => {
-    const record = drawNode(<UrlRecord view={viewOf(scenario("ready").events)} publicPaths={["/facebook"]} />, 2000, 10);
+    const record = drawNode(<UrlRecord view={viewOf(scenario("ready").events)} />, 2000, 10);
     expect(record).toContain("http://abcdefghij.tunnel.localhost:4280/facebook");
   });
 });
@@ -110,6 +112,30 @@ it("counts deliveries that were not signed by Facebook, and says when the last o
   const frame = draw(viewOf([{ type: "ready", status: readyStatus }, ...posts]), 120, 40);
   expect(frame).toContain("last delivery 09:14:05 (200)");
   expect(frame).toContain("2 rejected signatures");
+});
+
+it("shows which pages are connected, those that are not well first, and every public path", () => {
+  const pages = [
+    { source: "facebook", id: "1", name: "Well", state: "ok" as const, reason: null },
+    { source: "facebook", id: "2", name: "Ill", state: "broken" as const, reason: "The token expired." },
+  ];
+  const platform = { ...readyStatus.platform, exposed: ["/facebook", "/whatsapp"] };
+  const frame = draw(viewOf([{ type: "ready", status: { ...readyStatus, platform, pages, refused: 4 } }]), 120, 40);
+  expect(frame).toMatch(/Pages +✘ Ill broken: The token expired. +✔ Well connected/);
+  expect(frame).toContain("airy · degraded");
+  expect(frame).toContain("only /facebook, /whatsapp are public");
+  expect(frame).toContain("4 rejected signatures");
+  expect(
+    draw(
+      viewOf([
+        { type: "ready", status: readyStatus },
+        { type: "pages", pages: [] },
+      ]),
+      80,
+      24,
+    ),
+  ).toContain("none connected");
+  expect(draw(viewOf([{ type: "ready", status: readyStatus }]), 80, 24)).not.toContain("Pages");
 });
 
 it("shows only what the filters let through", () => {

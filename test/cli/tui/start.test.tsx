@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { StartRecord } from "../../../cli/tui/components/record.tsx";
 import { LogBuffer } from "../../../cli/tui/log-buffer.ts";
 import { scenario } from "../../support/dashboard-events.ts";
-import { draw, drawNode, eventsAt, goldenSizes, logsOf, sizes, viewOf } from "../../support/frames.tsx";
+import { draw, drawNode, eventsAt, everySize, goldenSizes, logsOf, sizes, viewOf } from "../../support/frames.tsx";
 
 beforeAll(() => {
   process.env["TZ"] = "UTC";
@@ -11,7 +11,7 @@ beforeAll(() => {
 const starting = viewOf(scenario("starting").events);
 
 describe("golden frames", () => {
-  it.each(goldenSizes)("starting at %dx%d", async (columns, rows) => {
+  it.each(everySize)("starting at %dx%d", async (columns, rows) => {
     await expect(`${draw(starting, columns, rows)}\n`).toMatchFileSnapshot(`golden/starting-${columns}x${rows}.txt`);
   });
 

@@ -7,6 +7,8 @@ interface Latest {
   request: IncomingMessage | null;
   response: ServerResponse | null;
   proxied: ProxiedRequest | null;
+  /** What comes now may be the rest of a request that was refused, and nobody can say where that ends. */
+  spoilt: boolean;
 }
 
 export class Connections {
@@ -15,7 +17,7 @@ export class Connections {
   /** False: it is here already. */
   add(socket: Duplex): boolean {
     if (this.#latest.has(socket)) return false;
-    this.#latest.set(socket, { request: null, response: null, proxied: null });
+    this.#latest.set(socket, { request: null, response: null, proxied: null, spoilt: false });
     socket.once("close", () => this.#latest.delete(socket));
     return true;
   }
@@ -24,13 +26,23 @@ export class Connections {
     return this.#latest.get(socket);
   }
 
-  /** A request has begun. */
-  note(request: IncomingMessage, response: ServerResponse): void {
+  /** A request has begun; false: it is none, because the connection is spoilt. */
+  note(request: IncomingMessage, response: ServerResponse): boolean {
     const latest = this.#latest.get(request.socket);
-    if (!latest) return;
+    if (!latest) return true;
+    if (latest.spoilt) return false;
     latest.request = request;
     latest.response = response;
     latest.proxied = null;
+    return true;
+  }
+
+  /** After a request that programs may read differently nothing on its connection is read any more. */
+  spoil(request: IncomingMessage, response: ServerResponse): void {
+    const latest = this.#latest.get(request.socket);
+    if (!latest) return;
+    latest.spoilt = true;
+    response.setHeader("Connection", "close");
   }
 
   /** It is on its way through a tunnel. */

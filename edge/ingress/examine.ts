@@ -83,13 +83,13 @@ function announcesBody(request: IncomingMessage | H2Request): boolean {
 
 /** Framing that some origin might read differently than Node did (HTTP request smuggling). */
 function isAmbiguous(request: IncomingMessage | H2Request): boolean {
-  if (request instanceof H2Request) return !request.isSayable;
-  if ((request.httpVersion !== "1.1" && request.httpVersion !== "1.0") || !hasPlainRequestLine(request)) return true;
-  const te = request.headers["transfer-encoding"];
-  if (te !== undefined && (request.httpVersion === "1.0" || te.toLowerCase() !== "chunked")) return true;
+  // As CGI, WSGI and PHP read them.
   for (let i = 0; i < request.rawHeaders.length; i += 2) {
     const name = request.rawHeaders[i] ?? "";
     if (name.includes("_") && /^(content_length|transfer_encoding|host_?)$/i.test(name)) return true;
   }
-  return false;
+  if (request instanceof H2Request) return !request.isSayable;
+  if ((request.httpVersion !== "1.1" && request.httpVersion !== "1.0") || !hasPlainRequestLine(request)) return true;
+  const te = request.headers["transfer-encoding"];
+  return te !== undefined && (request.httpVersion === "1.0" || te.toLowerCase() !== "chunked");
 }

@@ -3,7 +3,7 @@ import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { EdgeError, type AnswerCode } from "../errors.ts";
+import { answers, EdgeError, type AnswerCode } from "../errors.ts";
 import type { Hold } from "../hold/hold.ts";
 import type { Limits, Refusals } from "../limits.ts";
 import type { Names } from "../names/names.ts";
@@ -190,7 +190,7 @@ class Ingress implements RunningIngress {
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
     this.counters.requests += 1;
-    this.#connections.note(request, response);
+    if (!this.#connections.note(request, response)) return;
     const id = requestIdOf(request);
     try {
       this.#take(request, response, id);
@@ -291,6 +291,7 @@ class Ingress implements RunningIngress {
 
   #refuse(request: IncomingMessage, response: ServerResponse, id: string, code: AnswerCode): void {
     this.counters.refused += 1;
+    if (answers[code].status === 400 && !response.headersSent) this.#connections.spoil(request, response);
     answer(response, code, id);
     discardRest(request);
   }

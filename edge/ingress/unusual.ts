@@ -30,7 +30,8 @@ export class Unusual {
 
   onUpgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
     socket.on("error", () => socket.destroy());
-    if (this.#options.connections.isAnswering(socket)) {
+    const { connections } = this.#options;
+    if (connections.isAnswering(socket) || connections.of(socket)?.spoilt) {
       socket.destroy();
       return;
     }

@@ -1,4 +1,8 @@
-/** STOMP 1.1 and 1.2 frames (stomp.github.io): encode and incremental decode; knows nothing of sockets or sessions. */
+/**
+ * STOMP 1.1 and 1.2 frames (stomp.github.io): encode and incremental decode; knows nothing of sockets or sessions. The parser of
+ * `@stomp/stompjs` 7.5 trusts its peer, as a client may: a header without a colon, or a content-length that is no number, lets it collect
+ * bytes without end, and it takes escapes that do not exist.
+ */
 
 export interface StompFrame {
   command: string;

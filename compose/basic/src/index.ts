@@ -1,16 +1,5 @@
 /** The basic platform: webhook in, Postgres, Airy's API and WebSocket out. `startPlatform` is the one way in. */
-import { channelRoutes } from "./api/channels.ts";
-import { clientConfigRoutes } from "./api/client-config.ts";
-import { contactRoutes } from "./api/contacts.ts";
 import { createConversationCount } from "./api/conversation-rows.ts";
-import { conversationRoutes } from "./api/conversations.ts";
-import { createEndpoints } from "./api/endpoint.ts";
-import { messageRoutes } from "./api/messages.ts";
-import { metadataRoutes } from "./api/metadata.ts";
-import { subscriptionRoutes } from "./api/subscriptions.ts";
-import { tagRoutes } from "./api/tags.ts";
-import { templateRoutes } from "./api/templates.ts";
-import { webhookRoutes as outboundRoutes } from "./api/webhooks.ts";
 import { openDatabase, waitForPostgres } from "./database/connect.ts";
 import { migrate } from "./database/migrate.ts";
 import { describeError } from "./database/errors.ts";
@@ -21,25 +10,21 @@ import { createInbound } from "./facebook/inbound.ts";
 import { createKinds } from "./facebook/kinds.ts";
 import type { Outbox } from "./facebook/outbox.ts";
 import { createOutbox } from "./facebook/outbox.ts";
-import { createProfileTask, refetchProfile } from "./facebook/profiles.ts";
-import { webhookRoutes } from "./facebook/webhook.ts";
-import { createHealth } from "./health.ts";
+import { createProfileTask } from "./facebook/profiles.ts";
 import { createAccess } from "./http/access.ts";
 import { pageFile } from "./http/files.ts";
 import { createGuard } from "./http/guard.ts";
 import type { App } from "./http/server.ts";
-import { startHttp, write } from "./http/server.ts";
+import { startHttp } from "./http/server.ts";
 import { prepareJobs, startJobs } from "./jobs.ts";
 import { createBroker } from "./live/broker.ts";
 import { createEvents } from "./live/events.ts";
 import { createLiveSockets } from "./live/websocket.ts";
 import { createMedia } from "./media/media.ts";
-import { mediaRoutes } from "./media/routes.ts";
-import { uploadRoutes } from "./media/uploads.ts";
 import { reprocess } from "./maintenance/reprocess.ts";
 import type { Reprocessing } from "./maintenance/reprocess.ts";
-import { startRetention } from "./maintenance/retention.ts";
-import { maintenanceRoutes } from "./maintenance/routes.ts";
+import { RETENTION_DAYS, startRetention } from "./maintenance/retention.ts";
+import { addRoutes } from "./routes.ts";
 import { createWebhookTask } from "./outbound/webhook-task.ts";
 
 export { readOffline } from "./maintenance/offline.ts";
@@ -87,7 +72,6 @@ export interface RunningPlatform {
 
 const DATABASE_WITHIN_MS = 30_000;
 const CLOSE_WITHIN_MS = 5_000;
-const RETENTION_DAYS = 90;
 
 /**
  * Waits up to 30 s for Postgres, brings the schema up to date, and serves.
@@ -95,14 +79,7 @@ const RETENTION_DAYS = 90;
  */
 export async function startPlatform(config: PlatformConfig): Promise<RunningPlatform> {
   const { databaseUrl, facebook } = config;
-  // What is logged may quote what strangers sent: nothing in it is for a terminal, or for a shell that is made to read it.
-  const log = (line: string) =>
-    config.log(
-      line
-        .replaceAll(/\p{Cc}+/gu, " ")
-        .replaceAll(/[`$\\;|&<>]/g, "?")
-        .slice(0, 1_000),
-    );
+  const log = (line: string) => config.log(inert(line));
   await waitForPostgres(databaseUrl, DATABASE_WITHIN_MS, log);
   await migrate(databaseUrl, () => prepareJobs(databaseUrl, log), log);
 
@@ -142,27 +119,8 @@ export async function startPlatform(config: PlatformConfig): Promise<RunningPlat
     const stopped = new AbortController();
     const reprocessing = { database, appId: facebook?.appId ?? "", onConversations: () => count.changed(), log };
     const access = createAccess(config.apiToken ?? null);
-    const routes = (app: App): void => {
-      const counters = webhookRoutes(app, { facebook, inbound, log });
-      const health = createHealth(database, { counters, kinds, retentionDays: config.retentionDays ?? RETENTION_DAYS, log });
-      app.get("/health", { schema: { hide: true } }, async (_request, reply) => write(reply, await health()));
-      access.routes(app);
-      const endpoint = createEndpoints(app);
-      clientConfigRoutes(endpoint, facebook, config.workspace ?? null);
-      const known = { database, events, inbound, vault, facebook: facebook && graph ? { appId: facebook.appId, graph } : null, log };
-      channelRoutes(endpoint, known);
-      subscriptionRoutes(endpoint, known);
-      conversationRoutes(endpoint, { database, events, count, refetch: (id) => refetchProfile(database, id) });
-      messageRoutes(endpoint, { database, events, outbox: sending, early, onNewConversation: () => count.changed() });
-      contactRoutes(endpoint, database);
-      tagRoutes(endpoint, database, events);
-      templateRoutes(endpoint, database);
-      metadataRoutes(endpoint, database, events);
-      outboundRoutes(endpoint, database, vault);
-      maintenanceRoutes(app, { ...reprocessing, vault, signal: stopped.signal });
-      mediaRoutes(app, media);
-      uploadRoutes(app, database);
-    };
+    const parts = { config, database, vault, events, count, kinds, graph, inbound, outbox: sending, early, media, access, log };
+    const routes = (app: App) => addRoutes(app, { ...parts, reprocessing: { ...reprocessing, signal: stopped.signal } });
 
     await inbound.resume();
     const leftOver = await sending.leftOver();
@@ -201,6 +159,12 @@ export async function startPlatform(config: PlatformConfig): Promise<RunningPlat
     await closeAll();
     throw error;
   }
+}
+
+/** What is logged may quote what strangers sent: nothing in it is for a terminal, or for a shell that is made to read it. */
+function inert(line: string): string {
+  const plain = line.replaceAll(/\p{Cc}+/gu, " ").replaceAll(/[`$\\;|&<>]/g, "?");
+  return plain.slice(0, 1_000);
 }
 
 /** What an earlier reader left a note on; after that there is nothing of it left. */

@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { app, eventually } from "../basic/fixture.ts";
 import { bubbles, conversationOf, entries, executable, useDesk } from "./desk.ts";
 
+const png = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
 const names = (page: Page) => page.locator(".entry .name").allInnerTexts();
 
 describe.skipIf(executable === null)("work in the inbox", () => {
@@ -117,6 +118,70 @@ describe.skipIf(executable === null)("work in the inbox", () => {
     await page.getByRole("button", { name: "Send again" }).click();
     await expect.poll(() => page.locator(".ours .meta").allInnerTexts()).toEqual([expect.stringContaining("delivered")]);
     expect(await page.locator(".ours .text").allInnerTexts()).toEqual(["Hello! We open at nine."]);
+  });
+
+  it("sends a file, shows it, and says why one was not taken", async () => {
+    await desk.write("Have you a picture?");
+    const page = await desk.live({}, `#${conversationOf("2002")}`);
+    const file = page.getByLabel("File to send");
+    await file.setInputFiles({ name: "vase.png", mimeType: "image/png", buffer: png });
+    await expect.poll(() => page.locator(".ours .meta").allInnerTexts()).toEqual([expect.stringContaining("delivered")]);
+    await expect.poll(() => page.locator(".ours img").evaluate((image: HTMLImageElement) => image.naturalWidth)).toBe(1);
+    await page.route("**/media.upload", (route) => route.fulfill({ status: 413, json: { message: "the file is larger than 25 MB" } }));
+    await file.setInputFiles({ name: "film.mp4", mimeType: "video/mp4", buffer: png });
+    await expect.poll(() => page.getByRole("alert").allInnerTexts()).toEqual(["film.mp4 was not sent. the file is larger than 25 MB"]);
+    expect(desk.complaints).toEqual([]);
+  });
+
+  it("lets a person answer after the 24 hours, where Facebook allows that", async () => {
+    await desk.write("hello");
+    const page = await desk.live({}, `#${conversationOf("2002")}`);
+    const error = { message: "(#10) This message is sent outside of allowed window.", code: 10, error_subcode: 2_018_278 };
+    desk.platform.graph.onSend = () => ({ status: 400, body: { error } });
+    const reply = page.getByRole("textbox", { name: /^Reply/ });
+    await reply.fill("Sorry, I was ill");
+    await reply.press("Enter");
+    await expect.poll(() => page.locator(".ours .failed").innerText()).toContain("Human Agent");
+    desk.platform.graph.onSend = ({ body }) => ({ status: 200, body: { recipient_id: "2002", message_id: (body as { tag: string }).tag } });
+    await page.getByRole("button", { name: "Send as a person" }).click();
+    await expect.poll(() => page.locator(".ours .meta").allInnerTexts()).toEqual([expect.stringContaining("delivered")]);
+  });
+
+  it("asks for the token once where the API has one, and then is as without", async () => {
+    await desk.write("hello");
+    await desk.platform.restart({ apiToken: "open sesame" });
+    const page = await desk.open();
+    await expect.poll(() => new URL(page.url()).pathname).toBe("/login");
+    const field = page.locator("input[type=password]");
+    await field.fill("wrong");
+    await field.press("Enter");
+    await expect.poll(() => page.locator("body").innerText()).toMatch(/token/i);
+    expect(new URL(page.url()).pathname).toBe("/login");
+    await page.locator("input[type=password]").fill("open sesame");
+    await page.locator("input[type=password]").press("Enter");
+    await page.locator(".page.live").waitFor({ state: "attached" });
+    await entries(page).first().click();
+    await expect.poll(() => bubbles(page).allInnerTexts()).toEqual(["hello"]);
+    await page.reload();
+    await page.locator(".page.live").waitFor({ state: "attached" });
+    expect(desk.complaints).toEqual([]);
+  });
+
+  it("goes by J and K, closes by E, and says its keys", async () => {
+    await three();
+    const page = await desk.live();
+    await page.keyboard.press("j");
+    await expect.poll(() => page.locator(".title h1").innerText()).toContain("Cy");
+    await page.keyboard.press("j");
+    await expect.poll(() => page.locator(".title h1").innerText()).toContain("Bo");
+    await page.keyboard.press("k");
+    await expect.poll(() => page.locator(".title h1").innerText()).toContain("Cy");
+    await page.keyboard.press("e");
+    await expect
+      .poll(async () => (await desk.platform.call("/conversations.list", { filters: "metadata.state:CLOSED" })).json.data.length)
+      .toBe(1);
+    await page.keyboard.press("?");
+    await expect.poll(() => page.getByRole("dialog").innerText()).toContain("next and previous conversation");
   });
 
   it("names the workspace, and counts what is unread, in the title and in the icon", async () => {

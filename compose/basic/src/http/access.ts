@@ -33,7 +33,7 @@ export function createAccess(token: string | null): Access {
   }
 
   function signIn(given: string): Reply {
-    if (token === null || !same(given.trim(), token)) return page("<p>This is not the token of this workspace.</p>");
+    if (token === null || !same(given.trim(), token)) return page('<p role="alert">This is not the token of this workspace.</p>');
     return { status: 303, headers: { location: "/", "set-cookie": `${COOKIE}=${session}; HttpOnly; SameSite=Strict; Path=/` } };
   }
 
@@ -55,12 +55,16 @@ export function createAccess(token: string | null): Access {
 
 function page(note: string): Reply {
   const body = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Sign in - Airy</title><h1>Airy</h1>${note}<form method="post" action="/login">
+<title>Sign in - Airy</title><style>:root{color-scheme:light dark}body{font:16px system-ui,sans-serif;max-width:22rem;margin:15vh auto;padding:0 1rem}
+label,input,button{display:block;width:100%;box-sizing:border-box}input,button{font:inherit;margin-top:.6rem;padding:.5rem .7rem}</style>
+<h1>Airy</h1>${note}<form method="post" action="/login">
 <label>Token of this workspace <input type="password" name="token" autocomplete="current-password" required autofocus></label>
 <button>Sign in</button></form></html>
 `;
-  const policy = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
-  return { status: 200, headers: { "content-type": "text/html; charset=utf-8", "content-security-policy": policy }, body };
+  const policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+  const type = "text/html; charset=utf-8";
+  // Under no-referrer a browser says that the form comes from nowhere (Origin: null), which no guard can tell from a foreign page.
+  return { status: 200, headers: { "content-type": type, "content-security-policy": policy, "referrer-policy": "same-origin" }, body };
 }
 
 /** In constant time; digests, because `timingSafeEqual` wants equal lengths. */

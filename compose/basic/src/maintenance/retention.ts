@@ -2,6 +2,8 @@
 import type { Database } from "../database/connect.ts";
 import { describeError } from "../database/errors.ts";
 
+/** Where the configuration says nothing. */
+export const RETENTION_DAYS = 90;
 const FIRST_MS = 60_000;
 const EVERY_MS = 3_600_000;
 const AT_ONCE = 2_000;

@@ -20,6 +20,7 @@ import {
   tagList,
   type Template,
   templateList,
+  uploaded,
   type Waiting,
 } from "./shapes.ts";
 
@@ -73,8 +74,16 @@ export function sendMessage(id: string, message: unknown): Promise<Message> {
   return call("messages.send", { conversation_id: id, message }, (body) => sentMessage.parse(body));
 }
 
-export function resend(messageId: string): Promise<void> {
-  return call("messages.resend", { message_id: messageId }, nothing);
+/** @param asPerson after the 24 hours, where Meta lets a person answer for 7 days. */
+export function resend(messageId: string, asPerson: boolean): Promise<void> {
+  return call("messages.resend", { message_id: messageId, ...(asPerson && { tag: "HUMAN_AGENT" }) }, nothing);
+}
+
+/** The address under which the file can be sent. */
+export function upload(file: File): Promise<string> {
+  const form = new FormData();
+  form.set("file", file, file.name);
+  return request("media.upload", { method: "POST", body: form }, (body) => uploaded.parse(body).media_url);
 }
 
 export function listChannels(): Promise<Channel[]> {

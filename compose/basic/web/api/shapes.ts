@@ -76,3 +76,4 @@ export type Tag = z.infer<typeof tag>;
 export type Template = z.infer<typeof template>;
 export type Contact = z.infer<typeof contact>;
 export type LiveEvent = z.infer<typeof liveEvent>;
+export const uploaded = z.object({ media_url: z.string() });

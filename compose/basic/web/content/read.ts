@@ -68,6 +68,14 @@ export function suggestionsOf({ metadata }: Message): string[] {
     .slice(0, 5);
 }
 
+/** Meta's subcodes for a reply after the 24 hours. */
+const outsideWindow = /"error_subcode"\s*:\s*"?(2018278|2534022|2018065)\b/;
+
+/** Whether it failed because the customer wrote too long ago. */
+export function isOutsideWindow({ metadata }: Message): boolean {
+  return outsideWindow.test(text(bag(bag(metadata)["source"])["error"]) ?? "");
+}
+
 /** The source's id of the message that this one answers. */
 export function answeredId({ content }: Message): string | null {
   const outer = bag(content);

@@ -19,7 +19,8 @@ export interface Actions {
   atNewest: (id: string) => void;
   send: (id: string, content: unknown) => void;
   discard: (id: string, key: string) => void;
-  resend: (id: string, messageId: string) => void;
+  /** `asPerson`: after the 24 hours. */
+  resend: (id: string, messageId: string, asPerson: boolean) => void;
   /** Closed becomes open, open closed; can be undone. */
   toggleState: (id: string) => void;
   rename: (id: string, name: string) => void;
@@ -92,9 +93,9 @@ export function createActions(dispatch: (action: Action) => void, current: () =>
       );
     },
     discard: (id, key) => dispatch({ type: "discarded", id, key }),
-    resend: (id, messageId) => {
+    resend: (id, messageId, asPerson) => {
       dispatch({ type: "resending", id, messageId });
-      api.resend(messageId).catch((error: unknown) => {
+      api.resend(messageId, asPerson).catch((error: unknown) => {
         say(`The reply was not sent again. ${textOf(error)}`);
         reading.open(id);
       });

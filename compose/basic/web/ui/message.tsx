@@ -1,6 +1,6 @@
 import { memo, useMemo } from "react";
 import type { Message } from "../api/shapes.ts";
-import { type Readable, preview, readMessage } from "../content/read.ts";
+import { isOutsideWindow, type Readable, preview, readMessage } from "../content/read.ts";
 import { mediaPath } from "../api/media.ts";
 import type { Draft } from "../state/thread.ts";
 import { Icon } from "./icons.tsx";
@@ -13,7 +13,7 @@ interface Props {
   answered: Message | null;
   /** The next message belongs to it, and tells the time. */
   goesOn: boolean;
-  onResend: (id: string) => void;
+  onResend: (id: string, asPerson: boolean) => void;
   onJump: (id: string) => void;
 }
 
@@ -153,9 +153,18 @@ function DeliveryState({ message, onResend }: { message: Message; onResend: Prop
   return (
     <span className="failed">
       <Icon name="alert" /> failed{typeof error === "string" && error !== "" ? `: ${error}` : ""}{" "}
-      <button type="button" onClick={() => onResend(message.id)}>
+      <button type="button" onClick={() => onResend(message.id, false)}>
         Send again
-      </button>
+      </button>{" "}
+      {isOutsideWindow(message) && (
+        <button
+          type="button"
+          title="With Meta's tag HUMAN_AGENT: up to 7 days after the customer wrote, for answers of a person. The app needs Meta's permission for it."
+          onClick={() => onResend(message.id, true)}
+        >
+          Send as a person
+        </button>
+      )}
     </span>
   );
 }

@@ -40,7 +40,7 @@ export function useShortcuts(targets: Targets): void {
 }
 
 function actionOf(key: string, targets: Targets): (() => void) | null {
-  switch (key) {
+  switch (key.toLowerCase()) {
     case "j":
       return targets.next;
     case "k":
@@ -53,7 +53,7 @@ function actionOf(key: string, targets: Targets): (() => void) | null {
       return () => focusOn("textarea.words");
     case "/":
       return () => focusOn("input.search");
-    case "Escape":
+    case "escape":
       return targets.back;
     case "?":
       return targets.help;

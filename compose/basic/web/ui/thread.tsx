@@ -103,7 +103,7 @@ function Messages({ id, name, inbox, actions }: { id: string; name: string; inbo
   const { messages, drafts, olderCursor } = thread;
   const scroller = useRef<HTMLDivElement>(null);
   const bySource = useMemo(() => new Map(messages.map((message) => [sourceId(message), message])), [messages]);
-  const onResend = useCallback((messageId: string) => actions.resend(id, messageId), [actions, id]);
+  const onResend = useCallback((messageId: string, asPerson: boolean) => actions.resend(id, messageId, asPerson), [actions, id]);
   const onJump = useCallback((messageId: string) => {
     const element = document.getElementById(`m-${messageId}`);
     element?.scrollIntoView({ block: "center" });

@@ -839,7 +839,10 @@ export const catalogue = {
     retryable: false,
     what: (d) => `Facebook has blocked this for the app ${d.appId}, or its page, because of its policies.`,
     why: (d) => `This is no limit that passes with fewer calls. ${facebookSaid(d)}`,
-    actions: () => ["Look for a notice: developers.facebook.com > your app > Alerts, and the page's Support Inbox"],
+    actions: (d) => [
+      "Look for a notice: developers.facebook.com > your app > Alerts, and the page's Support Inbox",
+      ...(d.callbackUrl ? ["The edge's name may have been flagged: use an edge under a domain of your own (docs/edge.md)"] : []),
+    ],
   }),
   FB_HTTPS_REQUIRED: entry<{ callbackUrl: string; graphHost: string }>({
     category: "config",

@@ -2,6 +2,10 @@
 import { z } from "zod";
 import type { DeliveriesStatus } from "../events.ts";
 import type { HttpClient } from "../io/http.ts";
+import { inertLine } from "../sources/facebook/answers.ts";
+
+/** What pages are called, and what Facebook says of them, is other people's text. */
+const line = z.string().transform(inertLine);
 
 const healthSchema = z.object({
   deliveries: z.number().catch(0),
@@ -9,9 +13,7 @@ const healthSchema = z.object({
   waiting: z.array(z.object({ source: z.string().nullable(), source_channel_id: z.string().nullable(), deliveries: z.number() })).catch([]),
   kinds: z.record(z.string(), z.number()).catch({}),
   lastTestAt: z.string().nullable().catch(null),
-  broken: z
-    .array(z.object({ source: z.string(), source_channel_id: z.string(), name: z.string().nullable(), reason: z.string() }))
-    .catch([]),
+  broken: z.array(z.object({ source: z.string(), source_channel_id: z.string(), name: line.nullable(), reason: line })).catch([]),
 });
 
 export type Health = z.output<typeof healthSchema>;

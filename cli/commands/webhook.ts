@@ -9,7 +9,7 @@ import type { Context } from "../context.ts";
 import { fail, fromErrorBody } from "../errors.ts";
 import { asCalled } from "../report/called.ts";
 import { createHttpClient } from "../io/http.ts";
-import { parseJson } from "../sources/facebook/answers.ts";
+import { inertLine, parseJson } from "../sources/facebook/answers.ts";
 import { listPages } from "../sources/facebook/accounts.ts";
 import { Graph } from "../sources/facebook/graph.ts";
 import { askOwnPages, choosePages, connectPages } from "./pages.ts";
@@ -116,7 +116,7 @@ async function connectedPages({ platformUrl, apiToken }: KnownApp["platform"]): 
     .filter(({ source }) => source === "facebook" || source === "instagram")
     .map(({ source_channel_id: id, metadata }) => ({
       id,
-      name: String(metadata.name ?? id),
-      broken: metadata.connection_state === "broken" ? String(metadata.connection_error ?? "") : null,
+      name: inertLine(String(metadata.name ?? id)),
+      broken: metadata.connection_state === "broken" ? inertLine(String(metadata.connection_error ?? "")) : null,
     }));
 }

@@ -1,6 +1,7 @@
 /** The pages of a person, found with a token of theirs. */
 import { z } from "zod";
 import { fail } from "../../errors.ts";
+import { inertLine } from "./answers.ts";
 import type { Graph } from "./graph.ts";
 
 export interface OwnPage {
@@ -52,7 +53,8 @@ export async function listPages(graph: Graph, userToken: string, signal?: AbortS
     const params = { fields: "id,name,access_token,instagram_business_account", limit: "100", ...(after && { after }) };
     const { data, paging } = await graph.call({ method: "GET", path: "/me/accounts", params, token, signal }, accounts);
     for (const { id, name, access_token, instagram_business_account: account } of data) {
-      if (access_token) found.push({ id, name: name || id, token: access_token, instagramId: account?.id ?? null });
+      if (access_token)
+        found.push({ id: inertLine(id), name: inertLine(name) || id, token: access_token, instagramId: account?.id ?? null });
     }
     after = paging?.next ? paging.cursors?.after : undefined;
     if (!after) break;

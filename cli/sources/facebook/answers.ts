@@ -12,6 +12,11 @@ export function inertLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ").trim();
 }
 
+/** An address that somebody else has written down: what could steer a terminal is percent-encoded, as every URL parser would have it. */
+export function inertUrl(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}]/gu, encodeURIComponent);
+}
+
 /** Node's code of a failed request (ECONNREFUSED, ENOTFOUND, ETIMEDOUT, a TLS code). */
 export function networkCode(error: unknown): string {
   if (error instanceof Error && "code" in error) return String(error.code);

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { GRAPH_VERSION, PAGE_FIELDS } from "../../../compose/facebook/contract.ts";
 import type { HttpClient, HttpResponse } from "../../io/http.ts";
 import { fail } from "../../errors.ts";
-import { networkCode, parseJson } from "./answers.ts";
+import { inertLine, networkCode, parseJson } from "./answers.ts";
 
 export interface ConnectPage {
   http: HttpClient;
@@ -70,6 +70,6 @@ export async function connectPage(connect: ConnectPage): Promise<{ channelId: st
   const answer = channel.safeParse(value);
   if (response.status === 200 && answer.success && answer.data.source_channel_id === (instagramId ?? pageId))
     return { channelId: answer.data.id };
-  const message = refused.safeParse(value).data?.message.replaceAll(pageToken, "***") ?? null;
+  const message = inertLine(refused.safeParse(value).data?.message.replaceAll(pageToken, "***") ?? "") || null;
   return fail("FB_CONNECT_FAILED", { pageId, status: response.status, message });
 }

@@ -38,6 +38,13 @@ function problemOfSecret(secret: string, local: boolean): string | null {
   return `An App Secret is 32 characters of 0-9 and a-f; what is given has ${secret.length}${hex ? "" : ", and others among them"}.`;
 }
 
+/** Facebook itself delivers to https only; a stand-in beside us takes anything. Throws FB_HTTPS_REQUIRED. */
+export function requireHttps(graphUrl: string, callbackUrl: string): void {
+  const { hostname, host } = new URL(graphUrl);
+  if (new URL(callbackUrl).protocol === "https:" || isLocalHost(hostname)) return;
+  fail("FB_HTTPS_REQUIRED", { callbackUrl, graphHost: host });
+}
+
 // Field reports: for an ID that is no Instagram app's it says "Invalid platform app", and for one that is it goes on to the code.
 const instagramAnswer = z.object({ error_type: z.string(), error_message: z.string() });
 

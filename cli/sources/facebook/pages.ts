@@ -1,16 +1,19 @@
 /** Pages that are connected to the platform, which keeps their tokens and subscribes them to the app. */
 import { z } from "zod";
 import type { HttpClient } from "../../io/http.ts";
-import { parseJson } from "./answers.ts";
+import { inertLine, parseJson } from "./answers.ts";
 
 const pages = z.object({
   data: z.array(
     z.object({
       source: z.string(),
       source_channel_id: z.string(),
-      name: z.string(),
+      name: z.string().transform(inertLine),
       state: z.enum(["ok", "repaired", "broken", "unknown"]),
-      message: z.string().nullable(),
+      message: z
+        .string()
+        .nullable()
+        .transform((text) => text && inertLine(text)),
     }),
   ),
 });

@@ -64,6 +64,8 @@ export function codeOf(refusal: Refusal, token: TokenKind, onApp: boolean) {
   if (code === 190 || code === 102) return tokenCode(subcode, message, token);
   if (code === 101) return "FB_APP_UNKNOWN";
   if (isProofRefused(refusal)) return "FB_PROOF";
+  // Names of tunnels that many share are flagged now and then (fbsamples/original-coast-clothing#57).
+  if (code === 100 && /community standards/i.test(message)) return "FB_BLOCKED";
   if (code === 100 || code === 803) {
     const unknown = subcode === 33 || code === 803 || /^Unsupported \w+ request\. Object with ID/i.test(message);
     return onApp && unknown ? "FB_APP_UNKNOWN" : "FB_PARAMETER";

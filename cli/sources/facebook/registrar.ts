@@ -5,9 +5,10 @@ import type { Emit, WebhookStatus } from "../../events.ts";
 import { AiryError, asAiryError, fail, whyOf } from "../../errors.ts";
 import type { Lease, Previous, RegisterOptions, Repaired, Restored, Source, SourceTarget } from "../source.ts";
 import { noLease } from "../lease.ts";
+import { inertLine } from "./answers.ts";
 import { probeCallback } from "./callback.ts";
-import { explainUnknownApp, requirePossible } from "./credentials.ts";
-import { Graph, type GraphConfig, isLocalHost, requireSafeUrl } from "./graph.ts";
+import { explainUnknownApp, requireHttps, requirePossible } from "./credentials.ts";
+import { Graph, type GraphConfig, requireSafeUrl } from "./graph.ts";
 import {
   FIELDS,
   deleteRow,
@@ -66,7 +67,7 @@ class FacebookSource implements Source {
       throw await explainUnknownApp(this.#graph.config, error, signal);
     });
     if (app.id !== appId) fail("FB_APP_REJECTED", { appId, otherApp: app.id });
-    return { account: app.name };
+    return { account: inertLine(app.name) };
   }
 
   async inspect(target: SourceTarget, signal?: AbortSignal): Promise<WebhookStatus[]> {
@@ -265,11 +266,4 @@ function handSteps(callbackUrl: string): string {
 function statusAfter(error: unknown, callbackUrl: string): WebhookStatus {
   if (!(error instanceof AiryError) || error.code !== "WEBHOOK_FOREIGN") return statusOf("page", "error", callbackUrl);
   return statusOf("page", "foreign", typeof error.details.current === "string" ? error.details.current : null);
-}
-
-/** Facebook itself delivers to https only; a stand-in beside us takes anything. */
-function requireHttps(graphUrl: string, callbackUrl: string): void {
-  const { hostname, host } = new URL(graphUrl);
-  if (new URL(callbackUrl).protocol === "https:" || isLocalHost(hostname)) return;
-  fail("FB_HTTPS_REQUIRED", { callbackUrl, graphHost: host });
 }

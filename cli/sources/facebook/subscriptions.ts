@@ -3,6 +3,7 @@ import { z } from "zod";
 import { INSTAGRAM_FIELDS, PAGE_FIELDS } from "../../../compose/facebook/contract.ts";
 import type { WebhookState, WebhookStatus } from "../../events.ts";
 import type { SourceTarget } from "../source.ts";
+import { inertUrl } from "./answers.ts";
 import type { Graph } from "./graph.ts";
 
 export type FacebookObject = "page" | "instagram";
@@ -40,7 +41,7 @@ export async function readRows(graph: Graph, signal: AbortSignal | undefined): P
   for (const one of data) {
     const { data: known } = row.safeParse(one);
     if (!known?.callback_url) continue;
-    found.set(known.object, { callbackUrl: known.callback_url, active: known.active ?? false, fields: known.fields ?? [] });
+    found.set(known.object, { callbackUrl: inertUrl(known.callback_url), active: known.active ?? false, fields: known.fields ?? [] });
   }
   return found;
 }

@@ -5,7 +5,9 @@
 import { z } from "zod";
 import { fail, asAiryError, whyOf } from "../../errors.ts";
 import type { Emit, WebhookState, WebhookStatus } from "../../events.ts";
+import { inertLine, inertUrl } from "../facebook/answers.ts";
 import { probeCallback } from "../facebook/callback.ts";
+import { requireHttps } from "../facebook/credentials.ts";
 import { Graph, type GraphConfig, requireSafeUrl } from "../facebook/graph.ts";
 import { sameUrl } from "../facebook/subscriptions.ts";
 import type { Lease, RegisterOptions, Repaired, Restored, Source, SourceTarget } from "../source.ts";
@@ -25,12 +27,13 @@ const OBJECTS = { account: "whatsapp_business_account", number: "phone_number" }
 
 const named = z.object({ name: z.string().optional(), verified_name: z.string().optional() });
 const success = z.object({ success: z.union([z.literal(true), z.literal("true")]) });
-const accountApps = z.object({
-  data: z.array(
-    z.object({ whatsapp_business_api_data: z.object({ id: z.coerce.string() }), override_callback_uri: z.string().optional() }),
-  ),
+const accountApps = z.object({ data: z.array(z.unknown()) });
+// A row of another app may be as odd as it likes.
+const accountApp = z.object({
+  whatsapp_business_api_data: z.object({ id: z.coerce.string() }),
+  override_callback_uri: z.string().nullish(),
 });
-const numberConfiguration = z.object({ webhook_configuration: z.object({ phone_number: z.string().optional() }).optional() });
+const numberConfiguration = z.object({ webhook_configuration: z.object({ phone_number: z.string().nullish() }).nullish() });
 
 export function createWhatsAppSource(config: WhatsAppSourceConfig): Source {
   return new WhatsAppSource(config);
@@ -58,6 +61,7 @@ class WhatsAppSource implements Source {
 
   require(callbackUrl: string): void {
     requireSafeUrl(this.#config.graphUrl);
+    requireHttps(this.#config.graphUrl, callbackUrl);
     if (callbackUrl.length <= MOST_URL) return;
     fail("PROBE_FAILED", { url: callbackUrl, reason: `WhatsApp takes callback addresses of up to ${MOST_URL} characters.` });
   }
@@ -66,7 +70,7 @@ class WhatsAppSource implements Source {
     const { kind, id } = this.#config.owner;
     const fields = kind === "number" ? "verified_name" : "name";
     const found = await this.#graph.call({ method: "GET", path: this.#node, params: { fields }, token: this.#token, signal }, named);
-    return { account: found.verified_name ?? found.name ?? id };
+    return { account: inertLine(found.verified_name ?? found.name ?? id) };
   }
 
   async inspect(target: SourceTarget, signal?: AbortSignal): Promise<WebhookStatus[]> {
@@ -140,10 +144,11 @@ class WhatsAppSource implements Source {
     if (owner.kind === "number") {
       const params = { fields: "webhook_configuration" };
       const found = await this.#graph.call({ ...call, path: this.#node, params }, numberConfiguration);
-      return found.webhook_configuration?.phone_number || null;
+      return inertUrl(found.webhook_configuration?.phone_number ?? "") || null;
     }
     const { data } = await this.#graph.call({ ...call, path: `${this.#node}/subscribed_apps` }, accountApps);
-    return data.find((one) => one.whatsapp_business_api_data.id === appId)?.override_callback_uri || null;
+    const rows = data.flatMap((row) => accountApp.safeParse(row).data ?? []);
+    return inertUrl(rows.find((one) => one.whatsapp_business_api_data.id === appId)?.override_callback_uri ?? "") || null;
   }
 
   /** @param override null takes it away. */

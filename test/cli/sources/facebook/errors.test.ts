@@ -278,6 +278,29 @@ test.each([
   expect(verifyProblem(message.startsWith("(#2200)") ? 2200 : 2201, message)).toBe(problem);
 });
 
+test("an address whose name was flagged is no rate limit, and another name is advised", async () => {
+  const message = "(#100) This URL goes against our Community Standards";
+  await standIn.command("POST", "/sandbox/faults", { method: "POST", path: `${app.id}/subscriptions`, error: { code: 100, message } });
+  const error = await failureOf(source().register(target(), { replaceWebhook: false }, () => {}));
+  expect(error.code).toBe("FB_BLOCKED");
+  expect(errorBody(error).actions.join(" ")).toMatch(/under a domain of your own/);
+});
+
+test("names and addresses that others gave do not steer the terminal either", async () => {
+  const body = JSON.stringify({ id: app.id, name: "\u001b[31mShop\u202e" });
+  await standIn.command("POST", "/sandbox/faults", {
+    path: "app",
+    raw: { status: 200, headers: { "content-type": "application/json" }, body },
+  });
+  expect(await source().check()).toEqual({ account: "[31mShop" });
+  await standIn.command("POST", "/sandbox/subscriptions", { object: "page", callbackUrl: "https://prod.example/\u001b[2J\u202ekooh" });
+  const [found] = await source().inspect(target());
+  expect(found).toMatchObject({ state: "foreign", callbackUrl: "https://prod.example/%1B[2J%E2%80%AEkooh" });
+  const error = await failureOf(source().register(target(), { replaceWebhook: false }, () => {}));
+  expect(whyOf(error)).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+  await standIn.command("POST", "/sandbox/subscriptions", { object: "page", callbackUrl: null });
+});
+
 test("how long Facebook wants to be left alone is heeded", async () => {
   const usage = { "1001": [{ call_count: 20, total_time: 1, total_cputime: 1, type: "pages", estimated_time_to_regain_access: 30 }] };
   const headers = { "content-type": "application/json", "x-business-use-case-usage": JSON.stringify(usage) };

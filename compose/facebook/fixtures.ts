@@ -236,6 +236,10 @@ export const fixtures = {
     about: "a reaction as word only",
     deliveries: [first, { reaction: { mid: "{{MID}}", action: "react", reaction: "smile" } }],
   },
+  "reaction-null-emoji": {
+    about: "a reaction whose emoji is null",
+    deliveries: [first, { reaction: { mid: "{{MID}}", action: "react", emoji: null, reaction: "angry" } }],
+  },
   "reaction-escaped": {
     about: "a reaction as Meta's page prints it, escapes as text",
     deliveries: [first, '{"reaction":{"mid":"{{MID}}","action":"react","reaction":"love","emoji":"\\\\u{2764}\\\\u{FE0F}"}}'],
@@ -288,6 +292,29 @@ export const fixtures = {
         app_id: 1517776481860111,
         text: "Which size?",
         quick_replies: ["S", "M"].map((title) => ({ content_type: "text", title, payload: title })),
+      }),
+    ],
+  },
+  "echo-media-template": {
+    about: "another app sent a picture as template, in standby",
+    deliveries: [
+      body("page", {
+        standby: [
+          {
+            ...echo({
+              app_id: INBOX_APP,
+              attachments: [
+                {
+                  title: "",
+                  url: "https://shop.example/update/7",
+                  type: "template",
+                  payload: { template_type: "media", elements: [{ media_type: "image", attachment_id: 2457235337685388 }] },
+                },
+              ],
+            }),
+            timestamp: "{{TIME}}",
+          },
+        ],
       }),
     ],
   },
@@ -476,6 +503,15 @@ export const fixtures = {
       }),
     ],
   },
+  "changes-beside": {
+    about: "a change beside messaging in one entry",
+    deliveries: [
+      body("page", {
+        changes: [{ field: "feed", value: { item: "like", verb: "add" } }],
+        messaging: [{ ...CUSTOMER, timestamp: "{{TIME}}", message: { mid: "{{MID}}", text: "beside a change" } }],
+      }),
+    ],
+  },
   "standby-empty-messaging": {
     about: "standby beside an empty messaging",
     deliveries: [
@@ -520,6 +556,13 @@ export const fixtures = {
     deliveries: [
       '{"object":"page","entry":[{"id":"0","time":{{SECONDS}},"changes":[{"field":"messages","value":{"sender":{"id":"12334"},' +
         '"recipient":{"id":"23245"},"timestamp":"1527459824","message":{"mid":"test_message_id","text":"test_message"}}}]}]}',
+    ],
+  },
+  "postback-change": {
+    about: "a postback as a change, all of it text, as Meta's page of postbacks prints it",
+    deliveries: [
+      '{"object":"page","entry":[{"id":"{{PAGE}}","time":{{SECONDS}},"changes":[{"field":"messaging_postbacks","value":{"sender":{"id":"{{CUSTOMER}}"},' +
+        '"recipient":{"id":"{{PAGE}}"},"timestamp":"{{SECONDS}}","postback":{"mid":"{{MID}}","title":"Buy","payload":"BUY"}}}]}]}',
     ],
   },
   "test-button-messaging": {
@@ -584,11 +627,23 @@ export const fixtures = {
   "time-string": { about: "the time as text", deliveries: ['{"timestamp":"{{TIME}}","message":{"text":"time as text"}}'] },
   "time-seconds": { about: "the time in seconds", deliveries: ['{"timestamp":{{SECONDS}},"message":{"text":"time in seconds"}}'] },
   "time-null": { about: "no time: null", deliveries: ['{"timestamp":null,"message":{"text":"time is null"}}'] },
+  "time-iso": { about: "the time as a date", deliveries: ['{"timestamp":"2025-11-25T09:00:00+0000","message":{"text":"time as a date"}}'] },
+  "text-null": {
+    about: "a picture beside a text that is null",
+    deliveries: [{ message: { text: null, attachments: [{ type: "image", payload: { url: picture, sticker_id: null } }] } }],
+  },
   "null-members": {
     about: "null for everything that is absent",
     deliveries: [
       '{"message":{"text":"null beside it","attachments":null,"quick_reply":null,"reply_to":null,"is_echo":null,' +
         '"is_deleted":null,"app_id":null},"postback":null,"reaction":null,"read":null,"delivery":null}',
+    ],
+  },
+  numbers: {
+    about: "ids as numbers",
+    deliveries: [
+      '{"object":"page","entry":[{"id":{{PAGE}},"time":{{TIME}},"messaging":[{"sender":{"id":3100000001},"recipient":{"id":{{PAGE}}},' +
+        '"timestamp":{{TIME}},"message":{"mid":"{{MID}}","text":"ids are numbers"}}]}]}',
     ],
   },
   "long-numbers": {

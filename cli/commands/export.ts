@@ -8,12 +8,18 @@ import type { Context } from "../context.ts";
 import { writeAtomic } from "../io/files.ts";
 import { webhookPaths } from "../platform/platform.ts";
 import manifest from "../../templates/kubernetes/airy-proxy.yaml";
+import { exportReport } from "./export-report.ts";
 import type { Options } from "./table.ts";
 
 const VERSION = "0.56.0";
 
-/** Throws CONFIG_INVALID. What is there under these names is replaced. */
+/** Throws what {@link exportReport} and {@link exportHelm} throw. */
 export async function runExport(options: Options<"export">, ctx: Context): Promise<void> {
+  return options.what === "helm" ? exportHelm(options, ctx) : exportReport(options, ctx);
+}
+
+/** Throws CONFIG_INVALID. What is there under these names is replaced. */
+async function exportHelm(options: Options<"export">, ctx: Context): Promise<void> {
   const { io, out } = ctx;
   const paths = await openWorkspace(io, options.workspace);
   const config = await readConfig(paths.config, io.env);

@@ -340,15 +340,27 @@ export const commands = {
     scripts: [["airy reprocess --json", "after an update that reads more of what Facebook sent"]],
   },
   export: {
-    summary: "Write what a Kubernetes cluster needs: values for Airy's Helm chart, and the tunnel beside it",
-    arguments: [{ name: "what", description: "for what", choices: ["helm"], required: true }],
+    summary: "Write a zip for a bug report, secrets masked; or what a Kubernetes cluster needs",
+    arguments: [{ name: "what", description: "what is written (default: report)", choices: ["report", "helm"] }],
     options: [
-      { name: "dir", kind: "text", value: "DIR", description: "folder of the files (default: airy-helm in the current folder)" },
+      {
+        name: "file",
+        kind: "text",
+        value: "FILE",
+        description: "report: which file (default: airy-report-TIME.zip in the current folder)",
+      },
+      { name: "dir", kind: "text", value: "DIR", description: "helm: folder of the files (default: airy-helm in the current folder)" },
       json,
       workspace,
     ],
-    examples: [["airy export helm", "values.yaml and airy-proxy.yaml in airy-helm"]],
-    scripts: [["airy export helm --dir out", "replaces what is in out under these names"]],
+    examples: [
+      ["airy export", "status, checks, configuration, events and logs of this workspace; no private key, no messages"],
+      ["airy export helm", "values of Airy's Helm chart and airy-proxy.yaml in airy-helm"],
+    ],
+    scripts: [
+      ["airy export --file airy-report.zip", "for the artifacts of a job that failed, also when nothing runs"],
+      ["airy export helm --dir out", "replaces what is in out under these names"],
+    ],
   },
   backup: {
     summary: "Write everything the platform keeps into one file",

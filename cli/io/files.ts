@@ -27,7 +27,7 @@ async function textOf(file: string, flag: number): Promise<string | null> {
 }
 
 /** Replaces the file in one step, flushed to the disk, readable by its owner alone unless `mode` says otherwise. */
-export async function writeAtomic(file: string, text: string, mode = 0o600): Promise<void> {
+export async function writeAtomic(file: string, text: string | Uint8Array, mode = 0o600): Promise<void> {
   const draft = `${file}.${randomBytes(4).toString("hex")}.tmp`;
   try {
     const handle = await open(draft, "wx", mode);

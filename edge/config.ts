@@ -31,6 +31,8 @@ export interface EdgeConfig {
   trust?: readonly string[];
   /** Default: those of limits.ts. */
   limits?: Limits;
+  /** Hosts that are not below the domain, in lower case, and the name that each leads to. */
+  hosts?: Readonly<Record<string, string>>;
   log: Log;
 }
 

@@ -6,7 +6,7 @@ import { checkConfig, checkData, type ConfigCheck } from "./check.ts";
 import { parseDomain, type EdgeConfig } from "./config.ts";
 import { EdgeError } from "./errors.ts";
 import { openHold, type Hold } from "./hold/hold.ts";
-import { DEFAULT_LIMITS, Refusals, type Limits } from "./limits.ts";
+import { changedLimits, DEFAULT_LIMITS, Refusals, type Limits } from "./limits.ts";
 import { startIngress, type RunningIngress } from "./ingress/server.ts";
 import { openClaims } from "./names/claims.ts";
 import type { Names } from "./names/names.ts";
@@ -46,8 +46,8 @@ export interface RunningEdge {
   adminPort: number | null;
   /** `ssh-ed25519 AAAA...` */
   hostKey: string;
-  /** Reads lists of keys and certificates again, and takes new limits; tunnels that may stay are not touched. */
-  reload(limits?: Limits): void;
+  /** Reads lists of keys and certificates again, and takes new limits and hosts; tunnels that may stay are not touched. */
+  reload(limits?: Limits, hosts?: EdgeConfig["hosts"]): void;
   /** Stops accepting, lets requests in flight finish (at most `graceMs`, by default 30 s), then closes. */
   close(graceMs?: number): Promise<void>;
 }
@@ -90,11 +90,13 @@ class Edge implements RunningEdge {
   readonly #urls: Urls;
   readonly #door: Door;
   #limits: Limits;
+  #hosts: ReadonlyMap<string, string>;
   #stopping = false;
 
   constructor(config: EdgeConfig) {
     this.#config = config;
     this.#limits = config.limits ?? DEFAULT_LIMITS;
+    this.#hosts = new Map(Object.entries(config.hosts ?? {}));
     this.#trust = new Trust(config.trust ?? []);
     this.#door = new Door(() => this.#limits, this.#trust, this.#refusals.add);
     this.#domain = parseDomain(config.domain);
@@ -148,21 +150,16 @@ class Edge implements RunningEdge {
     await this.#startFront();
     await this.#startSsh();
     await this.#startAdmin();
-    const control = await startControl(this.#config.dataDir, this.#names, (name) => {
-      log(`the name ${name} was revoked`);
-      this.#presence.get(name)?.destroy();
-    });
+    const control = await startControl(this.#config.dataDir, this.#names, (name) => this.#presence.get(name)?.destroy());
     this.#undo.push(() => control.close());
     const secure = https && this.#front ? `, https and ssh ${https.host}:${this.#front.port}` : "";
     log(`edge for *.${this.#domain}: ssh ${ssh.host}:${this.sshPort}, http ${http.host}:${this.httpPort}${secure}`);
   }
 
-  reload(limits: Limits = this.#limits): void {
-    for (const [name, value] of Object.entries(limits)) {
-      if (this.#limits[name as keyof Limits] !== value) this.#config.log(`limit: ${name} ${value}`);
-    }
+  reload(limits: Limits = this.#limits, hosts?: EdgeConfig["hosts"]): void {
+    for (const change of changedLimits(this.#limits, limits)) this.#config.log(change);
     this.#limits = limits;
-    this.#ingress.reload();
+    if (hosts) this.#hosts = new Map(Object.entries(hosts));
     this.#access.reload();
     this.#certificates?.reload();
   }
@@ -226,6 +223,7 @@ class Edge implements RunningEdge {
     this.#ingress = await startIngress({
       ...this.#config.http,
       domain: this.#domain,
+      nameOfHost: (host) => this.#hosts.get(host) ?? null,
       presence: this.#presence,
       names: this.#names,
       hold: this.#hold,
@@ -248,6 +246,7 @@ class Edge implements RunningEdge {
       domain: this.#domain,
       dataDir,
       isClaimed: (name) => this.#names.isKnown(name),
+      nameOfHost: (host) => this.#hosts.get(host) ?? null,
       limits: () => this.#limits,
       onFirst: (covered) => this.#tellSecureUrls(covered),
       log,

@@ -40,6 +40,11 @@ const LIMIT_NAMES = Object.keys(Limits.shape) as LimitName[];
 
 export const DEFAULT_LIMITS: Limits = Limits.parse({});
 
+/** What has changed, a line each. */
+export function changedLimits(before: Limits, after: Limits): string[] {
+  return LIMIT_NAMES.filter((name) => before[name] !== after[name]).map((name) => `limit: ${name} ${after[name]}`);
+}
+
 /** How often each limit has refused something. */
 export class Refusals {
   readonly #counts = new Map<LimitName, number>(LIMIT_NAMES.map((name) => [name, 0]));

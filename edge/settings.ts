@@ -23,6 +23,11 @@ const Network = z.string().check((context) => {
   if (fault) context.issues.push({ code: "custom", input: context.value, message: `${JSON.stringify(context.value)} ${fault}` });
 });
 
+/** In lower case, as a Host header names it. */
+const Host = z
+  .string()
+  .refine((text) => text === text.toLowerCase() && text.includes(".") && faultInDomain(text) === null, "is not a host name");
+
 const Fields = z.strictObject({
   /** Names are `<identifier>.<domain>`. */
   domain: z.string({ error: "is missing: names are <identifier>.DOMAIN" }).check((context) => {
@@ -58,6 +63,8 @@ const Fields = z.strictObject({
   /** Of what the edge writes to stderr; default: text on a terminal, else json. */
   log: z.enum(["json", "text"]).optional(),
   limits: Limits.prefault({}),
+  /** Hosts of their own that lead to a name, by host. */
+  hosts: z.record(Host, z.string().regex(/^[a-z0-9-]{3,63}$/, "is not a name")).default({}),
 });
 
 /** Which of them are files or folders: relative to where they are said. */
@@ -69,6 +76,8 @@ export const Settings = Fields.superRefine((settings, context) => {
   if (settings.tls === "files" && !files) wrong("tls: files needs tls-cert and tls-key");
   if (settings.tls !== "files" && (settings["tls-cert"] ?? settings["tls-key"])) wrong("tls-cert and tls-key need tls: files");
   if (settings.tls !== "acme" && (settings["acme-email"] ?? settings["acme-hook"])) wrong("acme-email and acme-hook need tls: acme");
+  const ours = Object.keys(settings.hosts).find((host) => `.${host}`.endsWith(`.${settings.domain}`));
+  if (ours) wrong(`hosts.${ours} is below the domain, where names are claimed`);
   // Half of it would be an edge without https that looks as if it had it.
   if (settings.tls === "off" && (settings.https || settings.redirect)) wrong("https and redirect need tls: files or acme");
 });
@@ -89,7 +98,7 @@ export function readSettings(layers: readonly SettingsLayer[]): Settings {
     for (const [name, value] of Object.entries(values)) {
       if (value === undefined) continue;
       merged[name] =
-        name === "limits" && isRecord(value) && isRecord(merged.limits) ? { ...merged.limits, ...value } : located(name, value, folder);
+        name === "limits" && isRecord(value) && isRecord(merged[name]) ? { ...merged[name], ...value } : located(name, value, folder);
     }
   }
   const parsed = Settings.safeParse(merged);
@@ -127,6 +136,7 @@ export function configOf(settings: Settings): Omit<EdgeConfig, "log"> {
     publicPort: settings["public-port"] ?? null,
     trust: settings.trust,
     limits: settings.limits,
+    hosts: settings.hosts,
   };
 }
 

@@ -43,6 +43,7 @@ function given(options: Options<"edge">, env: Io["env"]): Record<string, unknown
     // A flag that is off was only said when its variable says so.
     values[option.name] = value === false && env[envName(option)] === undefined ? undefined : value;
   }
+  if (options.host.length > 0) values.hosts = Object.fromEntries(options.host.map(hostOf));
   if (options.limit.length > 0) values.limits = Object.fromEntries(options.limit.map(limitOf));
   return values;
 }
@@ -51,6 +52,11 @@ function limitOf(text: string): [name: string, value: number] {
   const [, name, value] = /^([a-z0-9-]+)=(\d{1,10})$/.exec(text) ?? [];
   if (name === undefined) return fail("INVALID_ARGUMENT", { command, reason: `--limit ${text} is not NAME=NUMBER.` });
   return [name, Number(value)];
+}
+
+function hostOf(text: string): [host: string, name: string] {
+  const [, host, name] = /^([^=]+)=([^=]+)$/.exec(text) ?? [];
+  return host && name ? [host.toLowerCase(), name] : fail("INVALID_ARGUMENT", { command, reason: `--host ${text} is not HOST=NAME.` });
 }
 
 function readFile(file: string): SettingsLayer {

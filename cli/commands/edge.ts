@@ -40,7 +40,8 @@ export async function runEdge(options: Options<"edge">, ctx: Context): Promise<v
   out.item({ type: "listening", ...data });
   ctx.onHangup(() => {
     log("SIGHUP: reading the lists of keys, the limits and the certificate again");
-    edge.reload(limitsNow(options, ctx, log));
+    const { limits, hosts } = changed(options, ctx, log) ?? {};
+    edge.reload(limits, hosts);
   });
   await new Promise<void>((resolve) => {
     if (ctx.signal.aborted) resolve();
@@ -78,11 +79,11 @@ function remarks({ certificate, keys }: ConfigCheck): string {
 }
 
 /** Of a file that can no longer be used nothing is taken. */
-function limitsNow(options: Options<"edge">, { io }: Context, log: EdgeConfig["log"]): Settings["limits"] | undefined {
+function changed(options: Options<"edge">, { io }: Context, log: EdgeConfig["log"]): Pick<Settings, "limits" | "hosts"> | undefined {
   try {
-    return edgeSettings(options, io).limits;
+    return edgeSettings(options, io);
   } catch (error) {
-    log(`the limits stay as they are: ${asAiryError(error).message}`);
+    log(`the limits stay as they are: ${asAiryError(error).message}`, "warn");
     return undefined;
   }
 }

@@ -525,6 +525,12 @@ export const commands = {
         description: "proxies in front, whose X-Forwarded-For, Forwarded and PROXY protocol are believed; may be given several times",
       },
       {
+        name: "host",
+        kind: "list",
+        value: "HOST=NAME",
+        description: "a host of its own leads to this name; may be given several times (in the file: hosts)",
+      },
+      {
         name: "limit",
         kind: "list",
         value: "NAME=NUMBER",

@@ -16,6 +16,7 @@ const MAX_HEADER_LINES = 1_000;
 export interface Examination {
   /** Lower-case, without a dot at the end. */
   domain: string;
+  nameOfHost: (host: string) => string | null;
   trust: Trust;
   /** The protocol that is asked for, where we agree to that. */
   upgrade: string | null;
@@ -30,7 +31,10 @@ export interface Examined {
 }
 
 /** The tunnel's name, the head that goes down it and who has sent it, or the code of the refusal. */
-export function examine(request: IncomingMessage, { domain, trust, upgrade, id }: Examination): Examined | { error: AnswerCode } {
+export function examine(
+  request: IncomingMessage,
+  { domain, nameOfHost, trust, upgrade, id }: Examination,
+): Examined | { error: AnswerCode } {
   if (request.rawHeaders.length > 2 * MAX_HEADER_LINES) return { error: "HEADERS_TOO_LARGE" };
   const target = request.url ?? "";
   // A fragment is the browser's own (RFC 9112 section 3.2); programs differ in where a path with one ends.
@@ -38,7 +42,7 @@ export function examine(request: IncomingMessage, { domain, trust, upgrade, id }
   // It would show what was added on the way, to scripts as well (RFC 9110 section 9.3.8).
   if (request.method === "TRACE") return { error: "METHOD_NOT_ALLOWED" };
   if (!isExpected(request)) return { error: "EXPECTATION_FAILED" };
-  const route = tunnelOf(request.rawHeaders, domain);
+  const route = tunnelOf(request.rawHeaders, domain, nameOfHost);
   if ("error" in route) return { error: route.error };
   if (isAmbiguous(request)) return { error: "BAD_REQUEST" };
   const secure = secureSocketOf(request);

@@ -34,6 +34,7 @@ export interface IngressOptions {
   host: string;
   port: number;
   domain: string;
+  nameOfHost: (host: string) => string | null;
   presence: Presence;
   names: Pick<Names, "isKnown">;
   hold: Hold;
@@ -203,9 +204,9 @@ class Ingress implements RunningIngress {
 
   #take(request: IncomingMessage, response: ServerResponse, id: string): void {
     if (this.#stopping) response.setHeader("Connection", "close");
-    const { domain, hold, trust } = this.#options;
+    const { domain, nameOfHost, hold, trust } = this.#options;
     if (answerChallenge(request, response, this.#options.challengeAnswer)) return;
-    const examined = examine(request, { domain, trust, upgrade: null, id });
+    const examined = examine(request, { domain, nameOfHost, trust, upgrade: null, id });
     if ("error" in examined) {
       this.#refuse(request, response, id, examined.error);
       return;
@@ -307,9 +308,9 @@ class Ingress implements RunningIngress {
 
   #upgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
     this.counters.requests += 1;
-    const { domain, presence, names, trust } = this.#options;
+    const { domain, nameOfHost, presence, names, trust } = this.#options;
     const id = requestIdOf(request);
-    const examined = examine(request, { domain, trust, upgrade: request.headers.upgrade ?? "", id });
+    const examined = examine(request, { domain, nameOfHost, trust, upgrade: request.headers.upgrade ?? "", id });
     if ("error" in examined) {
       this.#unusual.refuse(socket, examined.error);
       return;

@@ -2,6 +2,7 @@
 import type { Limits } from "../limits.ts";
 import { openAcme, type AcmeConfig, type AcmeOptions } from "./acme/certificates.ts";
 import type { Certificates } from "./certificate.ts";
+import { leadsTo } from "./leads-here.ts";
 import { openFiles, type CertificateFiles } from "./files.ts";
 
 export type TlsConfig = { mode: "off" } | ({ mode: "files" } & CertificateFiles) | ({ mode: "acme" } & AcmeConfig);
@@ -9,20 +10,27 @@ export type TlsConfig = { mode: "off" } | ({ mode: "files" } & CertificateFiles)
 export interface CertificateOptions extends Pick<AcmeOptions, "domain" | "dataDir" | "onFirst" | "log"> {
   /** Whether somebody has this name. */
   isClaimed: (name: string) => boolean | Promise<boolean>;
+  /** Of a host that is not below the domain: the name that the operator lets it lead to; null: none. */
+  nameOfHost: (host: string) => string | null;
   limits: () => Limits;
 }
 
 /** Throws EDGE_TLS. */
 export function openCertificates(
   tls: Exclude<TlsConfig, { mode: "off" }>,
-  { isClaimed, limits, ...options }: CertificateOptions,
+  { isClaimed, nameOfHost, limits, ...options }: CertificateOptions,
 ): Certificates {
   const below = `.${options.domain}`;
+  const mayHave = async (host: string): Promise<boolean> => {
+    if (host.endsWith(below)) return isClaimed(host.slice(0, -below.length));
+    const name = nameOfHost(host);
+    return name !== null && (await isClaimed(name)) && leadsTo(host, name + below);
+  };
   if (tls.mode === "files") return openFiles(tls, options.domain, options.log);
   return openAcme({
     ...tls,
     ...options,
-    mayHave: (host) => host.endsWith(below) && isClaimed(host.slice(0, -below.length)),
+    mayHave,
     limits: () => ({
       ordersPerHour: limits()["certificate-orders-per-hour"],
       firstsPerWeek: limits()["first-certificates-per-week"],

@@ -10,6 +10,7 @@ import { expect, it } from "vitest";
 import { makeCa, type TestCa } from "../edge/tls/support.ts";
 import { bundle } from "../support/airy.ts";
 import { openLeakScope, type LeakScope } from "../support/leaks.ts";
+import { until } from "../support/edge.ts";
 import { hasPebble, startPebble, type Pebble } from "../support/pebble.ts";
 import { bootServer, type Server } from "../support/systemd.ts";
 
@@ -45,10 +46,11 @@ const possible =
 it.skipIf(!possible)(
   "from a bare server and a name in DNS to airy up with https",
   async (context) => {
-    const [dns, ...commands] = steps;
+    const [dns, ...rest] = steps;
+    const commands = rest.filter(({ where }) => where !== "dns");
     const address = /^hooks\.example\.com\.\s+A\s+(\S+)$/m.exec(dns!.text)![1]!;
     expect(dns!.text).toMatch(new RegExp(`^\\*\\.hooks\\.example\\.com\\.\\s+A\\s+${address}$`, "m"));
-    expect(commands.map(({ where }) => where)).toEqual(["server", "server", "server", "laptop", "laptop", "server"]);
+    expect(commands.map(({ where }) => where)).toEqual(["server", "server", "server", "laptop", "laptop", "server", "server"]);
 
     const netns = `airy-${process.pid}`;
     const closeNetwork = await openNetwork(netns, address);
@@ -92,7 +94,15 @@ END`);
         const [command = "", ...rest] = [...enter, "sh", "-euc", text];
         return (await run(command, rest, { cwd: scope!.workspace, env, timeout: 240_000 })).stdout;
       };
-      const [port, edge, ready, up, key, close] = commands.map(({ text }) => text) as [string, string, string, string, string, string];
+      const [port, edge, ready, up, key, close, host] = commands.map(({ text }) => text) as [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+      ];
       await server.sh(port);
       expect(await server.sh(edge)).toContain("domain: hooks.example.com");
       expect(await server.sh(ready)).toContain("ready");
@@ -113,6 +123,21 @@ END`);
       const knock = "mkdir other && cd other && ../airy proxy 1 --edge hooks.example.com --identity ./key";
       const refused = await laptop(knock).catch((error: { stdout: string }) => error.stdout);
       expect(refused).toContain("SSH_AUTH");
+
+      // A host of its own: not before both sides have said so.
+      const at = `--cacert '${trust}' --resolve hooks.customer.example:443:${address} https://hooks.customer.example/facebook`;
+      const own = () => laptop(`curl -s -o /dev/null -w '%{http_code}' ${at} || true`);
+      const name = new URL(url!).hostname.split(".")[0]!;
+      await pebble.dns("add-a", { host: "hooks.customer.example", addresses: ["192.0.2.1"] });
+      const issued = pebble.issued();
+      expect(await own()).toBe("000");
+      await server.sh(host.replace("NAME", name));
+      expect(await own()).toBe("000");
+      expect(pebble.issued()).toBe(issued);
+      await pebble.dns("clear-a", { host: "hooks.customer.example" });
+      await pebble.dns("set-cname", { host: "hooks.customer.example", target: `${name}.hooks.example.com.` });
+      await until("the host's certificate", async () => (await own()) === "400", 60_000);
+
       await laptop("./airy destroy");
       // The server's own SSH is where the page has put it.
       expect(await server.sh("ss -Hltn 'sport = :2222' | wc -l")).not.toMatch(/^0/);

@@ -38,7 +38,7 @@ const refusal = (values: Record<string, unknown>) => {
 describe("the schema", () => {
   it("has a flag for each setting, and a setting for each flag that is not an order", () => {
     const orders = ["config", "check", "check-data", "json", "key"];
-    const flags = commands.edge.options.map(({ name }) => (name === "limit" ? "limits" : name));
+    const flags = commands.edge.options.map(({ name }) => ({ limit: "limits", host: "hosts" })[name as string] ?? name);
     expect(flags.filter((name) => !orders.includes(name)).toSorted()).toEqual(SETTING_NAMES.toSorted());
   });
 
@@ -65,6 +65,8 @@ describe("the schema", () => {
     [{ domain: "t.test", "authorized-keys": null }, "authorized-keys"],
     [{ domain: "t.test", tls: "files" }, "needs tls-cert and tls-key"],
     [{ domain: "t.test", https: ":443" }, "need tls"],
+    [{ domain: "t.test", hosts: { "a.t.test": "shop" } }, "is below the domain"],
+    [{ domain: "t.test", hosts: { "http://a.test": "shop" } }, "hosts"],
   ])("refuses %j and says why", (values, reason) => {
     expect(refusal(values)).toContain(reason);
   });

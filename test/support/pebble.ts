@@ -96,8 +96,8 @@ export async function startPebble(ca: TestCa, options: PebbleOptions): Promise<P
     },
     stop: () => end(running),
     dns: async (order, value) => {
-      const response = await fetch(`${self.management}/${order}`, { method: "POST", body: JSON.stringify(value) });
-      if (!response.ok) throw new Error(`${order}: ${response.status} ${await response.text()}`);
+      const [command = "", ...rest] = [...(enter ?? []), "curl", "--silent", "--fail", "--data", JSON.stringify(value)];
+      await promisify(execFile)(command, [...rest, `${self.management}/${order}`]);
     },
     close: async () => {
       await end(running);

@@ -28,6 +28,7 @@ export async function runTrigger(options: TriggerOptions, ctx: Context): Promise
   const templates = await templatesOf(options, ctx);
   const once =
     options.via === undefined ? await throughStandIn(options, templates, ctx) : await straight(options.via, options, templates, ctx);
+  if (options.count === 0) fail("INVALID_ARGUMENT", { command: "trigger", reason: "--count is 1 or more: nothing was sent." });
   const count = options.what === "batch" ? 1 : (options.count ?? 1);
   if (count <= 1 && options.rate === undefined) {
     const result = await once();

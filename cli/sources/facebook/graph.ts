@@ -67,11 +67,12 @@ export class Graph {
   /** Every call of ours may be repeated: reads, and registrations that amend. Throws AiryError; Node's AbortError when the signal was used. */
   async call<T>(call: GraphCall, answer: z.ZodType<T>): Promise<T> {
     requireSafeUrl(this.config.graphUrl);
-    let came = await this.#repeated(call);
+    const ends = performance.now() + (this.config.budgetMs ?? BUDGET_MS);
+    let came = await this.#repeated(call, ends);
     const refusal = "failed" in came ? null : readRefusal(parseJson(came.body));
     if (this.#timed && refusal && isProofRefused(refusal)) {
       this.#timed = false;
-      came = await this.#repeated(call);
+      came = await this.#repeated(call, ends);
     }
     call.signal?.throwIfAborted();
     if (!("failed" in came)) return this.#read(call, came, answer);
@@ -82,9 +83,8 @@ export class Graph {
     return new URL(this.config.graphUrl).host;
   }
 
-  async #repeated(call: GraphCall): Promise<Came> {
-    const { retryDelaysMs = RETRY_DELAYS_MS, budgetMs = BUDGET_MS } = this.config;
-    const ends = performance.now() + budgetMs;
+  async #repeated(call: GraphCall, ends: number): Promise<Came> {
+    const { retryDelaysMs = RETRY_DELAYS_MS } = this.config;
     for (const pauseMs of [...retryDelaysMs, null]) {
       const came = await this.#send(call, Math.min(TIMEOUT_MS, Math.max(1, ends - performance.now()))).catch((failed: unknown) => ({
         failed,

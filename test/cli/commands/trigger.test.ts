@@ -193,6 +193,7 @@ test(
 test.each([
   [[], "Say one of"],
   [["message", "--fixture", "text"], "Say one of"],
+  [["message", "--count", "0"], "1 or more"],
   [["--fixture", "stick"], "perhaps sticker"],
   [["--file", "absent.json"], "absent.json cannot be read: ENOENT"],
   [["message", "--via", "ftp://x", "--page", "1"], "not an http(s) address"],

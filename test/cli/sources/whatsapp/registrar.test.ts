@@ -84,3 +84,23 @@ describe.each(["account", "number"] as const)("of one %s", (kind) => {
     expect(platform.requests).toEqual([]);
   });
 });
+
+test("http is refused before any call to Facebook itself, and an odd row of another app blocks nothing", async () => {
+  const given = {
+    appId: app.id,
+    appSecret: app.secret,
+    token,
+    retryDelaysMs: [],
+    lease: fileLease(path.join(dir, "webhook.json"), app.id),
+  };
+  const http = () => Promise.reject(new Error("must not be called"));
+  const real = createWhatsAppSource({ ...given, http, graphUrl: "https://graph.facebook.com", owner: { kind: "number", id: "1" } });
+  await expect(real.register(target, keep, quiet)).rejects.toMatchObject({ code: "FB_HTTPS_REQUIRED" });
+  const owner = { kind: "account" as const, id: owners.account };
+  const source = createWhatsAppSource({ ...given, http: createHttpClient(), graphUrl: standIn.url, owner });
+  const ours = { whatsapp_business_api_data: { id: app.id, name: "ours" }, override_callback_uri: "https://prod.example/\u001b[2J" };
+  const body = JSON.stringify({ data: [null, { whatsapp_business_api_data: null }, { override_callback_uri: 7 }, ours] });
+  const headers = { "content-type": "application/json" };
+  await standIn.command("POST", "/sandbox/faults", { path: `${owner.id}/subscribed_apps`, raw: { status: 200, headers, body } });
+  expect(await source.inspect(target)).toMatchObject([{ state: "foreign", callbackUrl: "https://prod.example/%1B[2J" }]);
+});

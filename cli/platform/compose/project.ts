@@ -71,22 +71,25 @@ export async function writeProject(options: ProjectOptions): Promise<Project> {
   if (core) Object.assign(env, core.env);
   const files = [core ? core.file : path.join(composeDir, "basic/compose.yaml")];
   if (spec.sandbox) files.push(path.join(composeDir, "sandbox/compose.yaml"));
-  const override = overrideOf(options.engine);
-  if (override && services.length > 0) {
+  const overrides = overridesOf(options.engine, services, core !== undefined);
+  if (overrides) {
     const file = path.join(dir, "engine.json");
-    await write(file, JSON.stringify({ services: Object.fromEntries(services.map((name) => [name, override])) }));
+    await write(file, JSON.stringify({ services: overrides }));
     files.push(file);
   }
   return { name: await projectName(spec.workspace), args: [...files.flatMap((file) => ["-f", file]), ...(core?.args ?? [])], env };
 }
 
-/** What every service is told where the engine is of this kind; null: nothing. */
-function overrideOf({ kind, version, userns }: Engine): object | null {
+/** What services are told where the engine is of this kind; null: nothing. `own`: those that have a health check of ours. */
+function overridesOf({ kind, version, userns }: Engine, own: readonly string[], core: boolean): Record<string, object> | null {
   // From version 25 on the engine can check often at the start and seldom afterwards.
-  const often = kind === "docker" && Number(version.split(".")[0]) >= 25;
-  if (!often && !userns) return null;
+  const often = kind === "docker" && Number(version.split(".")[0]) >= 25 && { healthcheck: { start_interval: "300ms" } };
   // With remapped users nobody in a container could read our files, whoever owns them.
-  return { ...(often && { healthcheck: { start_interval: "300ms" } }), ...(userns && { userns_mode: "host" }) };
+  const remapped = userns && { userns_mode: "host" };
+  if (!often && !remapped) return null;
+  const overrides = new Map<string, object>(own.map((name) => [name, { ...often, ...remapped }]));
+  if (core && remapped) for (const reader of ["gateway", "topics"]) overrides.set(reader, remapped);
+  return overrides.size > 0 ? Object.fromEntries(overrides) : null;
 }
 
 /** The password that the containers were given last; null before there were any. */

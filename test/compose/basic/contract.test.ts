@@ -1,5 +1,5 @@
 /** Every endpoint against what `/openapi.json` says of it, with sensible and with senseless bodies; who may call; another page. */
-import { anything, array, assert, asyncProperty, constantFrom, dictionary, integer, oneof, string } from "fast-check";
+import { anything, array, assert, asyncProperty, constantFrom, dictionary, integer, oneof, string, uint8Array } from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { airyId } from "../../../compose/basic/src/ids.ts";
@@ -152,6 +152,49 @@ test("no body whatever brings anything but a described answer", async () => {
       if (answer.status !== 503) expectDescribed(path, answer);
     }),
     { numRuns: 600 },
+  );
+  expect((await platform.request("GET", "/health")).json.status).toBe("ok");
+  expect(platform.logs.filter((line) => /internal|TypeError|RangeError/.test(line))).toEqual([]);
+});
+
+test("nor do bytes and addresses of any kind, on the paths that are no JSON endpoints and on those", async () => {
+  const types = [
+    "application/json",
+    "multipart/form-data; boundary=x",
+    "multipart/form-data",
+    "application/x-www-form-urlencoded",
+    "text/plain",
+    "",
+    "\u00e9/;;",
+  ];
+  const part = `--x\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\n`;
+  const bytes = oneof(
+    uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array)),
+    string({ unit: "binary" }).map((text) => Buffer.from(part + text)),
+    constantFrom(...["", "{", "null", "[[", "--x--\r\n", `${part}y\r\n--x--\r\n`, "token=%ff"].map((text) => Buffer.from(text))),
+  );
+  const unlisted = ["/facebook", "/media.upload", "/media.uploadFile", "/login", "/admin.restore", "/health", "/nothing"];
+  const query = oneof(
+    string({ unit: "binary" }).map(encodeURIComponent),
+    string().map((text) => text.replaceAll(/[^!-~]|#/g, "%")),
+    constantFrom("id=%", "%%%", "id=&id=", "url=http://[::1&message=x", "hub.challenge=%00&hub.verify_token"),
+  );
+  await assert(
+    asyncProperty(
+      constantFrom(...unlisted, ...Object.keys(described.paths)),
+      bytes,
+      constantFrom(...types),
+      query,
+      async (path, body, type, given) => {
+        const posted = await platform.request("POST", path, body, { "content-type": Buffer.from(type).toString("latin1") });
+        expect(posted.status, `POST ${path} ${type} ${body.toString("hex")} ${posted.text}`).not.toBe(500);
+        for (const target of ["/media", "/media.file", "/facebook", "/login", "/", path]) {
+          const got = await platform.request("GET", `${target}?${given}`);
+          expect(got.status, `GET ${target}?${given} ${got.text}`).toBeLessThan(500);
+        }
+      },
+    ),
+    { numRuns: 150 },
   );
   expect((await platform.request("GET", "/health")).json.status).toBe("ok");
   expect(platform.logs.filter((line) => /internal|TypeError|RangeError/.test(line))).toEqual([]);

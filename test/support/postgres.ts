@@ -1,6 +1,7 @@
 /**
  * A throw-away Postgres on a free port, from the binaries that come with npm, or from `AIRY_TEST_POSTGRES_BIN` (a folder with `initdb`
- * and `postgres`, to try another version). Postgres refuses root, so as root its processes run as `nobody`.
+ * and `postgres`, to try another version). Postgres refuses root, so as root its processes run as `nobody`. With
+ * `AIRY_TEST_POSTGRES_IMAGE` it is a container of that image: what passes on the embedded engine's Postgres is tried on docker's.
  */
 import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess, SpawnOptions } from "node:child_process";
@@ -13,6 +14,7 @@ import path from "node:path";
 import { Client } from "pg";
 import { migrate } from "../../compose/basic/src/database/migrate.ts";
 import { prepareJobs } from "../../compose/basic/src/jobs.ts";
+import { postgresContainer } from "./postgres-container.ts";
 
 export interface TestPostgres {
   port: number;
@@ -32,52 +34,46 @@ export interface TestPostgres {
   close(): Promise<void>;
 }
 
+/** Where the server runs. */
+export interface PostgresHost {
+  start(): Promise<void>;
+  kill9(): Promise<void>;
+  stop(): Promise<void>;
+  freeze(): () => void;
+  /** Deletes its data; it is stopped, or is ended hard. */
+  remove(): void;
+}
+
 /**
  * @param sync false: nothing is synced to disk, for tests that make many databases; what was committed still survives
  * {@link TestPostgres.kill9}, because the system has it. By default as in production.
  */
 export async function startPostgres({ sync = true } = {}): Promise<TestPostgres> {
-  const folder = mkdtempSync(path.join(os.tmpdir(), "airy-postgres-"));
-  const data = path.join(folder, "data");
   const port = await freePort();
-  const user = unprivilegedUser();
-  if (user) chownSync(folder, user.uid, user.gid);
-  const options: SpawnOptions = { cwd: folder, ...user, stdio: ["ignore", "ignore", "pipe"] };
-  const bin = binaries();
-  let server: ChildProcess | null = null;
+  const flags = sync ? [] : ["-c", "fsync=off", "-c", "full_page_writes=off"];
+  const image = process.env.AIRY_TEST_POSTGRES_IMAGE;
+  const container = image ? postgresContainer(image, port, flags) : null;
+  const host = container ?? (await postgresProcesses(port, flags));
+  const url = (database: string) => `postgres://airy:${container?.password ?? ""}@127.0.0.1:${port}/${database}`;
   let databases = 0;
   let template: Promise<string> | null = null;
-
-  const exitHook = () => {
-    if (server?.pid) killTree(server.pid);
-    rmSync(folder, { recursive: true, force: true });
-  };
+  const exitHook = () => host.remove();
   process.once("exit", exitHook);
-
-  await run(spawn(path.join(bin, "initdb"), ["-D", data, "-U", "airy", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"], options));
   await start();
 
   async function start(): Promise<void> {
-    const flags = ["-D", data, "-p", String(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="];
-    if (!sync) flags.push("-c", "fsync=off", "-c", "full_page_writes=off");
-    const child = spawn(path.join(bin, "postgres"), flags, options);
-    server = child;
-    let output = "";
-    child.stderr?.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-4_000)));
-    for (;;) {
-      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`postgres did not start:\n${output}`);
-      if (await accepts(port)) return;
-      await new Promise((resolve) => setTimeout(resolve, 25));
-    }
+    await host.start();
+    // While an image sets a new database up, its server listens on a socket only.
+    while (!(await accepts(url("postgres")))) await new Promise((resolve) => setTimeout(resolve, 25));
   }
 
   async function create(name: string, like = "template1"): Promise<string> {
-    const client = new Client({ connectionString: url(port, "postgres") });
+    const client = new Client({ connectionString: url("postgres") });
     client.on("error", () => {});
     await client.connect();
     await client.query(`create database ${name} template ${like}`);
     await client.end();
-    return url(port, name);
+    return url(name);
   }
 
   async function migrated(): Promise<string> {
@@ -89,6 +85,38 @@ export async function startPostgres({ sync = true } = {}): Promise<TestPostgres>
     );
     return "test_template";
   }
+
+  return {
+    port,
+    start,
+    async createDatabase(content = "schema") {
+      databases += 1;
+      const name = `test_${databases}`;
+      if (content === "empty") return create(name);
+      template ??= migrated();
+      return create(name, await template);
+    },
+    kill9: () => host.kill9(),
+    stop: () => host.stop(),
+    freeze: () => host.freeze(),
+    async close() {
+      await host.stop();
+      process.off("exit", exitHook);
+      host.remove();
+    },
+  };
+}
+
+/** Postgres of the binaries that come with npm, or of `AIRY_TEST_POSTGRES_BIN`, as the embedded engine has it. */
+async function postgresProcesses(port: number, flags: string[]): Promise<PostgresHost> {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "airy-postgres-"));
+  const data = path.join(folder, "data");
+  const user = unprivilegedUser();
+  if (user) chownSync(folder, user.uid, user.gid);
+  const options: SpawnOptions = { cwd: folder, ...user, stdio: ["ignore", "ignore", "pipe"] };
+  const bin = binaries();
+  let server: ChildProcess | null = null;
+  await run(spawn(path.join(bin, "initdb"), ["-D", data, "-U", "airy", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"], options));
 
   async function end(how: "crash" | "shutdown"): Promise<void> {
     const child = server;
@@ -104,14 +132,16 @@ export async function startPostgres({ sync = true } = {}): Promise<TestPostgres>
   }
 
   return {
-    port,
-    start,
-    async createDatabase(content = "schema") {
-      databases += 1;
-      const name = `test_${databases}`;
-      if (content === "empty") return create(name);
-      template ??= migrated();
-      return create(name, await template);
+    async start() {
+      const own = ["-D", data, "-p", String(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="];
+      const child = spawn(path.join(bin, "postgres"), [...own, ...flags], options);
+      server = child;
+      let output = "";
+      child.stderr?.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-4_000)));
+      while (!(await accepts(`postgres://airy@127.0.0.1:${port}/postgres`))) {
+        if (child.exitCode !== null || child.signalCode !== null) throw new Error(`postgres did not start:\n${output}`);
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      }
     },
     kill9: () => end("crash"),
     stop: () => end("shutdown"),
@@ -120,16 +150,11 @@ export async function startPostgres({ sync = true } = {}): Promise<TestPostgres>
       signalAll(frozen, "SIGSTOP");
       return () => signalAll(frozen, "SIGCONT");
     },
-    async close() {
-      await end("shutdown");
-      process.off("exit", exitHook);
+    remove() {
+      if (server?.pid) killTree(server.pid);
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-function url(port: number, database: string): string {
-  return `postgres://airy@127.0.0.1:${port}/${database}`;
 }
 
 function binaries(): string {
@@ -185,8 +210,8 @@ function isAlive(pid: number): boolean {
   }
 }
 
-async function accepts(port: number): Promise<boolean> {
-  const client = new Client({ connectionString: url(port, "postgres") });
+async function accepts(url: string): Promise<boolean> {
+  const client = new Client({ connectionString: url });
   client.on("error", () => {});
   try {
     await client.connect();

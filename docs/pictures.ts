@@ -98,7 +98,7 @@ try {
   const header = { version: 2, width: size.columns, height: size.rows, title: "airy up --sandbox", idle_time_limit: 1.5 };
   writeFileSync(path.join(target, "up.cast"), [JSON.stringify(header), ...frames, ""].join("\n"));
 } finally {
-  await airy("destroy", "--yes").catch(() => {});
+  await airy("destroy", "--yes", "--no-backup").catch(() => {});
   rmSync(workspace, { recursive: true, force: true });
 }
 process.exit(0);

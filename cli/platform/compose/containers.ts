@@ -37,6 +37,8 @@ export interface Container {
   /** Of its part of the compose file, as `docker compose config --hash` prints it. */
   configHash: string;
   paused: boolean;
+  /** Services that have to be there before it. */
+  dependsOn: readonly string[];
   /** Tells its present run from earlier ones. */
   run: string;
   /** The command that tells whether it is healthy. */
@@ -103,10 +105,19 @@ function containerOf({ Id, RestartCount, State, Config }: z.output<typeof inspec
     exitCode: state === "exited" || State.Status === "restarting" ? State.ExitCode : null,
     configHash: Config.Labels?.["com.docker.compose.config-hash"] ?? "",
     paused: State.Status === "paused",
+    dependsOn: dependenciesOf(Config.Labels?.["com.docker.compose.depends_on"]),
     run: `${Id} ${State.StartedAt ?? ""}`,
     healthTest: test && test.length > 1 ? test : null,
     healthOutput: State.Health?.Log?.at(-1)?.Output.trim() || null,
   };
+}
+
+/** `postgres:service_started:false,setup:service_completed_successfully:false`, as compose labels its containers. */
+function dependenciesOf(label: string | undefined): string[] {
+  return (label ?? "")
+    .split(",")
+    .flatMap((entry) => entry.split(":", 1))
+    .filter(Boolean);
 }
 
 export function stateOf(state: string): ServiceState {

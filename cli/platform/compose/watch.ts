@@ -153,15 +153,18 @@ function createBell(): { ring: () => void; rung: (timeoutMs: number | null) => P
   };
 }
 
-/** Emits what has changed since the last call. */
+/** Emits what has changed since the last call, and what those that are not up yet wait for. */
 export function createReporter(emit: Emit): (containers: readonly Container[]) => void {
   const last = new Map<string, string>();
   return (containers) => {
-    for (const { service, status } of containers) {
-      const text = `${status.state} ${status.health}`;
+    const slow = new Set(containers.filter((one) => !isFine(one)).map(({ service }) => service));
+    for (const { service, status, dependsOn } of containers) {
+      const awaited = slow.has(service) ? dependsOn.filter((name) => slow.has(name)) : [];
+      const detail = awaited.length === 0 ? null : `waits for ${awaited.join(", ")}`;
+      const text = `${status.state} ${status.health} ${detail ?? ""}`;
       if (last.get(service) === text) continue;
       last.set(service, text);
-      emit({ type: "service", service: status });
+      emit({ type: "service", service: status, ...(detail !== null && { detail }) });
     }
   };
 }

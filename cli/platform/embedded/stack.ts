@@ -65,6 +65,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
 async function startDatabaseAndPlatform(options: StackOptions): Promise<Part[]> {
   const { spec, host, emit, signal, webDir } = options;
   const { workspace, secrets } = spec;
+  emit({ type: "service", service: { name: "platform", state: "created", health: "none" }, detail: "waits for postgres" });
   const database = await startPostgres({ workspace, password: secrets.databasePassword, host, emit, signal });
   const port = spec.ports.platform;
   try {

@@ -21,7 +21,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   for (const close of opened.splice(0).reverse()) await close();
-  const destroyed = await airy(scope, ["destroy", "--yes"]);
+  const destroyed = await airy(scope, ["destroy", "--yes", "--no-backup"]);
   expect(destroyed.code, destroyed.stderr).toBe(0);
   expect(await scope.settled()).toEqual([]);
   await scope.close();

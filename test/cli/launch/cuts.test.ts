@@ -15,7 +15,7 @@ const opened: LeakScope[] = [];
 
 afterEach(async () => {
   for (const scope of opened.splice(0)) {
-    expect((await airy(scope, ["destroy", "--yes"])).code).toBe(0);
+    expect((await airy(scope, ["destroy", "--yes", "--no-backup"])).code).toBe(0);
     expect(await scope.settled()).toEqual([]);
     await scope.close();
   }

@@ -13,7 +13,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await airy(scope, ["destroy", "--yes"]);
+  await airy(scope, ["destroy", "--yes", "--no-backup"]);
   expect(await scope.settled()).toEqual([]);
   await scope.close();
 }, minutes);

@@ -20,7 +20,7 @@ describe.skipIf(pty === null)("in a real terminal", () => {
 
   afterEach(async () => {
     for (const program of running.splice(0)) program.kill("SIGKILL");
-    expect((await airy(scope, ["destroy", "--yes"])).code).toBe(0);
+    expect((await airy(scope, ["destroy", "--yes", "--no-backup"])).code).toBe(0);
     expect(await scope.settled()).toEqual([]);
     await scope.close();
   }, minutes);

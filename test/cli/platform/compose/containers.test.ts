@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
-import { healthOf, stateOf } from "../../../../cli/platform/compose/containers.ts";
+import type { AiryEventBody, ServiceHealth, ServiceState } from "../../../../cli/events.ts";
+import { healthOf, stateOf, type Container } from "../../../../cli/platform/compose/containers.ts";
 import { createLogParser } from "../../../../cli/platform/compose/logs.ts";
+import { createReporter } from "../../../../cli/platform/compose/watch.ts";
 import { projectName } from "../../../../cli/platform/compose/project.ts";
 
 test.each([
@@ -45,4 +47,27 @@ test("log frames of stdout and stderr become lines, in whatever pieces they arri
     ]);
   }
   expect(createLogParser("edge")(Buffer.alloc(0))).toEqual([]);
+});
+
+test("a container that is not up yet says which services it waits for", () => {
+  const events: AiryEventBody[] = [];
+  const report = createReporter((event) => events.push(event));
+  const one = (service: string, state: ServiceState, health: ServiceHealth, dependsOn: string[] = []): Container => ({
+    id: service,
+    service,
+    status: { name: service, state, health },
+    exitCode: null,
+    configHash: "",
+    paused: false,
+    dependsOn,
+    run: service,
+    healthTest: ["CMD", "true"],
+    healthOutput: null,
+  });
+  report([one("postgres", "running", "starting"), one("platform", "created", "none", ["postgres", "setup"])]);
+  report([one("postgres", "running", "healthy"), one("platform", "running", "starting", ["postgres", "setup"])]);
+  const said = events.map((event) =>
+    event.type === "service" ? `${event.service.name} ${event.service.state} ${event.detail ?? ""}`.trim() : "",
+  );
+  expect(said).toEqual(["postgres running", "platform created waits for postgres", "postgres running", "platform running"]);
 });

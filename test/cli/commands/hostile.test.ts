@@ -32,7 +32,8 @@ const lineOf: Partial<Record<CommandName, string[]>> = {
 };
 
 test("every command that has a workspace is tried here", () => {
-  const known = "attach backup config destroy doctor down export logs open replay reprocess requests restore status trigger up wait webhook";
+  const known =
+    "attach backup config destroy doctor down export logs open replay reprocess requests restore status trigger up wait webhook";
   expect(inFolder.sort()).toEqual(known.split(" "));
 });
 

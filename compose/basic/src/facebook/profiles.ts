@@ -20,10 +20,12 @@ interface Dependencies {
 
 const payload = z.object({ conversation: z.string() });
 
+/** Notes to oneself keep the name that says so. */
 const select = {
   name: "profile_wanted",
   text: `select c.source, c.source_conversation_id as customer, ch.token, c.fetch_state from conversation c
-    join channel ch on ch.id = c.channel_id and ch.connected where c.id = $1`,
+    join channel ch on ch.id = c.channel_id and ch.connected
+    where c.id = $1 and c.source_conversation_id <> ch.source_channel_id`,
 };
 const update = {
   name: "set_profile",

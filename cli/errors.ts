@@ -464,6 +464,17 @@ export const catalogue = {
     why: (d) => `${d.reason}`,
     actions: () => ["airy logs agent", "airy up"],
   }),
+  SERVICE_MANAGER: entry<{ command: string; reason: string }>({
+    category: "service",
+    exit: 13,
+    retryable: false,
+    what: (d) => `${d.command} failed.`,
+    why: (d) => `${d.reason.replace(/\.+$/, "")}. A container or a login by su has no service manager of the user.`,
+    actions: () => [
+      "Log in as the user itself, then: airy service install",
+      "airy service run (in the foreground, for another service manager)",
+    ],
+  }),
   NOT_RUNNING: entry<{ workspace: string; sandbox?: boolean }>({
     category: "service",
     exit: 13,

@@ -27,6 +27,7 @@ export const load: { [N in CommandName]: () => Promise<Run<N>> } = {
   doctor: async () => (await import("./doctor.ts")).runDoctor,
   proxy: async () => (await import("./proxy.ts")).runProxy,
   edge: async () => (await import("./edge.ts")).runEdge,
+  service: async () => (await import("./service.ts")).runService,
   config: async () => (await import("./config.ts")).runConfig,
   completion: async () => (await import("./completion.ts")).runCompletion,
   version: async () => (await import("./version.ts")).runVersion,

@@ -562,6 +562,23 @@ export const commands = {
     ],
     scripts: [["airy edge --check --json", "before a restart: reads configuration and certificate, changes nothing"]],
   },
+  service: {
+    summary: "Let a workspace run as a service of this user: across crashes, logout and reboot (systemd, launchd)",
+    arguments: [
+      {
+        name: "what",
+        description: "what to do (default: status); run: in the foreground, for other service managers",
+        choices: ["install", "uninstall", "status", "run"],
+      },
+    ],
+    options: [{ name: "sandbox", kind: "flag", description: "install, run: as a sandbox (default: as it runs now)" }, json, workspace],
+    examples: [
+      ["airy service install", "writes a unit for this workspace and starts it"],
+      ["airy service status", "whether it is installed, and what the service manager says"],
+      ["airy service uninstall", "stops it, and keeps the messages"],
+    ],
+    scripts: [["airy service run --workspace /srv/airy", "for runit, supervisord and the like: exit 0 after airy down, 13 after a crash"]],
+  },
   config: {
     summary: "Show, explain and set what airy.yaml says",
     arguments: [

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createHttpClient } from "../../../../cli/io/http.ts";
 import { type AiryError, exitCode, whyOf } from "../../../../cli/errors.ts";
-import { connectPage } from "../../../../cli/sources/facebook/connect.ts";
+import { connectPage, subscribeStandInPage } from "../../../../cli/sources/facebook/connect.ts";
 import { type StandIn as Target, type TriggerEvent, triggerEvent } from "../../../../cli/sources/facebook/trigger.ts";
 import { type Receiver, platformLike, startReceiver } from "../../../compose/sandbox/receiver.ts";
 import { type StandIn, commandToken, page, startStandIn } from "../../../compose/sandbox/stand-in.ts";
@@ -101,6 +101,20 @@ test.each([
   const error = await failure(connect());
   expect({ code: error.code, exit: exitCode(error) }).toEqual({ code: "FB_CONNECT_FAILED", exit: 22 });
   expect(whyOf(error)).toContain(evidence);
+});
+
+test("without our platform the page of the stand-in is subscribed directly, its token in no address", async () => {
+  const addresses: string[] = [];
+  const plain = createHttpClient();
+  const http: typeof plain = (request) => {
+    addresses.push(request.url);
+    return plain(request);
+  };
+  const given = { http, graphUrl: standIn.url, graphVersion: "v25.0", pageId: page.id };
+  await subscribeStandInPage({ ...given, pageToken: page.token });
+  expect((await standIn.command("GET", "/sandbox/state")).json.page.subscribedFields).toContain("messages");
+  expect(addresses).toEqual([`${standIn.url}/v25.0/${page.id}/subscribed_apps`]);
+  expect((await failure(subscribeStandInPage({ ...given, pageToken: "wrong" }))).code).toBe("FB_CONNECT_FAILED");
 });
 
 test("a platform that is gone fails the connection", async () => {

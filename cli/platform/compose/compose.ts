@@ -236,6 +236,8 @@ class Compose implements Platform {
     const service = { name: "platform", state: "created", health: "none" } as const;
     emit({ type: "service", service, detail: `building the image ${images.own}` });
     await build(this.#package, images, path.join(dockerDir(workspace), "image"), signal);
+    // It is not being built any more.
+    emit({ type: "service", service });
     await removeOldImages(engine, images.own);
   }
 }

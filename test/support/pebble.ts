@@ -35,6 +35,8 @@ export interface PebbleOptions {
   /** In front of the commands, to run them in a network namespace, where DNS is on its usual port and leads to `address`. */
   enter?: string[];
   address?: string;
+  /** In place of pebble-challtestsrv. */
+  dnsServer?: string;
 }
 
 /** @param ca makes the certificate that pebble itself shows, for 127.0.0.1 as localhost. */
@@ -87,7 +89,7 @@ export async function startPebble(ca: TestCa, options: PebbleOptions): Promise<P
     root: () => get(`https://localhost:${admin}/roots/0`),
     issued: () => log.split("Issued certificate serial").length - 1,
     start: async () => {
-      running = launch(["pebble", "-config", config, "-dnsserver", `127.0.0.1:${dnsPort}`], {
+      running = launch(["pebble", "-config", config, "-dnsserver", options.dnsServer ?? `127.0.0.1:${dnsPort}`], {
         PEBBLE_VA_NOSLEEP: "1",
         PEBBLE_WFE_NONCEREJECT: "10",
         PEBBLE_AUTHZREUSE: "0",

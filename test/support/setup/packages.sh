@@ -8,7 +8,7 @@ ssh:openssh-client sshd:openssh-server ssh-audit:ssh-audit
 dbclient:dropbear-bin plink:putty-tools autossh:autossh /usr/lib/python3/dist-packages/paramiko:python3-paramiko
 /usr/lib/python3/dist-packages/asyncssh:python3-asyncssh /usr/include/libssh/libssh.h:libssh-dev pkg-config:pkg-config
 apache2:apache2 haproxy:haproxy caddy:caddy lighttpd:lighttpd slowhttptest:slowhttptest
-pebble:pebble sslscan:sslscan
+pebble:pebble sslscan:sslscan named:bind9 nsupdate:bind9-dnsutils
 nginx:nginx-light wrk:wrk chromium:chromium tmux:tmux
 ip:iproute2 nft:nftables /lib/systemd/systemd:systemd ss:iproute2
 zsh:zsh fish:fish gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon
@@ -49,6 +49,7 @@ without_services() {
   if [ -d /run/systemd/system ]; then
     for package in $packages; do
       case $package in
+        bind9) systemctl disable --quiet named.service || true ;;
         nginx-light) systemctl disable --quiet nginx.service || true ;;
         openssh-server) systemctl disable --quiet ssh.service || true ;;
         docker.io) systemctl disable --quiet docker.service docker.socket containerd.service || true ;;

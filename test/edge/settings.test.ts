@@ -103,6 +103,17 @@ describe("--check", () => {
     expect(envelope(again).data).toEqual({ config: parse(printed), certificate: null, keys: { authorized: 1, denied: null } });
   });
 
+  it("takes the stricter limits of templates/airy-edge.env", async () => {
+    const template = readFileSync(path.resolve(import.meta.dirname, "../../templates/airy-edge.env"), "utf8");
+    const [, limits = ""] = /^AIRY_LIMIT=(\S+)$/m.exec(template)!;
+    const checked = await airy(["edge", "--domain", "t.test", "--check"], { AIRY_LIMIT: limits });
+    const { limits: used } = parse(checked.stdout()) as { limits: Record<string, number> };
+    const usual = readSettings([{ values: { domain: "t.test" }, folder: "/" }]).limits as Record<string, number>;
+    const set = limits.split(",").map((each) => each.split("=")[0]!);
+    expect(set.length).toBeGreaterThan(5);
+    for (const name of set) expect([name, used[name]! < usual[name]!]).toEqual([name, true]);
+  });
+
   it.each([
     ["a list of keys with a mistake", { "authorized-keys": "bad" }, 20, /bad, line 2:/],
     ["a list of keys that is not there", { "denied-keys": "nowhere" }, 20, /nowhere/],

@@ -6,6 +6,10 @@ import { pageOf } from "./page.ts";
 
 /** For a client to take in the last words; a connection that is cut while it still sends may lose them (RFC 9112 section 9.6). */
 const LINGER_MS = 1_000;
+/** See {@link answerLate}: how long, and how many at a time. */
+const LATE_MS = 500;
+const MAX_WAITING = 2_000;
+let waiting = 0;
 /** For the rest of a body that nobody wants. */
 const REST_MS = 30_000;
 
@@ -18,6 +22,23 @@ export function answer(response: ServerResponse, code: AnswerCode, id: string): 
   const { status, body, headers } = pageOf(code, response.req.headers.accept ?? "", id);
   response.writeHead(status, headers);
   response.end(body);
+}
+
+/**
+ * Whoever sends more than it may is answered after a moment: an answer at once would be followed by the next request at once, and refusing
+ * costs time as well.
+ */
+export function answerLate(response: ServerResponse, code: AnswerCode, id: string): void {
+  if (waiting >= MAX_WAITING) {
+    response.destroy();
+    return;
+  }
+  waiting += 1;
+  const timer = setTimeout(() => answer(response, code, id), LATE_MS);
+  response.once("close", () => {
+    clearTimeout(timer);
+    waiting -= 1;
+  });
 }
 
 /** For a connection that has no response object: an upgrade, or a request that Node could not parse. */

@@ -12,7 +12,7 @@ import { unwrapProxied } from "../peers/proxy-protocol.ts";
 import type { Trust } from "../peers/trust.ts";
 import type { Presence } from "../tunnels/presence.ts";
 import type { Tunnel } from "../tunnels/tunnel.ts";
-import { answer, discardRest } from "./answer.ts";
+import { answer, answerLate, discardRest } from "./answer.ts";
 import { BodyBudget } from "./bodies.ts";
 import { Connections } from "./connections.ts";
 import { examine, type Examined } from "./examine.ts";
@@ -293,7 +293,7 @@ class Ingress implements RunningIngress {
   #refuse(request: IncomingMessage, response: ServerResponse, id: string, code: AnswerCode): void {
     this.counters.refused += 1;
     if (answers[code].status === 400 && !response.headersSent) this.#connections.spoil(request, response);
-    answer(response, code, id);
+    (code === "RATE_LIMITED" ? answerLate : answer)(response, code, id);
     discardRest(request);
   }
 

@@ -5,6 +5,7 @@ import type { AiryError } from "../errors.ts";
 import type { StatusData, TunnelStatus } from "../events.ts";
 import { PLAIN_SERVER_LACKS } from "../launch/edge.ts";
 import { createProxyReport } from "../proxy/report.ts";
+import { View } from "../proxy/view.ts";
 import { proxySettings } from "../proxy/settings.ts";
 import { DEFAULT_TARGET } from "../proxy/targets.ts";
 import { startTunnel, type RunningTunnel } from "../tunnel/tunnel.ts";
@@ -20,7 +21,8 @@ export async function runProxy(options: Options<"proxy">, { io, out, signal }: C
   if (config.edge.plain) out.warn({ code: "NOT_AN_EDGE", message: PLAIN_SERVER_LACKS });
   const enough = new AbortController();
   let answered = false;
-  const report = createProxyReport({ out, config, fail: options.fail ?? null });
+  const view = viewOn(io, out);
+  const report = createProxyReport({ out, config, fail: options.fail ?? null, view });
   const tunnel = startTunnel({
     ...config,
     ...report,
@@ -37,10 +39,18 @@ export async function runProxy(options: Options<"proxy">, { io, out, signal }: C
   const timer = expireMs === null ? null : setTimeout(() => enough.abort(), expireMs);
   const error = await ended(tunnel, [signal, enough.signal]);
   if (timer) clearTimeout(timer);
+  view?.end();
   if (enough.signal.aborted && !error) out.note(answered && options.once ? "The request is answered." : "The time is up.");
   await tunnel.close();
   if (error) throw error;
   out.result(statusOf(tunnel.status(), urlOf(config.target)));
+}
+
+/** Only where lines can be redrawn, and nobody else reads them. */
+function viewOn({ tty, env, stderr }: Context["io"], out: Context["out"]): View | null {
+  const plain = out.json || !tty.stdout || !tty.stderr || env.TERM === "dumb" || env.ACCESSIBLE === "1" || Boolean(env.CI);
+  if (plain) return null;
+  return new View({ write: stderr, columns: () => tty.columns, clean: (text) => out.masked(text).replaceAll(/\p{Cc}/gu, "?") });
 }
 
 /** Resolves with why the tunnel ended by itself, null when it is to end. */

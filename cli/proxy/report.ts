@@ -6,18 +6,22 @@ import type { Output } from "../report/output.ts";
 import type { Route } from "../tunnel/services.ts";
 import type { EdgeAddress, TunnelConfig } from "../tunnel/types.ts";
 import { routeText } from "./targets.ts";
+import type { View } from "./view.ts";
 
 interface ReportInput {
   out: Output;
   config: { edge: EdgeAddress; paths: readonly string[]; routes: readonly Route[] };
   /** The status that is rehearsed; null: none. */
   fail: string | null;
+  /** On a terminal; null: everything is a line of its own. */
+  view: View | null;
 }
 
 type Listeners = Required<Pick<TunnelConfig, "onStatus" | "onRequest" | "onFirstContact" | "onService" | "log">>;
 
-export function createProxyReport({ out, config, fail }: ReportInput): Listeners {
+export function createProxyReport({ out, config, fail, view }: ReportInput): Listeners {
   const lines = createLines();
+  const note = (text: string): void => (view ? view.around(() => out.note(text)) : out.note(text));
   let announced: string | null = null;
   let everOpen = false;
   let looked = false;
@@ -26,25 +30,29 @@ export function createProxyReport({ out, config, fail }: ReportInput): Listeners
     looked = true;
     const steps = await lookAtWay(config.edge);
     for (const step of steps) out.item(out.stamp(step));
-    if (!out.json && !everOpen) out.note(`The way to ${config.edge.host}, while the tunnel goes on trying:\n${wayText(steps)}`);
+    if (!out.json && !everOpen) note(`The way to ${config.edge.host}, while the tunnel goes on trying:\n${wayText(steps)}`);
   };
   const tell = (event: AiryEvent): void => {
     out.item(event);
     const line = out.json ? null : lines.line(event);
-    if (line) out.note(line.trim());
+    if (line) note(line.trim());
   };
   return {
     onStatus: (tunnel) => {
       const event = out.stamp({ type: "tunnel", tunnel });
       if (tunnel.state === "open") everOpen = true;
       if (tunnel.state === "waiting" && !everOpen && !looked) void explain();
-      if (out.json || tunnel.state !== "open" || tunnel.url === null || tunnel.url === announced) return tell(event);
-      announced = tunnel.url;
-      out.line(tunnel.url);
-      out.note(`${tunnel.url} -> ${config.routes.map(routeText).join(", ")}   (${exposure(config)}; Ctrl-C stops it)`);
-      if (fail !== null) out.note(`Everything is answered with ${fail} for now, as --fail says.`);
+      if (out.json || tunnel.state !== "open" || tunnel.url === null || tunnel.url === announced)
+        return view ? view.status(tunnel) : tell(event);
+      const { url } = tunnel;
+      announced = url;
+      if (view) view.around(() => out.line(url));
+      else out.line(url);
+      note(`${url} -> ${config.routes.map(routeText).join(", ")}   (${exposure(config)}; Ctrl-C stops it)`);
+      if (fail !== null) note(`Everything is answered with ${fail} for now, as --fail says.`);
+      view?.status(tunnel);
     },
-    onRequest: (request) => tell(out.stamp({ type: "request", request })),
+    onRequest: (request) => (view ? view.request(request) : tell(out.stamp({ type: "request", request }))),
     onFirstContact: (fingerprint) => {
       const message = `first contact with this edge; its host key ${fingerprint} is trusted from now on`;
       tell(out.stamp({ type: "check", id: "edge-key", status: "ok", message }));
@@ -52,11 +60,11 @@ export function createProxyReport({ out, config, fail }: ReportInput): Listeners
     onService: ({ url, up, reason }) => {
       const message = up ? `${url} answers again` : `${url} does not take connections (${reason}): until it does, requests get 502`;
       out.item(out.stamp({ type: "check", id: "local-service", status: up ? "ok" : "warn", message }));
-      out.note(`${up ? "ok  " : "warn"}  ${message}`);
+      note(`${up ? "ok  " : "warn"}  ${message}`);
     },
     // The states say the rest.
     log: (line) => {
-      if (line.startsWith("host key not pinned")) out.note(line);
+      if (line.startsWith("host key not pinned")) note(line);
     },
   };
 }

@@ -169,7 +169,7 @@ export const commands = {
       ["airy destroy --yes", "without being asked"],
       ["airy destroy --yes --no-backup", "for good, also when no backup can be made"],
     ],
-    scripts: [["airy destroy --yes --json", "leaves nothing behind; without --yes and a terminal it refuses"]],
+    scripts: [["airy destroy --yes --no-backup --json", "leaves nothing behind; without --yes and a terminal it refuses"]],
   },
   logs: {
     summary: "Show the log of all services or of one",

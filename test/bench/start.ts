@@ -73,7 +73,7 @@ async function onTerminal(): Promise<{ byte: number; frame: number; ended: numbe
   terminal.write("\u0003");
   await exited;
   const ended = since(interrupted);
-  await timed(airy, ["destroy", "--yes", "--workspace", workspace]);
+  await timed(airy, ["destroy", "--yes", "--no-backup", "--workspace", workspace]);
   return { byte, frame, ended };
 }
 
@@ -97,7 +97,7 @@ async function embedded(): Promise<void> {
   add("up --yes, embedded, cold", await timed(airy, up), null);
   add("up --yes, embedded, nothing changed", await median(few + 2, () => timed(airy, up)), 700);
   add("status --json", await median(times, () => timed(airy, ["status", "--json", "--workspace", up[6] ?? ""])), 350);
-  await timed(airy, ["destroy", "--yes", "--workspace", up[6] ?? ""]);
+  await timed(airy, ["destroy", "--yes", "--no-backup", "--workspace", up[6] ?? ""]);
 }
 
 interface Call {
@@ -161,7 +161,7 @@ async function docker(): Promise<void> {
   await timed("docker", [...peer, "down"], { given });
   add("up --yes, docker, cold", ours.cold, Math.max(theirs.cold + 500, theirs.cold * 1.05), theirs.cold);
   add("up --yes, docker, nothing changed", ours.warm, 700, theirs.warm);
-  await timed(airy, ["destroy", "--yes", "--workspace", workspace]);
+  await timed(airy, ["destroy", "--yes", "--no-backup", "--workspace", workspace]);
 }
 
 function canUseDocker(): boolean {
@@ -183,7 +183,7 @@ try {
   for (const name of ["embedded", "docker-workspace"]) {
     const workspace = path.join(dir, name);
     if (existsSync(path.join(workspace, ".airy/state.json")))
-      await timed(airy, ["destroy", "--yes", "--workspace", workspace]).catch(() => {});
+      await timed(airy, ["destroy", "--yes", "--no-backup", "--workspace", workspace]).catch(() => {});
   }
   rmSync(dir, { recursive: true, force: true });
 }

@@ -1,4 +1,5 @@
 /** What came of the last key; or the line that is typed; or the question that waits for an answer. */
+import { asCalled } from "../../report/called.ts";
 import { useFrame } from "../frame.ts";
 import type { View } from "../state.ts";
 import { printable } from "../text.ts";
@@ -35,7 +36,7 @@ export function MessageLine({ ui, view }: { ui: Ui; view: View }) {
   return (
     <Row>
       <Toned tone="dim">
-        {view.requests.length === 0 ? "stop from anywhere: airy down" : "all keeps running after q; stop: airy down"}
+        {asCalled(view.requests.length === 0 ? "stop from anywhere: airy down" : "all keeps running after q; stop: airy down")}
       </Toned>
     </Row>
   );

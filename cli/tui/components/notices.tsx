@@ -1,4 +1,5 @@
 /** ` ! warning 1.2 GB of memory free; 2 GB are better · airy doctor` */
+import { asCalled } from "../../report/called.ts";
 import { useFrame } from "../frame.ts";
 import type { Notice } from "../state.ts";
 import { printable } from "../text.ts";
@@ -21,7 +22,7 @@ export function Notices({ notices }: { notices: readonly Notice[] }) {
     const { width } = useFrame();
     return text.length > width / 2 ? null : (
       <>
-        {glyphs.separator} <Toned tone="strong">{printable(text)}</Toned>
+        {glyphs.separator} <Toned tone="strong">{printable(asCalled(text))}</Toned>
       </>
     );
   }

@@ -15,6 +15,7 @@
  * lines go first, then services that are up, then steps that are done.
  */
 import { Box } from "ink";
+import { asCalled } from "../../report/called.ts";
 import { elapsedText } from "../format.ts";
 import { type Frame, useFrame } from "../frame.ts";
 import type { LogBuffer } from "../log-buffer.ts";
@@ -96,7 +97,11 @@ function Question({ view }: { view: View }) {
 
 function keysOf(asking: boolean, canShowLogs: boolean, showLogs: boolean, { width }: Frame) {
   const narrow = width < 56;
-  const stop = { key: "Ctrl-C", word: narrow ? "stop" : asking ? "stop the start" : "stop the start, airy up resumes it", what: "" };
+  const stop = {
+    key: "Ctrl-C",
+    word: narrow ? "stop" : asking ? "stop the start" : asCalled("stop the start, airy up resumes it"),
+    what: "",
+  };
   const wait = asking ? [{ key: "k", word: narrow ? "wait" : "keep waiting", what: "" }] : [];
   const logs = canShowLogs ? [{ key: "l", word: showLogs ? "hide logs" : "show logs", what: "" }] : [];
   return [...wait, ...logs, stop];

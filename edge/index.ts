@@ -248,6 +248,7 @@ class Edge implements RunningEdge {
       isClaimed: (name) => this.#names.isKnown(name),
       nameOfHost: (host) => this.#hosts.get(host) ?? null,
       limits: () => this.#limits,
+      onRefused: this.#refusals.add,
       onFirst: (covered) => this.#tellSecureUrls(covered),
       log,
     });

@@ -1,5 +1,5 @@
 /** Certificates as the settings say. */
-import type { Limits } from "../limits.ts";
+import type { LimitName, Limits } from "../limits.ts";
 import { openAcme, type AcmeConfig, type AcmeOptions } from "./acme/certificates.ts";
 import type { Certificates } from "./certificate.ts";
 import { leadsTo } from "./leads-here.ts";
@@ -13,12 +13,13 @@ export interface CertificateOptions extends Pick<AcmeOptions, "domain" | "dataDi
   /** Of a host that is not below the domain: the name that the operator lets it lead to; null: none. */
   nameOfHost: (host: string) => string | null;
   limits: () => Limits;
+  onRefused: (limit: LimitName) => void;
 }
 
 /** Throws EDGE_TLS. */
 export function openCertificates(
   tls: Exclude<TlsConfig, { mode: "off" }>,
-  { isClaimed, nameOfHost, limits, ...options }: CertificateOptions,
+  { isClaimed, nameOfHost, limits, onRefused, ...options }: CertificateOptions,
 ): Certificates {
   const below = `.${options.domain}`;
   const mayHave = async (host: string): Promise<boolean> => {
@@ -31,6 +32,7 @@ export function openCertificates(
     ...tls,
     ...options,
     mayHave,
+    onLimited: (limit) => onRefused(limit === "ordersPerHour" ? "certificate-orders-per-hour" : "first-certificates-per-week"),
     limits: () => ({
       ordersPerHour: limits()["certificate-orders-per-hour"],
       firstsPerWeek: limits()["first-certificates-per-week"],

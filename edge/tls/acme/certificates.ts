@@ -29,6 +29,8 @@ export interface AcmeOptions extends AcmeConfig {
   /** Whether this host is claimed: for no other is anything ordered. */
   mayHave: (host: string) => boolean | Promise<boolean>;
   limits: () => OrderLimits;
+  /** An order has to wait for this limit. */
+  onLimited: (limit: keyof OrderLimits) => void;
   /** A host has got its first certificate. */
   onFirst: (covered: (host: string) => boolean) => void;
   log: Log;
@@ -192,8 +194,9 @@ export class AcmeCertificates implements Certificates {
   /** Puts it into the queue when it is due. */
   #order(entry: Entry): void {
     if (this.#closed || entry.ordering || entry.due > Date.now()) return;
-    const { ms, reason } = this.#budget.wait(entry.certificate === null);
+    const { ms, reason, limit } = this.#budget.wait(entry.certificate === null);
     if (ms > 0) {
+      if (limit) this.#options.onLimited(limit);
       entry.due = Date.now() + ms;
       this.#options.log(`a certificate for ${entry.host} is ordered in ${Math.ceil(ms / 60_000)} minutes: ${reason}`);
       return;

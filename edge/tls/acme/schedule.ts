@@ -49,7 +49,7 @@ export class OrderBudget {
   }
 
   /** 0: now. Otherwise for how many milliseconds nothing is ordered, and why. */
-  wait(first: boolean): { ms: number; reason: string } {
+  wait(first: boolean): { ms: number; reason: string; limit?: keyof OrderLimits } {
     const now = this.#now();
     const { ordersPerHour, firstsPerWeek } = this.#limits();
     const orders = this.#ledger.orders.filter((at) => at > now - HOUR && at <= now);
@@ -57,9 +57,14 @@ export class OrderBudget {
     const most = first ? Math.max(1, Math.floor(ordersPerHour * (1 - FOR_RENEWALS))) : ordersPerHour;
     const pause = this.#ledger.pausedUntil - now;
     if (pause > 0) return { ms: pause, reason: "the authority has asked for patience" };
-    if (orders.length >= most) return { ms: (orders.at(-most) ?? now) + HOUR - now, reason: `${orders.length} orders in an hour` };
+    if (orders.length >= most)
+      return { ms: (orders.at(-most) ?? now) + HOUR - now, reason: `${orders.length} orders in an hour`, limit: "ordersPerHour" };
     if (!first || firsts.length < firstsPerWeek) return { ms: 0, reason: "" };
-    return { ms: (firsts.at(-firstsPerWeek) ?? now) + WEEK - now, reason: `${firsts.length} certificates for new names in a week` };
+    return {
+      ms: (firsts.at(-firstsPerWeek) ?? now) + WEEK - now,
+      reason: `${firsts.length} certificates for new names in a week`,
+      limit: "firstsPerWeek",
+    };
   }
 
   /** Before an order leaves: a process that is killed has ordered all the same. */

@@ -185,11 +185,13 @@ curl -sf ${pebble.management}/$order -d "{\\"host\\":\\"$2.\\",\\"value\\":\\"$3
   });
 
   it("does not order more than it may, and tells an http URL then", async () => {
-    await start({}, { limits: { ...DEFAULT_LIMITS, "first-certificates-per-week": 1 } });
+    await start({}, { limits: { ...DEFAULT_LIMITS, "first-certificates-per-week": 1 }, admin: listen(0) });
     const first = await openTunnel(edge!, origin.port);
     const second = await openTunnel(edge!, origin.port);
     expect([first.url.split(":")[0], second.url.split(":")[0], pebble.issued()]).toEqual(["https", "http", 1]);
     expect(edge!.logs.some((line) => line.includes("1 certificates for new names in a week"))).toBe(true);
+    const metrics = await (await fetch(`http://127.0.0.1:${edge!.edge.adminPort}/metrics`)).text();
+    expect(metrics).toMatch(/^airy_edge_limited_total\{limit="first-certificates-per-week"\} [1-9]/m);
     await Promise.all([first.tunnel.close(), second.tunnel.close()]);
   });
 });
@@ -215,6 +217,7 @@ it("an authority that asks for patience is left alone, over restarts", async () 
       mayHave: () => true,
       limits: () => ({ ordersPerHour: 10, firstsPerWeek: 10 }),
       onFirst: () => {},
+      onLimited: () => {},
       log: (line) => logs.push(line),
     });
   const first = open();

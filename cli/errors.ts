@@ -715,7 +715,7 @@ export const catalogue = {
     retryable: false,
     what: () => "The edge could not be started.",
     why: (d) => `${d.reason}`,
-    actions: (d) => (d.code === "EDGE_ADDRESS" ? ["airy edge --help", "Choose a free address"] : ["airy edge --help"]),
+    actions: (d) => [startAdvice[d.code] ?? "airy edge --check (says what is wrong, and starts nothing)", "airy edge --help"],
   }),
 
   // --- probe (21): the public URL does not lead to the platform --------------------------------------------------------------------
@@ -1191,6 +1191,15 @@ export function errorBody(error: AiryError): ErrorBody {
 export function fromErrorBody(body: ErrorBody): AiryError {
   return body.code in catalogue ? remade(body.code, body.details) : new AiryError("INTERNAL", { reason: `${body.code}: ${body.message}` });
 }
+
+/** What to do about a failure of `edge/errors.ts`; the others are in what the edge was told. */
+const startAdvice: Readonly<Record<string, string>> = {
+  EDGE_ADDRESS: "Choose a free address: --ssh, --http, --https, --admin",
+  EDGE_DATA_LOCKED: "Stop the other edge, or give this one a folder of its own: --data DIR",
+  EDGE_DATA: "Make the folder writable for this user, or name another one: --data DIR",
+  HOLD_CORRUPT: "airy edge --check-data --data DIR (says what is damaged, and changes nothing)",
+  HOLD_IO: "Make room on the disk of the data folder",
+};
 
 /** Only where no messages are in docker yet. */
 function withoutDocker({ bound }: Known): string[] {

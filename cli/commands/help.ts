@@ -1,6 +1,20 @@
 /** What `--help` says beside the options: examples, scripts, exit codes. */
 import { exitCodes, type CommandSpec } from "./command.ts";
 
+/** Below the list of commands. */
+export const beginning = `
+Examples:
+  $ airy up --sandbox
+      try everything on this machine, without a Facebook app
+  $ airy up
+      with the Facebook app of airy.yaml, or of FACEBOOK_APP_ID and FACEBOOK_APP_SECRET
+  $ airy proxy 3000
+      a public URL for a local web server, and nothing else
+
+In scripts and CI:
+  $ airy up --yes --json
+      no questions, one event a line; airy down at the end. Exit codes: airy up --help`;
+
 export function afterHelp(spec: CommandSpec): string {
   const parts = [
     section("Examples:", spec.examples),

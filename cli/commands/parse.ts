@@ -3,7 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { fail } from "../errors.ts";
 import { asCalled } from "../report/called.ts";
 import { camel, envName, type CommandSpec, type OptionSpec } from "./command.ts";
-import { afterHelp } from "./help.ts";
+import { afterHelp, beginning } from "./help.ts";
 import { insteadOf, nearest, synonymOf } from "./near.ts";
 import { commands, type CommandName } from "./table.ts";
 
@@ -49,6 +49,7 @@ function parseKnown(argv: readonly string[], env: Env, version: string): Parsed 
     .description("Airy on this machine, with a public webhook URL that stays the same.")
     .helpCommand("help [command]", "Show the help of a command")
     .version(version, "-V, --version", "Print the version")
+    .addHelpText("after", beginning)
     .enablePositionalOptions();
   const silence = (command: Command): Command =>
     command

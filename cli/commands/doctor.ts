@@ -6,6 +6,7 @@ import { askHealth, explainDeliveries } from "../checks/deliveries.ts";
 import { lookAtWay, wayText } from "../checks/way.ts";
 import { capped, failed, preflight, type CheckResult as Check } from "../checks/preflight.ts";
 import { readConfig, type Config } from "../config/config.ts";
+import { exposedSecrets } from "../config/exposed.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { readState, type State } from "../config/state.ts";
 import { openWorkspace } from "../config/workspace.ts";
@@ -45,6 +46,11 @@ async function configOf(paths: WorkspacePaths, env: Io["env"]): Promise<{ config
   }
 }
 
+async function secretsCheck({ config }: WorkspacePaths) {
+  const exposed = await exposedSecrets(config);
+  return exposed ? [{ type: "check" as const, id: "secrets", status: "warn" as const, ...exposed }] : [];
+}
+
 /** Exit code 0, or that of the first check that rules a start out. */
 export async function runDoctor(options: Options<"doctor">, ctx: Context): Promise<void> {
   const { io, out } = ctx;
@@ -67,7 +73,7 @@ export async function runDoctor(options: Options<"doctor">, ctx: Context): Promi
     capped("compose", checkCompose()),
     capped("engine-embedded", checkEngine("embedded", io)),
   ]);
-  const found: Check[] = [...broken, ...checks, ...more, ...(await deliveries(paths))];
+  const found: Check[] = [...broken, ...checks, ...more, ...(await secretsCheck(paths)), ...(await deliveries(paths))];
   const failure = found.find(({ error }) => error)?.error;
   const events = found.map(({ type, id, status, message, action }) => ({
     type,

@@ -2,6 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { findAgent } from "../agent/record.ts";
 import { readConfig, writeDefaultConfig } from "../config/config.ts";
+import { exposedSecrets } from "../config/exposed.ts";
 import { acquireLock } from "../config/lock.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { prepareStateDir, readState } from "../config/state.ts";
@@ -79,6 +80,8 @@ export async function runSession({ asked, ctx, paths, interrupt, show }: Session
   try {
     if (await writeDefaultConfig(paths.config)) out.note(`Wrote ${paths.config}`);
     if (copyOf !== null) emit(await copyNotice(paths, copyOf));
+    const exposed = await exposedSecrets(paths.config);
+    if (exposed) emit({ type: "warning", code: "SECRET_READABLE", ...exposed });
     return await launch({
       asked,
       config,

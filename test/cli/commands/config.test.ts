@@ -6,6 +6,7 @@ import path from "node:path";
 import { parse } from "yaml";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readConfig } from "../../../cli/config/config.ts";
+import { exposedSecrets } from "../../../cli/config/exposed.ts";
 import { configKeys, configSchema } from "../../../cli/config/schema.ts";
 import type { Envelope } from "../../../cli/report/output.ts";
 import { bundle } from "../../support/airy.ts";
@@ -64,11 +65,16 @@ test("a link stays a link", () => {
 test("a secret comes by standard input, is never shown in full, and closes its file to others", async () => {
   writeFileSync(file, "edge: a.example.com\n");
   chmodSync(file, 0o644);
+  expect(await exposedSecrets(file)).toBeNull();
+  writeFileSync(file, `components:\n  sources:\n    facebook:\n      appSecret: ${SECRET}\n`);
+  expect(await exposedSecrets(file)).toMatchObject({ message: expect.stringContaining("facebook.appSecret"), action: `chmod 600 ${file}` });
+  writeFileSync(file, "edge: a.example.com\n");
   const typed = run(["set", "facebook.appSecret", SECRET]);
   expect(typed.envelope.error).toMatchObject({ code: "INVALID_ARGUMENT" });
   const kept = run(["set", "facebook.appSecret"], { input: `${SECRET}\r\n` });
   expect(kept.envelope.data).toMatchObject({ keyring: false });
   expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(await exposedSecrets(file)).toBeNull();
   expect((await readConfig(file, {})).facebook.appSecret).toBe(SECRET);
   for (const args of [["get", "facebook.appSecret"], ["get"], ["explain"], ["set", "edge", "b.example.com"]])
     expect(run(args).text).not.toContain(SECRET);

@@ -11,7 +11,7 @@ import type { Gate, Refusal } from "./gate.ts";
 import { OrderedQueue, type OrderedExchange } from "./ordered.ts";
 import { verdictOf } from "./paths.ts";
 import type { Recorder } from "./recorder.ts";
-import { isUnsendable, resetCodeOf, Services, type Destination, type ServicesConfig } from "./services.ts";
+import { isCutOff, isUnsendable, maySendAgain, resetCodeOf, Services, type Destination, type ServicesConfig } from "./services.ts";
 
 export interface Forwarder {
   onRequest(stream: RequestStream, head: RequestHead): void;
@@ -69,6 +69,7 @@ class LocalExchange implements StreamHandler, OrderedExchange {
   #bytesIn = 0;
   #bytesOut = 0;
   #over = false;
+  #sentAgain = false;
   onAnswered: ((reception: Reception | "none") => void) | null = null;
 
   constructor(stream: RequestStream, head: RequestHead, recorder: Recorder, gate: Gate, to: Destination | Refusal) {
@@ -201,6 +202,11 @@ class LocalExchange implements StreamHandler, OrderedExchange {
 
   serviceFailed(error: Error): void {
     if (this.#over) return;
+    // A service may close a connection that was kept open in the moment in which it is used again (RFC 9110 section 9.2.2).
+    if (this.#status === 0 && !this.#pending && !this.#sentAgain && isCutOff(error) && maySendAgain(this.#head)) {
+      this.#sentAgain = true;
+      return this.#dispatch(null);
+    }
     this.#body?.destroy();
     // The local service was never asked, so nothing may say that it broke off.
     if (this.#status === 0 && isUnsendable(error)) this.#refuse(REFUSALS.unsendable);

@@ -1,6 +1,7 @@
 /** The local services behind a tunnel: which one a request is for, under which path, and whether they answer. */
 import { Pool } from "undici";
 import { ResetCode, type RequestHead } from "../../edge/wire/frames.ts";
+import { isRepeatable } from "../../edge/wire/http.ts";
 import { decodedPath, isUnder } from "../../edge/wire/paths.ts";
 import { connectorTo } from "./service-socket.ts";
 
@@ -150,6 +151,16 @@ function reasonOf(error: Error): string {
 export function isUnsendable(error: Error): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === "UND_ERR_INVALID_ARG" || code === "UND_ERR_NOT_SUPPORTED";
+}
+
+export function maySendAgain({ end, upgrade, method }: RequestHead): boolean {
+  return end && !upgrade && isRepeatable(method);
+}
+
+/** The connection ended before there was an answer. */
+export function isCutOff(error: Error): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "UND_ERR_SOCKET" || code === "ECONNRESET" || code === "EPIPE";
 }
 
 export function resetCodeOf(error: Error): ResetCode {

@@ -90,18 +90,22 @@ describe.each(bothClients(() => edge))("through %s", (_name, open) => {
   });
 });
 
-it("ssh -R: a GET that meets a connection which is being closed is sent again, a POST is not", async () => {
-  const [, open] = bothClients(() => edge)[1]!;
-  // Answers the first request of a connection, and closes it when the second one comes.
-  const origin = await startRawOrigin((socket) =>
-    onHeads(socket, (_head, count) => void (count === 1 ? socket.write(FINE) : socket.end())),
-  );
-  const { host, close } = await open(origin.port);
-  expect(await ask(edge.httpPort, { host })).toMatchObject({ status: 200 });
-  expect(await ask(edge.httpPort, { host })).toMatchObject({ status: 200, text: "fine" });
-  expect(origin.received).toHaveLength(2);
-  const post = await ask(edge.httpPort, { host, method: "POST", body: "x", headers: { "Content-Length": "1" } });
-  expect([post.status, post.headers["airy-error"]]).toEqual([502, "SERVICE_FAILED"]);
-  await close();
-  await origin.close();
-});
+it.each(bothClients(() => edge))(
+  "%s: a GET that meets a connection which is being closed is sent again, a POST is not",
+  async (name, open) => {
+    // Answers the first request of a connection, and closes it when the second one comes.
+    const origin = await startRawOrigin((socket) =>
+      onHeads(socket, (_head, count) => void (count === 1 ? socket.write(FINE) : socket.end())),
+    );
+    const { host, close } = await open(origin.port);
+    expect(await ask(edge.httpPort, { host })).toMatchObject({ status: 200 });
+    expect(await ask(edge.httpPort, { host })).toMatchObject({ status: 200, text: "fine" });
+    expect(origin.received).toHaveLength(2);
+    // Our agent has several connections by now, and may take one that is fresh.
+    const post = await ask(edge.httpPort, { host, method: "POST", body: "x", headers: { "Content-Length": "1" } });
+    if (name === "ssh -R") expect([post.status, post.headers["airy-error"]]).toEqual([502, "SERVICE_FAILED"]);
+    expect(origin.received.join("").match(/POST \//g)).toHaveLength(1);
+    await close();
+    await origin.close();
+  },
+);

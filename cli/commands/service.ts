@@ -7,7 +7,7 @@ import { findAgent, readRecord } from "../agent/record.ts";
 import { parseConfig } from "../config/config.ts";
 import type { WorkspacePaths } from "../config/paths.ts";
 import { readState } from "../config/state.ts";
-import { claimStateDir, openWorkspace } from "../config/workspace.ts";
+import { claimStateDir, openWorkspace, readSelf } from "../config/workspace.ts";
 import type { Context } from "../context.ts";
 import { fail } from "../errors.ts";
 import { readLinkedText, writeAtomic } from "../io/files.ts";
@@ -19,6 +19,7 @@ import { runUp } from "./up.ts";
 
 type ServiceOptions = Options<"service">;
 
+const NO_SERVICE = "This workspace is no service.";
 const LOOK_MS = 2000;
 const MANAGER_MS = 30_000;
 const PASSED_ON = [
@@ -38,12 +39,13 @@ export async function runService(options: ServiceOptions, ctx: Context): Promise
   if (what === "run") return stay(options, ctx);
   const paths = await openWorkspace(ctx.io, options.workspace);
   if (what === "install") return install(options, ctx, paths);
-  const { self } = await claimStateDir(paths, ctx.io);
+  const self = await readSelf(paths.root);
+  if (!self) return ctx.out.result({ installed: false, file: null, active: "no" }, { text: NO_SERVICE, hint: "airy service install" });
   const manager = managerOf(ctx, self.name);
   if (what === "status") {
     const installed = (await readFile(manager.file, "utf8").catch(() => null)) !== null;
     const active = installed ? await manager.active() : "no";
-    const text = installed ? `${manager.file}: ${active}` : "This workspace is no service.";
+    const text = installed ? `${manager.file}: ${active}` : NO_SERVICE;
     return ctx.out.result({ installed, file: manager.file, active }, { text, hint: installed ? "" : "airy service install" });
   }
   await manager.remove();
@@ -63,8 +65,13 @@ async function install(options: ServiceOptions, ctx: Context, paths: WorkspacePa
   const spec = { name: self.name, workspace: paths.root, program, sandbox: options.sandbox || sandbox === true, env };
   await warnOfSecrets(paths, spec, ctx);
   await mkdir(path.dirname(manager.file), { recursive: true });
+  const before = await readFile(manager.file, "utf8").catch(() => null);
   await writeAtomic(manager.file, manager.text(spec));
-  await manager.add();
+  await manager.add().catch(async (error: unknown) => {
+    // Nothing stays that nobody has started.
+    if (before === null) await rm(manager.file, { force: true });
+    throw error;
+  });
   const lines = [`Wrote ${manager.file}, and started it: it comes back after a crash, and after a reboot.`, ...(await manager.notes())];
   out.result(
     { installed: true, file: manager.file },

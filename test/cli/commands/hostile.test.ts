@@ -33,7 +33,7 @@ const lineOf: Partial<Record<CommandName, string[]>> = {
 
 test("every command that has a workspace is tried here", () => {
   const known =
-    "attach backup config destroy doctor down export logs open replay reprocess requests restore status trigger up wait webhook";
+    "attach backup config destroy doctor down export logs open replay reprocess requests restore service status trigger up url wait webhook";
   expect(inFolder.sort()).toEqual(known.split(" "));
 });
 

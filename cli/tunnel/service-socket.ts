@@ -9,6 +9,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 interface Parser {
   paused: boolean;
   resume(): void;
+  onHeadersComplete(status: number, upgrade: boolean, keepAlive: boolean): number;
   /** The state machine in WebAssembly, and where its memory is. */
   llhttp: { llhttp_resume(ptr: unknown): void };
   ptr: unknown;
@@ -30,9 +31,26 @@ export function connectorTo({ host, port }: Target): buildConnector.connector {
       clearTimeout(patience);
       socket.off("error", onError);
       socket.prependListener("end", () => unpause(socket));
+      socket.once("readable", () => allowContinue(socket));
       callback(null, socket);
     });
   };
+}
+
+/**
+ * A service may say "100 Continue" without being asked (RFC 9110 section 15.2). undici takes that for the end of all things; any other interim
+ * answer it passes by.
+ */
+function allowContinue(socket: net.Socket): void {
+  const parser = parserOf(socket);
+  if (!parser) return;
+  const read = parser.onHeadersComplete.bind(parser);
+  parser.onHeadersComplete = (status, upgrade, keepAlive) => read(status === 100 ? 102 : status, upgrade, keepAlive);
+}
+
+function parserOf(socket: net.Socket): Parser | null | undefined {
+  const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === "parser");
+  return key && (socket as unknown as Record<symbol, Parser | null>)[key];
 }
 
 /**
@@ -40,8 +58,7 @@ export function connectorTo({ host, port }: Target): buildConnector.connector {
  * that this cannot be (`Parser.finish`, 7.30.2), from an event, which would end the process. Nothing more can come, so it may as well go on.
  */
 function unpause(socket: net.Socket): void {
-  const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === "parser");
-  const parser = key && (socket as unknown as Record<symbol, Parser | null>)[key];
+  const parser = parserOf(socket);
   if (!parser?.paused) return;
   parser.resume();
   // A body without a length has it ask the reader once more, with nothing, and pause again.

@@ -10,6 +10,9 @@ const MAX_CONNECTIONS = 1024;
 /** How long the local service may take for the head of its answer. The body may take as long as it likes (server-sent events). */
 const HEAD_TIMEOUT_MS = 300_000;
 
+/** Of an answer. As many as the edge takes of a request, and what Node's parser counts beside them. */
+const MAX_HEAD_BYTES = 33 * 1024;
+
 export interface Target {
   host: string;
   port: number;
@@ -94,6 +97,7 @@ export class Services {
       pipelining: 1,
       headersTimeout: HEAD_TIMEOUT_MS,
       bodyTimeout: 0,
+      maxHeaderSize: MAX_HEAD_BYTES,
       connect: connectorTo(target),
     });
     const made = { url, pool, down: false };

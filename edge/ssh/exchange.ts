@@ -9,6 +9,8 @@ import type { Exchange } from "../tunnels/tunnel.ts";
 
 /** How long the local service may take for the head of its answer. */
 const HEAD_TIMEOUT_MS = 300_000;
+/** Of an answer: as many as of a request, and what Node's parser counts beside them. */
+const MAX_HEAD_BYTES = 33 * 1024;
 /** What a client may send behind an upgrade request before that is granted. */
 const EARLY_BYTES = 64 * 1024;
 /** What waits here for a requester who reads slowly, beside the window of the channel: the channel is read on and off between these. */
@@ -53,6 +55,7 @@ export class ForwardExchange implements Exchange {
       // An array keeps order, case and repetition. A missing `Host` is not added to an array.
       headers: framed(head),
       setHost: false,
+      maxHeaderSize: MAX_HEAD_BYTES,
     });
     // Bounded by the size of the head; Node would leave out what exceeds a number of lines, and say nothing.
     request.maxHeadersCount = 0;

@@ -1,8 +1,9 @@
 /** Local services that close early, answer oddly or break off: what the visitor gets is never nothing. */
+import { createHmac } from "node:crypto";
 import type net from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bothClients } from "../../support/clients.ts";
-import { ask, openEdge, startRawOrigin, until, type RawOrigin, type TestEdge } from "../../support/edge.ts";
+import { ask, openEdge, rawAsk, startOrigin, startRawOrigin, until, type RawOrigin, type TestEdge } from "../../support/edge.ts";
 
 let edge: TestEdge;
 beforeAll(async () => {
@@ -80,6 +81,51 @@ describe.each(bothClients(() => edge))("through %s", (_name, open) => {
       expect([text, headers["content-length"]]).toEqual(["fine", "4"]);
       expect(rawHeaders.filter((name) => name === "x")).toHaveLength(1_500);
     });
+  });
+
+  it.each([
+    ["103", "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n", ""],
+    ["an unasked 100", "HTTP/1.1 100 Continue\r\n\r\n", ""],
+    ["trailers", "", "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfine\r\n0\r\nX-Sum: 1\r\n\r\n"],
+    ["a head of 30 KB", "", `HTTP/1.1 200 OK\r\nX: ${"y".repeat(30_000)}\r\nContent-Length: 4\r\n\r\nfine`],
+  ])("%s does no harm", async (_what, before, answer) => {
+    await through(await answers(before + (answer || FINE)), async (host) => {
+      for (let i = 0; i < 2; i++) {
+        const text = await rawAsk(edge.httpPort, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+        expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*fine/);
+      }
+    });
+  });
+
+  it("a signature over the whole URL fits at the local service, as Twilio makes it", async () => {
+    const sign = (url: string, fields: Record<string, string>) =>
+      createHmac("sha1", "auth token")
+        .update(
+          url +
+            Object.keys(fields)
+              .toSorted()
+              .map((name) => name + fields[name])
+              .join(""),
+        )
+        .digest("base64");
+    const origin = await startOrigin((request, response) => {
+      let body = "";
+      request.on("data", (chunk: Buffer) => (body += chunk.toString()));
+      request.on("end", () => {
+        const { headers, url } = request;
+        const asked = `${headers["x-forwarded-proto"] as string}://${headers.host}${url}`;
+        const expected = sign(asked, Object.fromEntries(new URLSearchParams(body)));
+        response.end(headers["x-twilio-signature"] === expected ? "valid" : `invalid for ${asked}`);
+      });
+    });
+    const client = await open(origin.port);
+    const body = "From=%2B15550100&Body=Hi+there";
+    const signature = sign(`http://${client.host}/sms?a=b%20c`, { From: "+15550100", Body: "Hi there" });
+    const headers = { "X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded", "Content-Length": body.length };
+    const { text } = await ask(edge.httpPort, { host: client.host, method: "POST", path: "/sms?a=b%20c", headers, body });
+    expect(text).toBe("valid");
+    await client.close();
+    await origin.close();
   });
 
   it("OPTIONS * is refused as what it is", async () => {

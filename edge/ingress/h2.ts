@@ -42,6 +42,9 @@ export function createH2Server(onRequest: OnRequest): H2Server {
     maxSessionInvalidFrames: 20,
     maxSessionRejectedStreams: 50,
     maxSettings: 16,
+    // Counts the frames that say so, of streams that never got as far as a request as well.
+    streamResetBurst: RESET_BURST,
+    streamResetRate: RESET_RATE,
     unknownProtocolTimeout: 1_000,
     Http2ServerRequest: H2Request,
     Http2ServerResponse: H2Response,
@@ -71,7 +74,7 @@ export function createH2Server(onRequest: OnRequest): H2Server {
   };
 }
 
-/** Node 20 has a limit of its own (1,000 at once), and no option for it. */
+/** Those that were requests by then. */
 function watchResets(session: ServerHttp2Session): void {
   const resets = new Rates(1_000, RESET_BURST / RESET_RATE);
   session.on("stream", (stream) => {

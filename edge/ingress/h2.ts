@@ -11,7 +11,6 @@ import http2, {
 } from "node:http2";
 import { METHODS, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { Rates } from "../peers/counts.ts";
 
 /** Requests of one connection at a time. Browsers reckon with 100. */
 const MAX_STREAMS = 100;
@@ -42,7 +41,6 @@ export function createH2Server(onRequest: OnRequest): H2Server {
     maxSessionInvalidFrames: 20,
     maxSessionRejectedStreams: 50,
     maxSettings: 16,
-    // Counts the frames that say so, of streams that never got as far as a request as well.
     streamResetBurst: RESET_BURST,
     streamResetRate: RESET_RATE,
     unknownProtocolTimeout: 1_000,
@@ -54,7 +52,6 @@ export function createH2Server(onRequest: OnRequest): H2Server {
     session.once("close", () => sessions.delete(session));
     session.on("error", () => session.destroy());
     watchIdle(session);
-    watchResets(session);
   });
   server.on("sessionError", () => {});
   // What the code behind uses of the two is the same in both kinds: see the classes below for what had to be mended.
@@ -72,17 +69,6 @@ export function createH2Server(onRequest: OnRequest): H2Server {
       for (const session of sessions) session.destroy();
     },
   };
-}
-
-/** Those that were requests by then. */
-function watchResets(session: ServerHttp2Session): void {
-  const resets = new Rates(1_000, RESET_BURST / RESET_RATE);
-  session.on("stream", (stream) => {
-    stream.once("close", () => {
-      if (stream.rstCode === http2.constants.NGHTTP2_NO_ERROR || resets.take("", RESET_RATE)) return;
-      session.destroy(undefined, http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
-    });
-  });
 }
 
 /** Closed when it has had no request for a while; a long answer is no idleness. */

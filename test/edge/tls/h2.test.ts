@@ -114,23 +114,6 @@ it("events come one by one, an abort reaches the local service, and other stream
   session.destroy();
 });
 
-it("a connection may give up only so many streams", async () => {
-  const session = connect();
-  session.on("error", () => {});
-  const gone = once(session, "close");
-  for (let given = 0; !session.closed && !session.destroyed && given < 600; given++) {
-    const stream = session.request({ ":path": "/events" });
-    stream.on("error", () => {});
-    await new Promise((resolve) => setImmediate(resolve));
-    stream.close(http2.constants.NGHTTP2_CANCEL);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  await gone;
-  const other = connect();
-  expect(await send(other, { ":path": "/" })).toMatchObject({ status: 200 });
-  other.destroy();
-});
-
 it("64 MB go up as they are", async () => {
   const session = connect();
   const body = randomBytes(64 * 1024 * 1024);

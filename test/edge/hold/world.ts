@@ -363,6 +363,7 @@ class FakeRequest extends EventEmitter {
 }
 
 class FakeResponse extends EventEmitter {
+  readonly req = { headers: {} };
   headersSent = false;
   destroyed = false;
   #status = 0;

@@ -1,7 +1,7 @@
 /**
- * `npm pack` makes a package that needs no sources and no build: what is bundled into dist/ is no dependency of it, and what is not is pinned by
- * a shrinkwrap, because npm never packs package-lock.json. A checkout needs all of them, to build itself without its developers' tools:
- * so package.json is another one while it is packed.
+ * `npm pack` makes a package that needs no sources and no build: what is bundled into dist/ is no dependency of it, and what is not is
+ * pinned by a shrinkwrap, because npm never packs package-lock.json. A checkout needs all of them, to build itself without its developers'
+ * tools: so package.json is another one while it is packed.
  *
  *   node pack.mjs before     builds, puts package.json aside, writes the package's own and npm-shrinkwrap.json   (prepack)
  *   node pack.mjs after      puts package.json back                                                              (postpack)

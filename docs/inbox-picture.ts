@@ -1,4 +1,6 @@
-/** Takes a picture of the inbox page with messages of the stand-in's customers in it: `npm run docs:inbox`. Needs the bundle and Chromium. */
+/**
+ * Takes a picture of the inbox page with messages of the stand-in's customers in it: `npm run docs:inbox`. Needs the bundle and Chromium.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";

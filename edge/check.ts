@@ -1,4 +1,6 @@
-/** What can be said of an edge before it starts: whether its settings can be used, and what is damaged in its data folder. Changes nothing. */
+/**
+ * What can be said of an edge before it starts: whether its settings can be used, and what is damaged in its data folder. Changes nothing.
+ */
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { parseDomain, type EdgeConfig } from "./config.ts";

@@ -15,8 +15,8 @@ const HOUR_MS = 60 * 60_000;
 type Named = { name: string; leave: () => void } | { refused: RefusalCode };
 
 /**
- * The name that `ssh -R ADDRESS:80:...` asks for; null: none. What clients write there of themselves (nothing, `localhost`, `*`, an IP address) is
- * an address to listen on, of which there is only one here.
+ * The name that `ssh -R ADDRESS:80:...` asks for; null: none. What clients write there of themselves (nothing, `localhost`, `*`, an IP
+ * address) is an address to listen on, of which there is only one here.
  */
 export function nameInAddress(address: string, domain: string): string | null {
   const text = address.toLowerCase();

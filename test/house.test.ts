@@ -1,4 +1,4 @@
-/** The table "may import" of ARCHITECTURE.md, and that no two rooms need each other. Imports of types count as well. */
+/** The table "may import" of ARCHITECTURE.md, that no two rooms need each other (imports of types count as well), and how wide comments are. */
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
@@ -10,19 +10,19 @@ interface Import {
   to: string;
 }
 
-const imports = ["edge", "cli", "compose"].flatMap(importsBelow);
-
-function importsBelow(place: string): Import[] {
-  return readdirSync(path.join(root, place), { recursive: true, encoding: "utf8" })
+const files = ["edge", "cli", "compose"].flatMap((place) =>
+  readdirSync(path.join(root, place), { recursive: true, encoding: "utf8" })
     .filter((file) => /\.tsx?$/.test(file))
-    .flatMap((file) => {
-      const from = path.posix.join(place, file);
-      const text = readFileSync(path.join(root, from), "utf8");
-      return [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)].map(([, specifier = ""]) => ({
-        from,
-        to: path.posix.join(path.posix.dirname(from), specifier),
-      }));
-    });
+    .map((file) => path.posix.join(place, file)),
+);
+const imports = files.flatMap(importsOf);
+
+function importsOf(from: string): Import[] {
+  const text = readFileSync(path.join(root, from), "utf8");
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)].map(([, specifier = ""]) => ({
+    from,
+    to: path.posix.join(path.posix.dirname(from), specifier),
+  }));
 }
 
 /** `edge/ssh/server.ts` -> `edge/ssh`, `edge/network.ts` -> itself: a file beside the rooms is one of its own. */
@@ -55,6 +55,18 @@ test("no rooms import each other, directly or around corners", () => {
     if (a !== b && a.split("/")[0] === b.split("/")[0]) rooms.set(a, (rooms.get(a) ?? new Set()).add(b));
   }
   expect(circlesOf(rooms)).toEqual([]);
+});
+
+test("comments fit the formatter's width", () => {
+  const width = 140;
+  const comments = files.flatMap((file) =>
+    readFileSync(path.join(root, file), "utf8")
+      .split("\n")
+      .map((line, at) => ({ line, where: `${file}:${at + 1}` }))
+      .filter(({ line }) => /^\s*(\/\*\*|\*|\/\/) /.test(line)),
+  );
+  expect(comments.length).toBeGreaterThan(3_000);
+  expect(comments.filter(({ line }) => line.length > width).map(({ where }) => where)).toEqual([]);
 });
 
 function circlesOf(rooms: ReadonlyMap<string, ReadonlySet<string>>): string[] {

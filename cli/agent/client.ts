@@ -42,8 +42,8 @@ export async function requestStop(agent: Address): Promise<void> {
 }
 
 /**
- * Asks the edge, through the agent process, to send again what was set aside, or to forget all that it holds for this workspace. Returns how
- * many messages that were. Throws TUNNEL_NOT_OPEN.
+ * Asks the edge, through the agent process, to send again what was set aside, or to forget all that it holds for this workspace. Returns
+ * how many messages that were. Throws TUNNEL_NOT_OPEN.
  */
 export async function askHeld(agent: Address, what: "replay" | "purge"): Promise<number> {
   const { status, body } = await http({ ...requestOf(agent, "POST", `/held/${what}`), timeoutMs: ASK_EDGE_MS });
@@ -63,8 +63,8 @@ const checkedSchema = z.object({
 const CHECK_MS = 60_000;
 
 /**
- * Lets the agent process look at webhook and pages at the source, and mend what is this workspace's. Returns what it put right, its status then,
- * and what it could not put right. Rejects when it does not answer.
+ * Lets the agent process look at webhook and pages at the source, and mend what is this workspace's. Returns what it put right, its status
+ * then, and what it could not put right. Rejects when it does not answer.
  */
 export async function requestCheck(agent: Address, replaceWebhook: boolean): Promise<z.output<typeof checkedSchema>> {
   const path = `/webhook/check${replaceWebhook ? "?replace=true" : ""}`;

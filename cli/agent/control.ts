@@ -39,7 +39,10 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
-/** `GET /` (a page of the requests), `GET /state`, `GET /events?since=N` (NDJSON, stays open), `GET /requests`, `GET /requests/ID`, `POST /requests/ID/replay`, `GET /held/dead`, `POST /held/{replay,purge}`, `POST /webhook/check`, `POST /stop`. */
+/**
+ * `GET /` (a page of the requests), `GET /state`, `GET /events?since=N` (NDJSON, stays open), `GET /requests`, `GET /requests/ID`, `POST
+ * /requests/ID/replay`, `GET /held/dead`, `POST /held/{replay,purge}`, `POST /webhook/check`, `POST /stop`.
+ */
 export async function startControl(config: ControlConfig): Promise<ControlServer> {
   const ended = new AbortController();
   const server = http.createServer((req, res) => {

@@ -1,4 +1,7 @@
-/** Keeps the webhook and the pages registered while the workspace runs: at every `airy up`, when the stand-in was started again, and every 10 minutes. */
+/**
+ * Keeps the webhook and the pages registered while the workspace runs: at every `airy up`, when the stand-in was started again, and every
+ * 10 minutes.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AiryEventBody, Emit, PageStatus } from "../events.ts";
 import { connectAction } from "../checks/deliveries.ts";

@@ -36,7 +36,9 @@ export function parseSettings(text: string): AgentSettings {
   return settingsSchema.parse(JSON.parse(text));
 }
 
-/** Two starts with the same hash run the same thing. Which public URL is expected is no part of it: what runs has been told the real one. */
+/**
+ * Two starts with the same hash run the same thing. Which public URL is expected is no part of it: what runs has been told the real one.
+ */
 export function settingsHash(
   settings: Pick<AgentSettings, "engine" | "spec" | "edge" | "localEdge" | "edgeKey" | "hold" | "inspect">,
 ): string {

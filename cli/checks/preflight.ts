@@ -1,6 +1,6 @@
 /**
- * What is looked at before anything changes: all at the same time, each check for at most two seconds. Read-only, but for an empty file that
- * is made and removed to see how the file system treats it.
+ * What is looked at before anything changes: all at the same time, each check for at most two seconds. Read-only, but for an empty file
+ * that is made and removed to see how the file system treats it.
  */
 import { constants } from "node:fs";
 import { access, readFile, stat, statfs } from "node:fs/promises";

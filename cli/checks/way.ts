@@ -1,4 +1,7 @@
-/** The way to an edge, step by step: what answers, what does not, and what to do about it. All at the same time, each for at most two seconds. */
+/**
+ * The way to an edge, step by step: what answers, what does not, and what to do about it. All at the same time, each for at most two
+ * seconds.
+ */
 import dns from "node:dns/promises";
 import http from "node:http";
 import net from "node:net";

@@ -118,8 +118,8 @@ async function confirm(paths: WorkspacePaths, noBackup: boolean, { io, out, sign
 }
 
 /**
- * The key makes the URL, which a source may still point to; host keys pinned for it stay with it, and so does who the workspace is. The lock is
- * released later.
+ * The key makes the URL, which a source may still point to; host keys pinned for it stay with it, and so does who the workspace is. The
+ * lock is released later.
  */
 const KEPT = new Set([".gitignore", "workspace.json", "identity", "identity.pub", "known_edges", "up.lock", "backups"]);
 

@@ -74,8 +74,8 @@ function readFile(file: string): SettingsLayer {
 }
 
 /**
- * Elsewhere an empty variable means that there is none. Here it would admit every key (`AIRY_AUTHORIZED_KEYS=$KEYS`, and KEYS is not set), or
- * make a new data folder without the names that were claimed.
+ * Elsewhere an empty variable means that there is none. Here it would admit every key (`AIRY_AUTHORIZED_KEYS=$KEYS`, and KEYS is not set),
+ * or make a new data folder without the names that were claimed.
  */
 function refuseEmptyVariables(env: Io["env"]): void {
   for (const option of commands.edge.options) {

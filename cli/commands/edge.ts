@@ -1,6 +1,6 @@
 /**
- * `airy edge`: the public side of tunnels as a process of its own. Logs to stderr; SIGTERM drains, a second signal ends it at once, SIGHUP reads
- * the lists of keys, the limits and the certificate again.
+ * `airy edge`: the public side of tunnels as a process of its own. Logs to stderr; SIGTERM drains, a second signal ends it at once, SIGHUP
+ * reads the lists of keys, the limits and the certificate again.
  */
 import { stringify } from "yaml";
 import {

@@ -55,8 +55,8 @@ function secretCommand(identity: string): string {
 }
 
 /**
- * The tunnel to the ingress controller of the cluster, with the paths that are public here. Meta's signatures are checked by it: the connector
- * that gets along with them, 0.49.0, checks none. That check is for all paths, so that it is left out where one is not Meta's.
+ * The tunnel to the ingress controller of the cluster, with the paths that are public here. Meta's signatures are checked by it: the
+ * connector that gets along with them, 0.49.0, checks none. That check is for all paths, so that it is left out where one is not Meta's.
  */
 export function proxyManifest({ edge, core }: Pick<Config, "edge" | "core">, identity: string): string {
   const exposed = webhookPaths(core.profiles);

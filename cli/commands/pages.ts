@@ -30,8 +30,8 @@ async function pickPages(found: readonly OwnPage[], asker: Asker): Promise<OwnPa
 }
 
 /**
- * At the first start with a Facebook app: whose pages, with a token of their owner, and which of them. None: later, which is remembered by there
- * having been a start.
+ * At the first start with a Facebook app: whose pages, with a token of their owner, and which of them. None: later, which is remembered by
+ * there having been a start.
  */
 export async function askPages(asker: Asker, sandbox: boolean, { io, out, signal }: Context, paths: WorkspacePaths): Promise<OwnPage[]> {
   const state = await readState(paths);

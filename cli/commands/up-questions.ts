@@ -1,4 +1,7 @@
-/** What `airy up` asks where there is no safe default and somebody to ask: the Facebook app, an edge that only a file names, a foreign webhook. */
+/**
+ * What `airy up` asks where there is no safe default and somebody to ask: the Facebook app, an edge that only a file names, a foreign
+ * webhook.
+ */
 import { mkdir } from "node:fs/promises";
 import { readConfig } from "../config/config.ts";
 import { keep } from "../config/keyring.ts";
@@ -35,8 +38,8 @@ export async function askerFor({ json }: { json: boolean }, { io, signal }: Cont
 }
 
 /**
- * Before the first start of a workspace: the Facebook app, proven with Facebook before it is written into airy.yaml. "Later" is remembered by
- * there having been a start.
+ * Before the first start of a workspace: the Facebook app, proven with Facebook before it is written into airy.yaml. "Later" is remembered
+ * by there having been a start.
  */
 export async function askFacebookApp(asker: Asker, options: UpOptions, ctx: Context, paths: WorkspacePaths): Promise<void> {
   const state = await readState(paths);

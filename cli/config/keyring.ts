@@ -1,6 +1,6 @@
 /**
- * Secrets in the keyring of the operating system, where there is one: macOS' Keychain, the Secret Service of a Linux desktop. airy.yaml then
- * holds a reference, `${keyring:<16 hex>}`; the name is random, so that a file from elsewhere cannot name what is ours.
+ * Secrets in the keyring of the operating system, where there is one: macOS' Keychain, the Secret Service of a Linux desktop. airy.yaml
+ * then holds a reference, `${keyring:<16 hex>}`; the name is random, so that a file from elsewhere cannot name what is ours.
  */
 import { randomBytes } from "node:crypto";
 

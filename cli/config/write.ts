@@ -14,8 +14,8 @@ interface WriteOptions {
 }
 
 /**
- * @param values each with the path of its key, e.g. `["components", "sources", "facebook", "appId"]`; an empty one leaves the key as if it were not written.
- * Returns the text, and the last value that was replaced.
+ * @param values each with the path of its key, e.g. `["components", "sources", "facebook", "appId"]`; an empty one leaves the key as if it
+ * were not written. Returns the text, and the last value that was replaced.
  */
 export async function writeConfigValues(
   file: string,

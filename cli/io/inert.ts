@@ -1,6 +1,6 @@
 /**
- * Text that strangers choose (the path of a request, the words of an edge) on its way into files of ours. Those may be read by a terminal, a
- * JSON parser, or a shell that was made to read them: in none of these does it do anything.
+ * Text that strangers choose (the path of a request, the words of an edge) on its way into files of ours. Those may be read by a terminal,
+ * a JSON parser, or a shell that was made to read them: in none of these does it do anything.
  */
 
 /** JSON in, JSON of the same value out: what is special inside double quotes, and what a terminal obeys, is escaped. */

@@ -1,4 +1,6 @@
-/** Where the inbox is reached from elsewhere, when something forwards it: GitHub Codespaces, an IDE in the browser, a proxy of one's own. */
+/**
+ * Where the inbox is reached from elsewhere, when something forwards it: GitHub Codespaces, an IDE in the browser, a proxy of one's own.
+ */
 import { fail } from "../errors.ts";
 import type { Io } from "../io/io.ts";
 

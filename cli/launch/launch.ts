@@ -219,8 +219,8 @@ async function join(
 }
 
 /**
- * What runs is asked to look at the webhook at its source: it may have been changed or switched off there. Throws what could not be put right,
- * unless that may pass by itself; what runs goes on running.
+ * What runs is asked to look at the webhook at its source: it may have been changed or switched off there. Throws what could not be put
+ * right, unless that may pass by itself; what runs goes on running.
  */
 async function look(input: LaunchInput, { spec }: Pick<AgentSettings, "spec">, agent: AgentRecord, ran: boolean): Promise<Launched> {
   const { repairs, failure, since, status } = await requestCheck(agent, input.asked.replaceWebhook);

@@ -1,6 +1,6 @@
 /**
- * `airy-up` as a library: a tunnel from code, for test suites and tools. This file is what TypeScript sees of the package (build.mjs puts it
- * beside the bundle), so it imports nothing.
+ * `airy-up` as a library: a tunnel from code, for test suites and tools. This file is what TypeScript sees of the package (build.mjs puts
+ * it beside the bundle), so it imports nothing.
  */
 
 export interface AgentOptions {

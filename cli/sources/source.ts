@@ -71,13 +71,13 @@ export interface Source {
    */
   register(target: SourceTarget, options: RegisterOptions, emit: Emit, signal?: AbortSignal): Promise<WebhookStatus[]>;
   /**
-   * Looks, and registers again what is ours and broken (inactive, missing, fields lost, an earlier URL), with an event for each repair. What
-   * somebody else registered is reported and, without consent, left alone. Throws AiryError.
+   * Looks, and registers again what is ours and broken (inactive, missing, fields lost, an earlier URL), with an event for each repair.
+   * What somebody else registered is reported and, without consent, left alone. Throws AiryError.
    */
   repair(target: SourceTarget, options: RegisterOptions, emit: Emit, signal?: AbortSignal): Promise<Repaired>;
   /**
-   * Puts back what was registered before, where the present one is still ours. A previous address is asked first whether it answers. From then
-   * on {@link Source.repair} leaves it so, until a person asks.
+   * Puts back what was registered before, where the present one is still ours. A previous address is asked first whether it answers. From
+   * then on {@link Source.repair} leaves it so, until a person asks.
    * @param oldToken its verify token, which the source never tells. Throws WEBHOOK_NOT_OURS, WEBHOOK_TOKEN_NEEDED, WEBHOOK_OLD_DEAD.
    */
   restore(target: SourceTarget, oldToken: string | null, signal?: AbortSignal): Promise<Restored[]>;

@@ -3,7 +3,10 @@
 /** Escape sequences of terminals (ECMA-48 CSI and OSC). */
 // eslint-disable-next-line no-control-regex
 const ESCAPES = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\))/g;
-/** A line that is about the forward: `Forwarding HTTP traffic from URL`, `abc.lhr.life tunneled with tls termination, URL`, `HTTPS: URL`, URL. */
+/**
+ * A line that is about the forward: `Forwarding HTTP traffic from URL`, `abc.lhr.life tunneled with tls termination, URL`, `HTTPS: URL`,
+ * URL.
+ */
 const ABOUT_FORWARD = /forward|tunnel|^\W*https?:\s+https?:\/\/|^\W*https?:\/\/\S+\s*$/i;
 
 /**

@@ -52,8 +52,8 @@ async function identityOf(file: string, privateKey: string): Promise<Identity> {
 }
 
 /**
- * Whether the URL's host begins with a name of this key. Names follow from keys, so that a list of URLs alone makes nobody's webhook ours; a
- * name is longer than the identifier only where another key has that.
+ * Whether the URL's host begins with a name of this key. Names follow from keys, so that a list of URLs alone makes nobody's webhook ours;
+ * a name is longer than the identifier only where another key has that.
  */
 export function isNamedAfter(identity: Pick<Identity, "publicKey">, url: string): boolean {
   const blob = publicKeyBlob(identity.publicKey);

@@ -106,7 +106,10 @@ interface Reached {
   address: string;
 }
 
-/** Many offices let nothing out to port 22: what nobody has named is tried at the second port as well, where an edge speaks SSH beside HTTPS. */
+/**
+ * Many offices let nothing out to port 22: what nobody has named is tried at the second port as well, where an edge speaks SSH beside
+ * HTTPS.
+ */
 async function reach({ edge, signal }: LoginOptions): Promise<Reached> {
   const { host, port, fallbackPort } = edge;
   if (fallbackPort === undefined) return reachPort({ host, port }, signal, DEADLINE_MS);
@@ -150,8 +153,8 @@ async function greeted(reached: Reached): Promise<Reached> {
 }
 
 /**
- * Through the HTTP proxy of the environment, where there is one. Many let nothing but port 443 through, while the way to an edge of one's own
- * may be free: then directly.
+ * Through the HTTP proxy of the environment, where there is one. Many let nothing but port 443 through, while the way to an edge of one's
+ * own may be free: then directly.
  */
 async function reachPort(edge: { host: string; port: number }, signal: AbortSignal, withinMs: number): Promise<Reached> {
   const proxy = proxyFor(edge);

@@ -1,4 +1,6 @@
-/** Whether the URL that an edge gives a tunnel can be its own to give. What follows is asked of that URL, and registered elsewhere. Pure. */
+/**
+ * Whether the URL that an edge gives a tunnel can be its own to give. What follows is asked of that URL, and registered elsewhere. Pure.
+ */
 import net from "node:net";
 
 const nearby = new net.BlockList();

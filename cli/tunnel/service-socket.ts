@@ -38,8 +38,8 @@ export function connectorTo({ host, port }: Target): buildConnector.connector {
 }
 
 /**
- * A service may say "100 Continue" without being asked (RFC 9110 section 15.2). undici takes that for the end of all things; any other interim
- * answer it passes by.
+ * A service may say "100 Continue" without being asked (RFC 9110 section 15.2). undici takes that for the end of all things; any other
+ * interim answer it passes by.
  */
 function allowContinue(socket: net.Socket): void {
   const parser = parserOf(socket);
@@ -54,8 +54,9 @@ function parserOf(socket: net.Socket): Parser | null | undefined {
 }
 
 /**
- * An answer whose end is that of the connection, read slowly, ends while undici's parser is paused with nothing left to read. undici asserts
- * that this cannot be (`Parser.finish`, 7.30.2), from an event, which would end the process. Nothing more can come, so it may as well go on.
+ * An answer whose end is that of the connection, read slowly, ends while undici's parser is paused with nothing left to read. undici
+ * asserts that this cannot be (`Parser.finish`, 7.30.2), from an event, which would end the process. Nothing more can come, so it may as
+ * well go on.
  */
 function unpause(socket: net.Socket): void {
   const parser = parserOf(socket);

@@ -8,7 +8,9 @@ import type { Route, ServiceChange, Target } from "./services.ts";
 /** A private key in OpenSSH format, or the socket of an agent that has one (`$SSH_AUTH_SOCK`). */
 export type Login = string | { agent: string };
 
-/** An SSH server that knows nothing of edges: OpenSSH's sshd, sish, a public service. It forwards one port, and does nothing else for us. */
+/**
+ * An SSH server that knows nothing of edges: OpenSSH's sshd, sish, a public service. It forwards one port, and does nothing else for us.
+ */
 export interface PlainServer {
   user: string;
   /** Under which it is reached; null: read from what the server prints. */

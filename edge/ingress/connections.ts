@@ -51,7 +51,9 @@ export class Connections {
     if (latest?.request === request) latest.proxied = proxied;
   }
 
-  /** Whether an earlier request of this connection waits for its answer: anything else that is written would be taken for a part of that. */
+  /**
+   * Whether an earlier request of this connection waits for its answer: anything else that is written would be taken for a part of that.
+   */
   isAnswering(socket: Duplex): boolean {
     return this.#latest.get(socket)?.response?.writableFinished === false;
   }

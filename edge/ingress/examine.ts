@@ -70,8 +70,8 @@ function isExpected({ headers, rawHeaders }: IncomingMessage): boolean {
 }
 
 /**
- * A client may use one connection for several hosts where the certificate names them all (RFC 9113 section 9.1.1); any other host was not what
- * it asked for when it opened this one.
+ * A client may use one connection for several hosts where the certificate names them all (RFC 9113 section 9.1.1); any other host was not
+ * what it asked for when it opened this one.
  */
 function isFor(socket: TLSSocket, host: string): boolean {
   const name = host.replace(/\.?(?::\d+)?$/, "").toLowerCase();

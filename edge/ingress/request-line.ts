@@ -1,6 +1,6 @@
 /**
- * Whether a request line was as HTTP says, letter for letter. Node's parser takes more than that: several blanks, and `RTSP/1.0` or `ICE/1.0`
- * for `HTTP/1.0`. What it has read cannot be told from its results, so the bytes themselves are looked at.
+ * Whether a request line was as HTTP says, letter for letter. Node's parser takes more than that: several blanks, and `RTSP/1.0` or
+ * `ICE/1.0` for `HTTP/1.0`. What it has read cannot be told from its results, so the bytes themselves are looked at.
  */
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
@@ -40,7 +40,9 @@ export function hasPlainRequestLine({ socket, method, url, httpVersion }: Incomi
   return false;
 }
 
-/** Nearly always the rest of the head comes in one piece, and begins with the rest of the line. Of more pieces, the last is what is left. */
+/**
+ * Nearly always the rest of the head comes in one piece, and begins with the rest of the line. Of more pieces, the last is what is left.
+ */
 function goesOn(socket: Read, line: string, length: number): boolean {
   const current = socket.parser?.getCurrentBuffer().toString("latin1");
   if (current === undefined || current.startsWith(line.slice(length))) return true;

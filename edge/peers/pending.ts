@@ -1,7 +1,7 @@
 /**
  * Connections that have not shown yet what they are for: no key proven, no TLS handshake done. A place among them is taken before anything
- * is awaited. When all places are taken, the one that has said nothing for the longest goes; where all say something, those that have not got
- * on for a while; and else the newcomer, because it has cost nothing so far, and those that are nearly done would have to begin anew.
+ * is awaited. When all places are taken, the one that has said nothing for the longest goes; where all say something, those that have not
+ * got on for a while; and else the newcomer, because it has cost nothing so far, and those that are nearly done would have to begin anew.
  */
 import type { Socket } from "node:net";
 import { Places } from "./counts.ts";

@@ -1,6 +1,7 @@
 /**
- * A line that a client shows while it logs in (RFC 4252 section 5.4). With `ssh -N` there is no terminal to write the URL to, and this is the last
- * moment at which anything is shown. ssh2 sends one banner, before anybody has said who they are; this one comes once the key is proven.
+ * A line that a client shows while it logs in (RFC 4252 section 5.4). With `ssh -N` there is no terminal to write the URL to, and this is
+ * the last moment at which anything is shown. ssh2 sends one banner, before anybody has said who they are; this one comes once the key is
+ * proven.
  */
 import type { Connection } from "ssh2";
 

@@ -115,8 +115,8 @@ export class ForwardSession {
   }
 
   /**
-   * `direct-tcpip`: to a forward of this very connection. autossh sends a word around like this from time to time (`-M PORT`), and starts ssh
-   * anew when it does not come back. Null: there is no such forward, or too much goes around already.
+   * `direct-tcpip`: to a forward of this very connection. autossh sends a word around like this from time to time (`-M PORT`), and starts
+   * ssh anew when it does not come back. Null: there is no such forward, or too much goes around already.
    */
   async openLoop(port: number): Promise<ChannelDuplex | null> {
     const bound = this.#loop;

@@ -12,8 +12,8 @@ export interface Certificate {
 }
 
 /**
- * TLS 1.2 with forward secrecy and authenticated encryption, and TLS 1.3. CBC and static RSA are what sslscan and testssl.sh find fault with
- * (LUCKY13, ROBOT).
+ * TLS 1.2 with forward secrecy and authenticated encryption, and TLS 1.3. CBC and static RSA are what sslscan and testssl.sh find fault
+ * with (LUCKY13, ROBOT).
  */
 const CIPHERS = [
   "TLS_AES_128_GCM_SHA256",

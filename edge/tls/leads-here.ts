@@ -6,8 +6,8 @@ const PATIENCE = { timeout: 3_000, tries: 2 };
 const MAX_STEPS = 5;
 
 /**
- * True when a CNAME (or a chain of them) leads from `host` to `target`, or both have an address in common: where a zone begins there can be no CNAME.
- * False also when DNS does not answer.
+ * True when a CNAME (or a chain of them) leads from `host` to `target`, or both have an address in common: where a zone begins there can be
+ * no CNAME. False also when DNS does not answer.
  */
 export async function leadsTo(host: string, target: string): Promise<boolean> {
   const resolver = new dns.Resolver(PATIENCE);

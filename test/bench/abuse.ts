@@ -1,6 +1,7 @@
 /**
- * What an edge that is open to all keeps in memory, and how long everybody else waits, while one client does its worst. `npm run bench:abuse`;
- * `-- --quick --json` in about a minute. Attackers run with the lowest priority, as far as that is like being on another machine.
+ * What an edge that is open to all keeps in memory, and how long everybody else waits, while one client does its worst. `npm run
+ * bench:abuse`; `-- --quick --json` in about a minute. Attackers run with the lowest priority, as far as that is like being on another
+ * machine.
  */
 import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";

@@ -62,7 +62,10 @@ async function post(url: string, body: unknown): Promise<{ data: { id: string; c
   return (await response.json()) as Awaited<ReturnType<typeof post>>;
 }
 
-/** From the command that makes a customer write to the moment the message is in `messages.list`, milliseconds; without the command's own start. */
+/**
+ * From the command that makes a customer write to the moment the message is in `messages.list`, milliseconds; without the command's own
+ * start.
+ */
 async function untilListed(platform: string, workspace: string, text: string): Promise<number> {
   const { facebook } = JSON.parse(await readFile(path.join(workspace, ".airy/state.json"), "utf8")).ports as { facebook: number };
   const { sandbox } = JSON.parse(await readFile(path.join(workspace, ".airy/secrets.json"), "utf8")) as {

@@ -1,4 +1,7 @@
-/** The essential faults, with real processes, in short: nothing acknowledged is lost, overtaken, or doubled without a sign. The bench has them all. */
+/**
+ * The essential faults, with real processes, in short: nothing acknowledged is lost, overtaken, or doubled without a sign. The bench has
+ * them all.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { faults, runFault, type Pace } from "../bench/faults-plan.ts";
 import { takeBundle } from "../bench/faults-stage.ts";

@@ -1,4 +1,7 @@
-/** `--edge local`: a real app (here: a stand-in in its place) with an edge on this machine; and what `airy status` knows of a start that failed. */
+/**
+ * `--edge local`: a real app (here: a stand-in in its place) with an edge on this machine; and what `airy status` knows of a start that
+ * failed.
+ */
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";

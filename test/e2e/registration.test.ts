@@ -1,4 +1,6 @@
-/** A webhook over hours, with an edge and a stand-in for Facebook that live on while the workspace does not; the stand-in's clock is moved. */
+/**
+ * A webhook over hours, with an edge and a stand-in for Facebook that live on while the workspace does not; the stand-in's clock is moved.
+ */
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";

@@ -1,6 +1,7 @@
 /**
- * docs/edge.md, "From a bare server to https", word for word: its commands are taken from the page and run on a server with systemd, in a network
- * namespace where pebble is the authority and answers for the DNS. Not run is step 2, which needs the internet: the checkout is put in its place.
+ * docs/edge.md, "From a bare server to https", word for word: its commands are taken from the page and run on a server with systemd, in a
+ * network namespace where pebble is the authority and answers for the DNS. Not run is step 2, which needs the internet: the checkout is put
+ * in its place.
  */
 import { execFile } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

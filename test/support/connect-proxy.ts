@@ -1,4 +1,7 @@
-/** A small HTTP proxy as companies have one: CONNECT for everything else than http. It knows every name, and leads all of them to this machine. */
+/**
+ * A small HTTP proxy as companies have one: CONNECT for everything else than http. It knows every name, and leads all of them to this
+ * machine.
+ */
 import http from "node:http";
 import net from "node:net";
 

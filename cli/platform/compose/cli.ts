@@ -47,7 +47,10 @@ export interface ComposeUp {
   onProgress?: (text: string) => void;
 }
 
-/** Creates and starts what is not up to date, all services unless the arguments name some. All images are there. Throws PORT_TAKEN, COMPOSE_FAILED. */
+/**
+ * Creates and starts what is not up to date, all services unless the arguments name some. All images are there. Throws PORT_TAKEN,
+ * COMPOSE_FAILED.
+ */
 export async function composeUp(project: Project, { signal, more = [], version = "", onProgress }: ComposeUp): Promise<void> {
   const args = ["up", "--detach", "--no-build", "--pull", "never", "--remove-orphans", ...more];
   const tally = createTally();

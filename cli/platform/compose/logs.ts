@@ -102,8 +102,8 @@ async function containerLog(engine: Engine, { id, service }: Pick<Container, "id
 }
 
 /**
- * Frames of stdout and stderr: 1 byte stream, 3 bytes nothing, 4 bytes length, then text that begins with a time; they arrive in any pieces.
- * https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerAttach
+ * Frames of stdout and stderr: 1 byte stream, 3 bytes nothing, 4 bytes length, then text that begins with a time; they arrive in any
+ * pieces. https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerAttach
  */
 export function createLogParser(service: string): (chunk: Buffer) => TimedLine[] {
   let rest = Buffer.alloc(0);

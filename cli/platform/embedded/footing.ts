@@ -97,7 +97,9 @@ export async function findFooting(input: FootingInput, native = findNative(input
   return fail("POSTGRES_UNUSABLE", { reason: failures.join("; "), root: true });
 }
 
-/** Under a number without a name (containers are given such), initdb sees a name in a namespace: there everybody is 65534, which is nobody. */
+/**
+ * Under a number without a name (containers are given such), initdb sees a name in a namespace: there everybody is 65534, which is nobody.
+ */
 async function asUser(self: Candidate, input: FootingInput): Promise<Footing> {
   const tried = await prove(self, input);
   if (typeof tried === "object") return tried;
@@ -116,7 +118,10 @@ async function makeBase({ base, uid }: FootingInput): Promise<void> {
   if (((await stat(base)).mode & 0o077) !== 0) fail("POSTGRES_FILESYSTEM", { dir: base });
 }
 
-/** Starts one of the Postgres programs; the environment is empty but for what they need, so that no PG variable of the user changes anything. */
+/**
+ * Starts one of the Postgres programs; the environment is empty but for what they need, so that no PG variable of the user changes
+ * anything.
+ */
 export function launch(
   footing: Candidate,
   program: "initdb" | "postgres",

@@ -1,6 +1,6 @@
 /**
- * What Postgres is told, all of it by us: on its command line, which wins over every file, and in files of ours beside the data folder. What a
- * data folder says of itself decides neither what is executed nor who may log in.
+ * What Postgres is told, all of it by us: on its command line, which wins over every file, and in files of ours beside the data folder.
+ * What a data folder says of itself decides neither what is executed nor who may log in.
  */
 import { chown, mkdir, rm } from "node:fs/promises";
 import path from "node:path";

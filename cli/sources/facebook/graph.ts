@@ -64,7 +64,9 @@ export class Graph {
     return Date.now() < this.#busyUntil;
   }
 
-  /** Every call of ours may be repeated: reads, and registrations that amend. Throws AiryError; Node's AbortError when the signal was used. */
+  /**
+   * Every call of ours may be repeated: reads, and registrations that amend. Throws AiryError; Node's AbortError when the signal was used.
+   */
   async call<T>(call: GraphCall, answer: z.ZodType<T>): Promise<T> {
     requireSafeUrl(this.config.graphUrl);
     const ends = performance.now() + (this.config.budgetMs ?? BUDGET_MS);

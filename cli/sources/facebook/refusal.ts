@@ -1,6 +1,6 @@
 /**
- * What the Graph API's errors mean. By code and subcode; Meta gives one code to several causes in a few places, and there, and nowhere else,
- * the text decides between advice. Sources: Meta's error handling guide, Graph API and webhooks reference, field reports.
+ * What the Graph API's errors mean. By code and subcode; Meta gives one code to several causes in a few places, and there, and nowhere
+ * else, the text decides between advice. Sources: Meta's error handling guide, Graph API and webhooks reference, field reports.
  */
 import { z } from "zod";
 

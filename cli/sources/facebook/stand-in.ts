@@ -33,7 +33,10 @@ export async function readRunning(dir: string): Promise<Running | null> {
   return started === null || (await isAlive(pid, started)) ? parsed.data : null;
 }
 
-/** The one with its folder here, or the one whose folder this is. Only a port is taken from the file: what it leads to is always this machine. */
+/**
+ * The one with its folder here, or the one whose folder this is. Only a port is taken from the file: what it leads to is always this
+ * machine.
+ */
 export async function findAlone(cwd: string): Promise<{ sandboxUrl: string; commandToken: string } | null> {
   const running = (await readRunning(path.join(cwd, ALONE_DIR))) ?? (await readRunning(cwd));
   return running && { sandboxUrl: `http://127.0.0.1:${running.port}`, commandToken: running.commandToken };

@@ -1,6 +1,6 @@
 /**
- * WhatsApp Cloud as a source: a callback of its own for one business account or one number, which leaves the app's as it is and has a defined
- * undo. Source: Meta's WhatsApp "webhooks, override" page, 28 Jun 2026.
+ * WhatsApp Cloud as a source: a callback of its own for one business account or one number, which leaves the app's as it is and has a
+ * defined undo. Source: Meta's WhatsApp "webhooks, override" page, 28 Jun 2026.
  */
 import { z } from "zod";
 import { fail, asAiryError, whyOf } from "../../errors.ts";

@@ -1,6 +1,6 @@
 /**
- * The dashboard with its keys: what they do is in `controls.ts`. Ink's ring of focus is not used for the panes: it moves at the next drawing,
- * so that keys typed at once would act on the pane of before, and Esc empties it.
+ * The dashboard with its keys: what they do is in `controls.ts`. Ink's ring of focus is not used for the panes: it moves at the next
+ * drawing, so that keys typed at once would act on the pane of before, and Esc empties it.
  */
 import { useEffect, useRef, useState } from "react";
 import { type Controls, pasteText, pressKey } from "../controls.ts";

@@ -9,7 +9,9 @@ export function storable(text: string): string {
   return text.replaceAll(unstorable, "\ufffd");
 }
 
-/** {@link storable}, and short enough for a btree index (Postgres refuses entries over 2704 bytes): longer text is replaced by its digest. */
+/**
+ * {@link storable}, and short enough for a btree index (Postgres refuses entries over 2704 bytes): longer text is replaced by its digest.
+ */
 export function storableKey(text: string): string {
   if (text.length <= 512) return storable(text);
   return `sha256:${createHash("sha256").update(text).digest("hex")}`;

@@ -106,8 +106,8 @@ export function listParam(params: Params, name: string): string[] | null {
 }
 
 /**
- * An object given as JSON, by brackets in a form, or as text; the text may have single quotes and bare keys, as Meta's curls have. In an address
- * curl takes braces for itself: `{'id':'1'}` arrives without them.
+ * An object given as JSON, by brackets in a form, or as text; the text may have single quotes and bare keys, as Meta's curls have. In an
+ * address curl takes braces for itself: `{'id':'1'}` arrives without them.
  */
 export function objectParam(params: Params, name: string): Record<string, unknown> | null {
   const given = params[name];

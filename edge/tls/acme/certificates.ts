@@ -1,6 +1,6 @@
 /**
- * Certificates from an authority: one for all names by DNS, or one a name as it is claimed. Each is renewed in good time, and the one in use
- * stays until there is a better one.
+ * Certificates from an authority: one for all names by DNS, or one a name as it is claimed. Each is renewed in good time, and the one in
+ * use stays until there is a better one.
  */
 import { accessSync, constants } from "node:fs";
 import path from "node:path";

@@ -68,8 +68,8 @@ export interface ChallengeAnswer {
 }
 
 /**
- * `HOOK present|cleanup RECORD VALUE`, without a shell and with the edge's own environment. It ends with 0 when the zone's servers answer with the
- * value (or no longer do). Throws an Error with the end of what it said otherwise.
+ * `HOOK present|cleanup RECORD VALUE`, without a shell and with the edge's own environment. It ends with 0 when the zone's servers answer
+ * with the value (or no longer do). Throws an Error with the end of what it said otherwise.
  */
 function runHook(hook: string, { action, record, value }: HookCall): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -1,4 +1,6 @@
-/** What Airy's own inbox, control center and command line rely on, call by call; the same of each edition, whatever is in front of the API. */
+/**
+ * What Airy's own inbox, control center and command line rely on, call by call; the same of each edition, whatever is in front of the API.
+ */
 import { Client } from "@stomp/stompjs";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { WebSocket } from "ws";

@@ -1,4 +1,6 @@
-/** Airy Core under docker compose with stand-ins for its images: from a cold start to ready, what is delivered, what dies and what stays. */
+/**
+ * Airy Core under docker compose with stand-ins for its images: from a cold start to ready, what is delivered, what dies and what stays.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";

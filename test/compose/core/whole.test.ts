@@ -1,4 +1,7 @@
-/** Airy Core with all of its parts, stand-ins for its images, from the command line: what each source gets, who is kept out, what comes back. */
+/**
+ * Airy Core with all of its parts, stand-ins for its images, from the command line: what each source gets, who is kept out, what comes
+ * back.
+ */
 import { execFile } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * Requests that programs read differently: each as it is written to a connection. Written for this project; what is known of such differences is
- * in RFC 9112, section 11, and in the advisories of many servers.
+ * Requests that programs read differently: each as it is written to a connection. Written for this project; what is known of such
+ * differences is in RFC 9112, section 11, and in the advisories of many servers.
  */
 
 export interface Payload {

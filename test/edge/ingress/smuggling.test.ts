@@ -1,6 +1,6 @@
 /**
- * Several hundred requests that programs read differently, through both kinds of tunnel to web servers of Debian, with and without TLS. Each is
- * refused, or exactly one request arrives, as it was sent. What came of them is printed.
+ * Several hundred requests that programs read differently, through both kinds of tunnel to web servers of Debian, with and without TLS.
+ * Each is refused, or exactly one request arrives, as it was sent. What came of them is printed.
  */
 import net from "node:net";
 import http2 from "node:http2";
@@ -13,7 +13,9 @@ import { makeCa, type TestCa } from "../tls/support.ts";
 import { payloads, type Payload } from "./payloads.ts";
 
 const AT_ONCE = 32;
-/** After so long without a byte nothing more is expected, in the beginning and later. What is still on its way is seen in the server's log. */
+/**
+ * After so long without a byte nothing more is expected, in the beginning and later. What is still on its way is seen in the server's log.
+ */
 const SILENT_MS = 500;
 const QUIET_MS = 40;
 

@@ -1,6 +1,6 @@
 /**
- * Old against new: what an agent and an edge of version 1 of the protocol send is kept as bytes (conversation-v1.json), and is understood by
- * today's edge and agent. The bytes never change; a version that cannot be read any more gets a number of its own.
+ * Old against new: what an agent and an edge of version 1 of the protocol send is kept as bytes (conversation-v1.json), and is understood
+ * by today's edge and agent. The bytes never change; a version that cannot be read any more gets a number of its own.
  */
 import { readFileSync } from "node:fs";
 import net from "node:net";

@@ -49,7 +49,8 @@ export function openDatabase(databaseUrl: string, log: (line: string) => void): 
     },
     async transaction(work) {
       const client = await pool.connect();
-      // The pool listens only to idle clients; a connection that breaks between two statements would end the process. The next statement fails.
+      // The pool listens only to idle clients; a connection that breaks between two statements would end the process. The next statement
+      // fails.
       const ignore = () => {};
       client.on("error", ignore);
       try {
@@ -92,7 +93,8 @@ export function openDatabase(databaseUrl: string, log: (line: string) => void): 
 
 /**
  * Waits until Postgres takes connections, at most `timeoutMs`.
- * @throws Error with `code` "DATABASE_UNREACHABLE" when it does not, or "DATABASE_REFUSED" at once when it refuses for good (password, missing database).
+ * @throws Error with `code` "DATABASE_UNREACHABLE" when it does not, or "DATABASE_REFUSED" at once when it refuses for good (password,
+ * missing database).
  */
 export async function waitForPostgres(databaseUrl: string, timeoutMs: number, log: (line: string) => void): Promise<void> {
   const deadline = Date.now() + timeoutMs;

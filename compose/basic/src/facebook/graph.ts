@@ -45,7 +45,9 @@ interface GraphProblem {
 /** The Graph API answered with an error, or not at all. */
 export class GraphFailure extends Error {
   override readonly name = "GraphFailure";
-  /** `refused`: Facebook said no. `unreachable`: no connection, nothing happened. `unknown`: the answer never came, it may have happened. */
+  /**
+   * `refused`: Facebook said no. `unreachable`: no connection, nothing happened. `unknown`: the answer never came, it may have happened.
+   */
   readonly kind: "refused" | "unreachable" | "unknown";
   readonly code: number | undefined;
   readonly subcode: number | undefined;

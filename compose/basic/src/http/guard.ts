@@ -16,7 +16,8 @@ export interface Guard {
 
 /**
  * @param allowedHosts names beside the loopback ones, without port.
- * @param allowedOrigins origins of other pages, e.g. `http://localhost:3000`; `*` in one stands for any text without a slash, alone for all.
+ * @param allowedOrigins origins of other pages, e.g. `http://localhost:3000`; `*` in one stands for any text without a slash, alone for
+ * all.
  */
 export function createGuard(allowedHosts: string[], allowedOrigins: string[]): Guard {
   const allowed = new Set([...loopback, ...allowedHosts.map((host) => host.toLowerCase())]);

@@ -125,7 +125,8 @@ class BrokerSession implements Session {
     this.#connected = true;
     clearTimeout(this.#incoming);
     this.#incoming = undefined;
-    // The client gets twice its promised interval, because timers and networks are late. A client that promises nothing is watched by WebSocket pings.
+    // The client gets twice its promised interval, because timers and networks are late. A client that promises nothing is watched by
+    // WebSocket pings.
     if (sends > 0) this.#incoming = setTimeout(() => this.#cut(), 2 * Math.max(sends, HEARTBEAT_MS));
     if (wants > 0) this.#outgoing = setInterval(() => this.#beat(), Math.max(wants, HEARTBEAT_MS));
     this.#peer.send(

@@ -1,4 +1,6 @@
-/** Attachments as Messenger and Instagram send them. Shapes: developers.facebook.com, Messenger Platform, `messages` and `message_echoes`. */
+/**
+ * Attachments as Messenger and Instagram send them. Shapes: developers.facebook.com, Messenger Platform, `messages` and `message_echoes`.
+ */
 import { factsOf } from "./facts.ts";
 import type { Part } from "./parts.ts";
 import { readTemplate } from "./templates.ts";

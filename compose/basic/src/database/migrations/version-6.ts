@@ -1,4 +1,7 @@
-/** Version 6: deliveries that are committed together are one call, with one statement for the rows of all of them; jobs are queued by one call, too. */
+/**
+ * Version 6: deliveries that are committed together are one call, with one statement for the rows of all of them; jobs are queued by one
+ * call, too.
+ */
 export const version6 = /* sql */ `
 drop function store_delivery(bytea, bytea, text, text, int, json);
 drop function restore_items(json);

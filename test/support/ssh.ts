@@ -32,6 +32,8 @@ export interface OpenSsh {
   exited: Promise<number | null>;
   /** Resolves when both streams together match; rejects when the process ends first. */
   said(pattern: RegExp): Promise<RegExpExecArray>;
+  /** The same for stdout alone: the URL comes there when it serves, and at the login, on stderr, before that. */
+  wrote(pattern: RegExp): Promise<RegExpExecArray>;
   stop(): Promise<void>;
 }
 
@@ -82,23 +84,25 @@ export function openSsh(port: number, key: KeyFile, args: string[], command: str
       for (const listener of listeners) listener();
     }),
   );
+  const matching = (pattern: RegExp, text: () => string): Promise<RegExpExecArray> =>
+    new Promise((resolve, reject) => {
+      const look = () => {
+        const match = pattern.exec(text());
+        if (match) resolve(match);
+        else if (ended) reject(new Error(`ssh ended without saying ${pattern}:\n${stdout}\n${stderr}`));
+        else return;
+        listeners.delete(look);
+      };
+      listeners.add(look);
+      look();
+    });
   return {
     process: child,
     stdout: () => stdout,
     stderr: () => stderr,
     exited,
-    said: (pattern) =>
-      new Promise((resolve, reject) => {
-        const look = () => {
-          const match = pattern.exec(`${stdout}\n${stderr}`);
-          if (match) resolve(match);
-          else if (ended) reject(new Error(`ssh ended without saying ${pattern}:\n${stdout}\n${stderr}`));
-          else return;
-          listeners.delete(look);
-        };
-        listeners.add(look);
-        look();
-      }),
+    said: (pattern) => matching(pattern, () => `${stdout}\n${stderr}`),
+    wrote: (pattern) => matching(pattern, () => stdout),
     stop: async () => {
       child.kill("SIGKILL");
       await exited;

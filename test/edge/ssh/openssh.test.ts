@@ -36,7 +36,7 @@ const ssh = (args: string[], command: string[] = [], file = key) => {
   return started;
 };
 const to = (port: number | string) => ["-R", `${port}:127.0.0.1:${origin.port}`];
-const hostIn = async (client: OpenSsh) => (await client.said(/http:\/\/(\S+)/))[1]!;
+const hostIn = async (client: OpenSsh) => (await client.wrote(/http:\/\/(\S+)/))[1]!;
 const nameOf = ({ public: line }: KeyFile) => identifierOf((ssh2.utils.parseKey(line) as ssh2.ParsedKey).getPublicSSH());
 const get = async (host: string) => (await ask(edge.httpPort, { host })).text;
 const run = (command: string, args: string[]) =>
@@ -62,11 +62,7 @@ describe("ssh -R", () => {
   });
 
   it("-R NAME:80:... asks for that name, with the domain or without, or says why not", async () => {
-    const hostOf = async (client: OpenSsh) => {
-      await until("the URL in the terminal", () => client.stdout().includes("http://"));
-      return /http:\/\/(\S+)/.exec(client.stdout())![1]!;
-    };
-    const host = await hostOf(ssh(to("some-name:80")));
+    const host = await hostIn(ssh(to("some-name:80")));
     expect([host.split(".")[0], await get(host)]).toEqual(["some-name", "fine"]);
     const stranger = await writeKey();
     const late = ssh(to("SOME-NAME:80"), [], stranger);
@@ -75,7 +71,7 @@ describe("ssh -R", () => {
     const odd = ssh(to("a_b:80"), [], stranger);
     expect(await odd.exited).toBe(1);
     expect(odd.stderr()).toMatch(/NAME_INVALID/);
-    expect(await hostOf(ssh(to("whole-name.tunnel.localhost:80"), [], stranger))).toMatch(/^whole-name\.tunnel\.localhost/);
+    expect(await hostIn(ssh(to("whole-name.tunnel.localhost:80"), [], stranger))).toMatch(/^whole-name\.tunnel\.localhost/);
     await stranger.remove();
   });
 

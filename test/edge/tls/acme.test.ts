@@ -82,7 +82,7 @@ describe.skipIf(!hasPebble)("an edge with pebble", { timeout: 60_000 }, () => {
     // SSH beside it, for who has another client.
     const key = await writeKey();
     const ssh = openSsh(ports.https, key, ["-R", `80:127.0.0.1:${origin.port}`]);
-    const [, name = ""] = (await ssh.said(/https:\/\/([a-z0-9]+)\./))!;
+    const [, name = ""] = (await ssh.wrote(/https:\/\/([a-z0-9]+)\./))!;
     expect(await through(name, "/ssh")).toBe("origin /ssh");
     await ssh.stop();
     await key.remove();

@@ -211,7 +211,7 @@ describe("SSH on the HTTPS port", () => {
     await own.tunnel.close();
     const key = await writeKey();
     const ssh = openSsh(port, key, ["-R", `80:127.0.0.1:${origin.port}`]);
-    const [, host = ""] = (await ssh.said(/https:\/\/([a-z0-9.-]+)/))!;
+    const [, host = ""] = (await ssh.wrote(/https:\/\/([a-z0-9.-]+)/))!;
     expect((await askSecurely(port, ca.cert, { host, path: "/ssh" })).status).toBe(200);
     await ssh.stop();
     await key.remove();

@@ -60,7 +60,7 @@ const clients: [string, (line: Omit<RelayOptions, "target">) => Promise<string>]
       relay = await startRelay({ target: () => ({ host: "127.0.0.1", port: edge.sshPort }), ...line });
       const ssh = openSsh(relay.port, key, ["-R", `80:127.0.0.1:${origin.port}`]);
       stop = () => ssh.stop();
-      const [, host] = await ssh.said(/http:\/\/(\S+)/);
+      const [, host] = await ssh.wrote(/http:\/\/(\S+)/);
       return host!;
     },
   ],

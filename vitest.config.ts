@@ -18,7 +18,7 @@ export default defineConfig({
     env: { XDG_STATE_HOME: path.join(os.tmpdir(), `airy-test-state-${os.userInfo().uid}`), AIRY_NO_KEYRING: "1" },
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // Tests start real servers, databases and browsers, and are tried with two workers, which fit the two-core machines they run on.
+    // Tests start real servers, databases and browsers; two workers fit the two-core machines they run on.
     pool: "forks",
     maxWorkers: 2,
   },

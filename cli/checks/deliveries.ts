@@ -122,7 +122,7 @@ export function explainDeliveries(health: Health, refused: number | null, sandbo
     found.push({
       status: "ok",
       code: "DELIVERIES_OK",
-      message: `${health.deliveries} webhooks arrived since the start, none was refused.`,
+      message: `${health.deliveries} ${health.deliveries === 1 ? "webhook" : "webhooks"} arrived since the start, none was refused.`,
     });
   return found;
 }

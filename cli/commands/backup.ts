@@ -14,5 +14,5 @@ export async function runBackup(options: Options<"backup">, ctx: Context): Promi
   const file = path.resolve(io.cwd, options.file ?? `airy-backup-${time}.airy`);
   const bytes = await writeBackup(admin.secrets.platformSecret ?? "", () => admin.ask("backup"), file);
   const text = `${file}: ${Math.ceil(bytes / 1024)} KB. It holds messages and page tokens: keep it where only you can read it.`;
-  out.result({ file, bytes }, { text: `${text}\nback: airy restore ${file}` });
+  out.result({ file, bytes }, { text, hint: `back: airy restore ${file}` });
 }

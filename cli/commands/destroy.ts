@@ -54,10 +54,10 @@ export async function runDestroy(options: Options<"destroy">, ctx: Context): Pro
   const kept = (await readText(paths.identity)) === null ? [] : [paths.identity];
   const said = [`Deleted: messages, settings and logs of ${paths.root} (in ${paths.dir}).`];
   if (kept.length > 0) said.push(`The key of the public name is kept: ${paths.identity}`);
-  if (backup)
-    said.push(`A backup is kept: ${backup.file} (${Math.ceil(backup.bytes / 1024)} KB; with page tokens). Back: airy restore FILE`);
+  if (backup) said.push(`A backup is kept: ${backup.file} (${Math.ceil(backup.bytes / 1024)} KB; with page tokens).`);
   if (left.length > 0) said.push(`Left alone, because airy did not make it: ${left.join(", ")}`);
-  out.result({ destroyed: true, dir: paths.dir, kept, left, backup }, { text: said.join("\n"), hint: "start anew: airy up" });
+  const hint = `start anew: airy up${backup ? `   then the messages back: airy restore ${backup.file}` : ""}`;
+  out.result({ destroyed: true, dir: paths.dir, kept, left, backup }, { text: said.join("\n"), hint });
 }
 
 /** Where the state does not say any more which engine it was, both are cleared as far as they are there. */

@@ -91,7 +91,7 @@ async function connect(options: Options<"webhook">, ctx: Context, paths: Workspa
     ...status.webhooks.map(({ object, state, callbackUrl }) => `webhook ${object} ${state}${callbackUrl ? ` -> ${callbackUrl}` : ""}`),
     ...connected.map(({ id, name }) => `The page ${name} (${id}) is connected.`),
   ];
-  if (!found) lines.push("To connect a page: FACEBOOK_USER_TOKEN=... airy webhook connect");
+  if (!found) lines.push(asCalled("To connect a page: FACEBOOK_USER_TOKEN=... airy webhook connect"));
   const data = { webhooks: status.webhooks, repairs: checked.repairs, page: connected[0] ?? null, pages: connected };
   out.result(data, { text: lines.join("\n") });
 }

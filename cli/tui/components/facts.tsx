@@ -6,6 +6,7 @@
  *  Webhook  ✔ active  facebook page  last delivery 09:15:01 (200)  2 rejected signatures
  * ```
  */
+import { asCalled } from "../../report/called.ts";
 import { Text } from "ink";
 import type { ReactNode } from "react";
 import type { DeliveriesStatus, PageStatus, TunnelStatus } from "../../events.ts";
@@ -96,7 +97,7 @@ function Held({ tunnel }: { tunnel: TunnelStatus | null }) {
   if (held === null || (held.entries === 0 && held.dead === 0)) return null;
   const parts = [held.entries === 1 ? "1 webhook waits at the edge" : `${held.entries} webhooks wait at the edge`];
   if (held.oldest !== null) parts.push(`oldest ${timeText(held.oldest, now)}`);
-  if (held.dead > 0) parts.push(`${held.dead} set aside (airy replay --dead)`);
+  if (held.dead > 0) parts.push(`${held.dead} set aside (${asCalled("airy replay --dead")})`);
   return (
     <Fact label="Held">
       <Mark tone="warn" /> <Toned tone="warn">{parts.join(", ")}</Toned>
